@@ -1,0 +1,127 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/** Reads the length of a `SharedArrayBuffer` of any realm and throws for everything else. */
+const sharedByteLength: (() => number) | undefined =
+  globalThis.SharedArrayBuffer &&
+  Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, "byteLength")!
+    .get;
+
+/** Shows a value of unknown type in an error message without running its code. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (Object.is(value, -0)) return "-0";
+  if (typeof value === "function") return "a function";
+  if (typeof value === "object" && value !== null) {
+    return Array.isArray(value) ? "an array" : "an object";
+  }
+  return String(value);
+}
+
+/** Throws where the agent has no shared memory at all. */
+export function assertSharedMemory(): void {
+  if (sharedByteLength !== undefined) return;
+  throw new TypeError(
+    "Cannot use shared memory as SharedArrayBuffer is not defined: serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'",
+  );
+}
+
+/** Throws unless `buffer` is a `SharedArrayBuffer`. */
+export function assertShared(
+  buffer: unknown,
+): asserts buffer is SharedArrayBuffer {
+  assertSharedMemory();
+  try {
+    sharedByteLength!.call(buffer);
+  } catch {
+    throw new TypeError(
+      `Cannot use the memory as 'buffer' must be a SharedArrayBuffer: current value is ${
+        show(buffer)
+      }`,
+    );
+  }
+}
+
+/** Throws unless `byteLength` bytes of `buffer` are at `byteOffset`, a multiple of `alignment`. */
+export function assertRange(
+  buffer: SharedArrayBuffer,
+  byteOffset: unknown,
+  byteLength: number,
+  alignment: number,
+): asserts byteOffset is number {
+  if (typeof byteOffset !== "number") {
+    throw new TypeError(
+      `Cannot use the memory as 'byteOffset' must be a number: current value is ${
+        show(byteOffset)
+      }`,
+    );
+  }
+  if (
+    !Number.isSafeInteger(byteOffset) || byteOffset < 0 ||
+    byteOffset % alignment !== 0
+  ) {
+    throw new RangeError(
+      `Cannot use the memory as 'byteOffset' must be a multiple of ${alignment} from 0 on: current value is ${byteOffset}`,
+    );
+  }
+  if (byteOffset + byteLength > buffer.byteLength) {
+    throw new RangeError(
+      `Cannot use the memory as 'buffer' must have ${byteLength} bytes at byte ${byteOffset}: it ends at byte ${buffer.byteLength}`,
+    );
+  }
+}
+
+/** Throws unless `value` is an integer that can count bytes or elements. */
+export function assertLength(value: unknown, name: string): void {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot create the codec as '${name}' must be a number: current value is ${
+        show(value)
+      }`,
+    );
+  }
+  if (!Number.isInteger(value) || value < 0 || value > 2 ** 32 - 1) {
+    throw new RangeError(
+      `Cannot create the codec as '${name}' must be an integer from 0 to 2^32 - 1: current value is ${value}`,
+    );
+  }
+}
+
+/** Throws unless `codec` has the shape of a codec. */
+export function assertCodec(codec: unknown): void {
+  const { tag, byteLength, encode, decode } = Object(codec);
+  if (
+    typeof tag === "string" && typeof encode === "function" &&
+    typeof decode === "function" && Number.isSafeInteger(byteLength) &&
+    byteLength >= 0
+  ) return;
+  throw new TypeError(
+    `Cannot use the codec as it must have 'tag', 'byteLength', 'encode' and 'decode': current value is ${
+      show(codec)
+    }`,
+  );
+}
+
+/** Throws unless `timeout` is a number of milliseconds that is not negative. */
+export function assertTimeout(timeout: unknown): asserts timeout is number {
+  if (typeof timeout !== "number") {
+    throw new TypeError(
+      `Cannot wait as 'timeout' must be a number of milliseconds: current value is ${
+        show(timeout)
+      }`,
+    );
+  }
+  if (!(timeout >= 0)) {
+    throw new RangeError(
+      `Cannot wait as 'timeout' must be at least 0 milliseconds: current value is ${timeout}`,
+    );
+  }
+}
+
+/** The error of a synchronous call that would have to block where it may not. */
+export function cannotBlock(alternative: string): TypeError {
+  return new TypeError(
+    `Cannot block in this agent: use ${alternative} instead`,
+  );
+}

@@ -1,0 +1,1212 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * The protocol of a cell: who may touch which bytes when. Not a lock-free
+ * container, and not a queue: no fairness is promised, only progress.
+ *
+ * THE FOUR WORDS (32 bits each, then the slot)
+ *
+ *   word 0  state   bits 0-1 phase, bit 2 waiters, bits 3-31 generation
+ *   word 1  owner   bits 0-29 agent id, bit 30 unused, bit 31 waiters
+ *                   MutexLazyInit: this word is the Mutex
+ *                   LazyInit: the id alone, while it is initializing
+ *   word 2  layout  hash of the cell's layout, 0 = unclaimed
+ *   word 3  unused  0
+ *
+ * All-zero memory must mean unclaimed, uninitialized, unlocked: it is what
+ * SharedArrayBuffer and WebAssembly.Memory start from, so placing a cell needs
+ * no store that another agent could see half done.
+ *
+ * THE STATE (CAS = Atomics.compareExchange)
+ *
+ *                  begin(): CAS                 publish(): CAS, notify all
+ *   uninitialized ──────────────▶ initializing ─────────────────▶ initialized
+ *     ▲     ▲                          │                               │
+ *     │     └──────────────────────────┘                               │
+ *     │       rollback(): CAS, notify all                              │
+ *     └────────────────────────────────────────────────────────────────┘
+ *         reset(): CAS, generation + 1, notify all (MutexLazyInit, under its mutex)
+ *
+ *   uninitialized  nobody reads the slot; only reset(), under the mutex, zeroes it
+ *   initializing   the agent that won begin() reads and writes it, nobody else
+ *   initialized    every agent reads it, nobody writes it
+ *
+ * INVARIANTS
+ *
+ *   I1  An agent writes the slot if and only if it won begin() and has neither
+ *       published nor rolled back, or holds the mutex after its own reset().
+ *   I2  The phase is "initialized" if and only if the slot holds a whole value.
+ *   I3  Outside of I1's writers the slot of an uninitialized cell is all zero.
+ *   I4  The generation grows if and only if an initialized cell is reset; so two
+ *       equal state words in phase "initialized" mean the same value.
+ *   I5  An agent sleeps on a word only while the waiters bit is set in that word
+ *       or the agent that cleared the bit is about to notify everyone.
+ *   I6  A mutex word names its holder if and only if the mutex is held.
+ *   I7  Of all agents that lock the mutex of a cell, only its holder calls
+ *       begin() or reset(): at most one initializer runs.
+ *
+ * NO LOST WAKE-UP (I5). A sleeper sets the waiters bit with a CAS on the word
+ * that it has judged, then sleeps with wait(word, that word with the bit). Every
+ * transition that could end the wait replaces the word, and whoever replaces a
+ * word that has the bit notifies all. If the replacement comes before the CAS,
+ * the CAS fails; between CAS and wait, wait answers "not-equal"; after it, notify
+ * finds the sleeper. Nothing is ever handed to one waiter alone: notify wakes
+ * all, so a waiter that was aborted, timed out, or sits in an agent that is busy
+ * cannot swallow a wake-up that somebody else needed.
+ *
+ * MEMORY MODEL. Atomics are sequentially consistent, and one that reads what
+ * another wrote synchronizes with it. The plain accesses, and why each is sound:
+ *
+ *   slot, written while initializing     before the CAS of publish() in program
+ *     order, and read after a load that saw "initialized": ordered, no race.
+ *   slot, zeroed after reset()           may race with a decode that began while
+ *     the cell was initialized. decode is therefore followed by confirm(), a CAS of
+ *     the word with itself. If it finds the old word, reset()'s CAS comes later in the
+ *     order of that word's read-modify-writes, each of which synchronizes with the
+ *     next: the reads happen before the zeroes and cannot see them. A plain load in
+ *     place of that CAS would not do: it orders nothing that comes before it.
+ *   state word, read by MutexLazyInit.get()   a stale word is one from before a
+ *     reset that nothing orders before the read, so the old value is a legal answer.
+ *   state word, read by publish() and rollback()   a guess; the CAS decides.
+ *   owner word of LazyInit, written after begin() and cleared before rollback() or
+ *     after publish(): only the agent that won begin() writes it, and an agent
+ *     compares it with its own id only, which no other agent writes.
+ *
+ * THE TEMPTING WRONG VERSION sets "initialized" by the CAS that claims the cell
+ * and writes the value next. A reader between the two sees the flag, and memory
+ * that was never written; an initializer that throws there leaves it so for ever.
+ *
+ * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that
+ * stays so, with the dead agent's id in word 1 (use timeouts); initialized, a cell
+ * that every agent can read; a held mutex, one that stays held by that id.
+ *
+ * THE GENERATION WRAPS after 2^29 resets. An agent would have to keep a cached value
+ * unread for exactly that many to take a new value for the old one.
+ */
+
+/**
+ * The primitives that both kinds of cell are made of: a three-phase state word,
+ * a mutex in one word, and what an agent knows about itself.
+ *
+ * ```ts
+ * import { Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const mutex = new Mutex();
+ * {
+ *   using token = mutex.lock();
+ *   assertEquals(token.locked, true);
+ * }
+ * assertEquals(mutex.lockIfAvailable()?.unlock(), true);
+ * ```
+ *
+ * @module
+ */
+
+import {
+  assertRange,
+  assertShared,
+  assertTimeout,
+  cannotBlock,
+} from "./_checks.ts";
+import { allocate, wordsOf } from "./_memory.ts";
+import { LayoutMismatchError } from "./errors.ts";
+
+/** How far the initialization of a cell has come. */
+export type Phase = "uninitialized" | "initializing" | "initialized";
+
+/** No value, and nobody is making one. */
+const UNINITIALIZED = 0;
+/** One agent owns the slot and is making the value. */
+const INITIALIZING = 1;
+/** The slot holds the value. */
+const INITIALIZED = 2;
+const PHASE_MASK = 3;
+/** Somebody may sleep on the state word. */
+const STATE_WAITERS = 1 << 2;
+const GENERATION_SHIFT = 3;
+
+/** Nobody holds the mutex. */
+const UNLOCKED = 0;
+/** Somebody may sleep on the mutex word. */
+const MUTEX_WAITERS = 1 << 31;
+const OWNER_MASK = (1 << 30) - 1;
+
+const OWNER_WORD = 1;
+const LAYOUT_WORD = 2;
+
+/**
+ * How long one sleep of an asynchronous wait lasts at the most, in ms: it bounds
+ * the life of a `waitAsync` whose waiter has gone, as that cannot be cancelled.
+ */
+const MAX_SLEEP = 60_000;
+/** How often an asynchronous wait looks where there is no `Atomics.waitAsync`, in ms. */
+const POLL_INTERVAL = 4;
+
+/** One id for the whole agent, even if it loads two copies of this module. */
+const AGENT_ID = Symbol.for("@lazyinit/lazyinit agent id");
+const globals = globalThis as { [AGENT_ID]?: number };
+const thisAgent = globals[AGENT_ID] ??=
+  // 30 bits fit beside the waiters bit; 0 is nobody
+  crypto.getRandomValues(new Uint32Array(1))[0]! >>> 2 || 1;
+
+/** Equal to no value that {@linkcode canBlock} waits for, so that it never sleeps. */
+const probe = globalThis.SharedArrayBuffer &&
+  new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Returns the id of this agent (main thread or worker).
+ *
+ * It is drawn at random from 1 to 2^30 - 1 when the agent first loads this
+ * package: agents have nothing in common from which they could number
+ * themselves. Among 16 agents two are alike once in nine million programs.
+ *
+ * @example Usage
+ * ```ts
+ * import { agentId } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(agentId(), agentId());
+ * ```
+ *
+ * @returns A positive integer, constant for the life of the agent.
+ */
+export function agentId(): number {
+  return thisAgent;
+}
+
+/**
+ * Returns whether this agent may block, that is call `Atomics.wait`.
+ *
+ * Workers may; so may the main threads of Deno, Node and Bun; a browser's main
+ * thread may not. Never blocks itself.
+ *
+ * @example Usage
+ * ```ts
+ * import { canBlock, Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const mutex = new Mutex();
+ * const token = canBlock() ? mutex.lock() : await mutex.lockAsync();
+ * assertEquals(token.unlock(), true);
+ * ```
+ *
+ * @returns Whether a synchronous wait is possible here.
+ */
+export function canBlock(): boolean {
+  try {
+    // Pairs with nothing: the value never matches, so only the permission is asked for
+    return Atomics.wait(probe, 0, 1, 0) === "not-equal";
+  } catch {
+    return false;
+  }
+}
+
+/** Options of the asynchronous waits of {@linkcode Mutex} and {@linkcode OnceState}. */
+export interface AtomicsWaitAsyncOptions {
+  /** Ends the wait: the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * The state word of a cell with its three phases, and the words beside it.
+ *
+ * Everything that a cell does to its header passes through here. The methods
+ * check that a transition is legal, not that the caller is entitled to it:
+ * {@linkcode OnceState.begin} elects one agent, and only that one may go on to
+ * publish or roll back.
+ *
+ * @example Usage
+ * ```ts
+ * import { OnceState } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const state = new OnceState();
+ * if (state.begin()) {
+ *   // write the value into memory that is shared, too
+ *   state.publish();
+ * }
+ * assertEquals(state.phase, "initialized");
+ * ```
+ */
+export class OnceState {
+  /** The size of the header, in bytes; it is aligned to 8. */
+  static readonly byteLength = 16;
+  /** Where in the header the owner word is, which may be a {@linkcode Mutex}, in bytes. */
+  static readonly mutexOffset = 4;
+
+  readonly #words: Int32Array;
+  readonly #index: number;
+
+  /**
+   * Constructs a new instance over zeroed memory or over a header that exists.
+   *
+   * @param buffer The memory; 16 bytes of its own by default.
+   * @param byteOffset Where the header begins, in bytes, a multiple of 8.
+   * @throws {TypeError} If `buffer` is not a `SharedArrayBuffer`.
+   * @throws {RangeError} If the header does not lie within the buffer or is misaligned.
+   */
+  constructor(
+    buffer: SharedArrayBuffer = allocate(OnceState.byteLength),
+    byteOffset: number = 0,
+  ) {
+    assertShared(buffer);
+    assertRange(buffer, byteOffset, OnceState.byteLength, 8);
+    this.#words = wordsOf(buffer);
+    this.#index = byteOffset >>> 2;
+  }
+
+  /**
+   * The phase that the cell is in now. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new OnceState().phase, "uninitialized");
+   * ```
+   *
+   * @returns The phase.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
+   */
+  get phase(): Phase {
+    return phaseOf(this.load());
+  }
+
+  /**
+   * How many times the cell has been reset, modulo 2^29. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * state.publish();
+   * state.reset();
+   * assertEquals(state.generation, 1);
+   * ```
+   *
+   * @returns The number of resets.
+   */
+  get generation(): number {
+    return this.load() >>> GENERATION_SHIFT;
+  }
+
+  /**
+   * Returns the state word, to be judged by {@linkcode phaseOf} and to be waited
+   * on. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState, phaseOf } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(phaseOf(new OnceState().load()), "uninitialized");
+   * ```
+   *
+   * @returns The word.
+   */
+  load(): number {
+    // Pairs with the CAS of publish(): what was written before it can be read after this
+    return Atomics.load(this.#words, this.#index);
+  }
+
+  /**
+   * Returns whether the state word still is `word`, and orders every read before
+   * this call ahead of the reset that would change it: the end of a seqlock's
+   * read. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * const word = state.load();
+   * assertEquals(state.confirm(word), true);
+   * state.begin();
+   * assertEquals(state.confirm(word), false);
+   * ```
+   *
+   * @param word What {@linkcode OnceState.load} returned before the reads.
+   * @returns Whether what was read in between is consistent.
+   */
+  confirm(word: number): boolean {
+    // Pairs with the CAS of reset(): a load would not order the reads before it
+    return Atomics.compareExchange(this.#words, this.#index, word, word) ===
+      word;
+  }
+
+  /**
+   * Claims the header for a layout. Idempotent, never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * assertEquals(state.layout, 0);
+   * assertEquals(state.claim(7), true);
+   * assertEquals(state.claim(8), false);
+   * assertEquals(state.layout, 7);
+   * ```
+   *
+   * @param layout The layout's hash, a 32-bit integer other than 0.
+   * @returns Whether the header now is of that layout; if not, it is of another.
+   */
+  claim(layout: number): boolean {
+    // Pairs with itself in the other agents: the first one decides
+    const found = Atomics.compareExchange(
+      this.#words,
+      this.#index + LAYOUT_WORD,
+      0,
+      layout,
+    );
+    return found === 0 || found === layout;
+  }
+
+  /**
+   * The layout that the header was claimed for, 0 if it was not. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new OnceState().layout, 0);
+   * ```
+   *
+   * @returns The layout's hash, a 32-bit integer.
+   */
+  get layout(): number {
+    // Pairs with the CAS of claim()
+    return Atomics.load(this.#words, this.#index + LAYOUT_WORD);
+  }
+
+  /**
+   * Goes from uninitialized to initializing. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * assertEquals(state.begin(), true);
+   * assertEquals(state.begin(), false);
+   * ```
+   *
+   * @returns Whether this call did so, and its agent now owns the slot.
+   */
+  begin(): boolean {
+    const words = this.#words;
+    const index = this.#index;
+    // I1: pairs with the CAS of rollback(), reset() and the other begin()s: one wins.
+    // Tried first with the word of fresh memory, where it is the only operation
+    return Atomics.compareExchange(words, index, 0, INITIALIZING) === 0 ||
+      this.#beginAnew();
+  }
+
+  /** Cold: the cell has waiters or a generation already, or is not uninitialized. */
+  #beginAnew(): boolean {
+    let word = this.load();
+    while (phaseOf(word) === "uninitialized") {
+      // I1 and I5: one wins, and the waiters bit stays as it is
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        word | INITIALIZING,
+      );
+      if (found === word) return true;
+      word = found;
+    }
+    return false;
+  }
+
+  /**
+   * Goes from initializing to initialized and wakes all waiters. For the agent
+   * that won {@linkcode OnceState.begin}, after it has written the whole value.
+   * Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * state.publish();
+   * assertEquals(state.phase, "initialized");
+   * ```
+   *
+   * @returns The state word, by which a cached value can be recognized.
+   * @throws {Error} If nobody is initializing.
+   */
+  publish(): number {
+    // I2: the value is whole, and its writes come before the CAS
+    return this.#leave(INITIALIZED);
+  }
+
+  /**
+   * Goes from initializing back to uninitialized and wakes all waiters. For the
+   * agent that won {@linkcode OnceState.begin}, after it has zeroed the slot.
+   * Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * state.rollback();
+   * assertEquals(state.phase, "uninitialized");
+   * ```
+   *
+   * @throws {Error} If nobody is initializing.
+   */
+  rollback(): void {
+    // I3: the slot is zero again, and its writes come before the CAS
+    this.#leave(UNINITIALIZED);
+  }
+
+  #leave(phase: number): number {
+    const words = this.#words;
+    const index = this.#index;
+    // Plain, as it is a guess: other agents set the waiters bit at any time
+    let word = words[index]!;
+    for (;;) {
+      if ((word & PHASE_MASK) !== INITIALIZING) {
+        throw new Error(
+          `Cannot leave the initializing phase as the cell must be in it: it is ${
+            phaseOf(word)
+          }`,
+        );
+      }
+      const next = word & ~(PHASE_MASK | STATE_WAITERS) | phase;
+      // Pairs with load() in every agent that reads or waits
+      const found = Atomics.compareExchange(words, index, word, next);
+      if (found === word) {
+        this.#wake(word);
+        return next;
+      }
+      word = found;
+    }
+  }
+
+  /** Wakes all waiters of `replaced`, the word that this agent has just replaced. */
+  #wake(replaced: number): void {
+    // I5: pairs with the wait() of everybody who set the bit that is now clear
+    if (replaced & STATE_WAITERS) Atomics.notify(this.#words, this.#index);
+  }
+
+  /**
+   * Goes from initialized to uninitialized in the next generation. The caller
+   * must keep other agents from {@linkcode OnceState.begin} until it has zeroed
+   * the slot, as `MutexLazyInit` does with its mutex. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * assertEquals(state.reset(), false);
+   * state.begin();
+   * state.publish();
+   * assertEquals(state.reset(), true);
+   * ```
+   *
+   * @returns Whether the cell was initialized.
+   */
+  reset(): boolean {
+    let word = this.load();
+    while (phaseOf(word) === "initialized") {
+      const generation = (word >>> GENERATION_SHIFT) + 1;
+      // I4: pairs with confirm(), which fails from here on
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        generation << GENERATION_SHIFT,
+      );
+      if (found === word) {
+        this.#wake(word);
+        return true;
+      }
+      word = found;
+    }
+    return false;
+  }
+
+  /**
+   * Records this agent as the one that is initializing, in a cell that has no
+   * mutex to tell. For the agent that won {@linkcode OnceState.begin}.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * if (state.begin()) state.recordOwner();
+   * assertEquals(state.ownedByThisAgent, true);
+   * ```
+   */
+  recordOwner(): void {
+    // Plain, as only the winner of begin() writes it: an atomic store costs a third of initOnce()
+    this.#words[this.#index + OWNER_WORD] = thisAgent;
+  }
+
+  /**
+   * Removes what {@linkcode OnceState.recordOwner} recorded. To be called before
+   * a rollback, so that it cannot remove the record of the next agent, and after
+   * a publication, so that an agent that dies in between has left its id.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * state.recordOwner();
+   * state.publish();
+   * state.clearOwner();
+   * assertEquals(state.ownedByThisAgent, false);
+   * ```
+   */
+  clearOwner(): void {
+    // Plain, as in recordOwner()
+    this.#words[this.#index + OWNER_WORD] = 0;
+  }
+
+  /**
+   * Whether this agent is the one that is initializing. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new OnceState().ownedByThisAgent, false);
+   * ```
+   *
+   * @returns Whether the owner word names this agent.
+   */
+  get ownedByThisAgent(): boolean {
+    return isThisAgent(this.#words, this.#index + OWNER_WORD);
+  }
+
+  /**
+   * Blocks until the cell is initialized, or for `timeout` ms.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * assertEquals(state.wait(1), false);
+   * state.begin();
+   * state.publish();
+   * assertEquals(state.wait(), true);
+   * ```
+   *
+   * @param timeout How long to wait at the most, in ms; for ever by default, and
+   * 0 never blocks.
+   * @returns Whether the cell is initialized; `false` if the time is up.
+   * @throws {TypeError} If `timeout` is not a number, or the agent would have to
+   * block where it may not.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  wait(timeout: number = Infinity): boolean {
+    assertTimeout(timeout);
+    const deadline = performance.now() + timeout;
+    for (;;) {
+      const word = this.load();
+      if (phaseOf(word) === "initialized") return true;
+      const left = deadline - performance.now();
+      if (left <= 0) return false;
+      if (!canBlock()) throw cannotBlock("waitAsync()");
+      this.waitForChange(word, left);
+    }
+  }
+
+  /**
+   * Resolves when the cell is initialized. Does not block the agent, and keeps
+   * its event loop alive.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * const initialized = state.waitAsync();
+   * state.begin();
+   * state.publish();
+   * await initialized;
+   * assertEquals(state.phase, "initialized");
+   * ```
+   *
+   * @param options How to end the wait.
+   * @returns A promise that rejects with the reason of an aborted signal.
+   */
+  async waitAsync(options: AtomicsWaitAsyncOptions = {}): Promise<void> {
+    for (;;) {
+      const word = this.load();
+      if (phaseOf(word) === "initialized") return;
+      await this.waitForChangeAsync(word, options);
+    }
+  }
+
+  /**
+   * Blocks until the state word is no longer `word`, or for `timeout` ms.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * const word = state.load();
+   * assertEquals(state.waitForChange(word, 1), false);
+   * state.begin();
+   * assertEquals(state.waitForChange(word), true);
+   * ```
+   *
+   * @param word What {@linkcode OnceState.load} returned.
+   * @param timeout How long to wait at the most, in ms; for ever by default.
+   * @returns `false` if the time is up, `true` if the word has changed or, now
+   * and then, for no reason.
+   * @throws {TypeError} If `timeout` is not a number or the agent may not block.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  waitForChange(word: number, timeout: number = Infinity): boolean {
+    assertTimeout(timeout);
+    if (!this.#announceWaiter(word)) return true;
+    if (!canBlock()) throw cannotBlock("waitForChangeAsync()");
+    // Pairs with the notify of publish(), rollback() and reset()
+    return Atomics.wait(
+      this.#words,
+      this.#index,
+      word | STATE_WAITERS,
+      timeout,
+    ) !== "timed-out";
+  }
+
+  /**
+   * Resolves when the state word is no longer `word`. Does not block the agent,
+   * and keeps its event loop alive.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * const changed = state.waitForChangeAsync(state.load());
+   * state.publish();
+   * await changed;
+   * assertEquals(state.phase, "initialized");
+   * ```
+   *
+   * @param word What {@linkcode OnceState.load} returned.
+   * @param options How to end the wait.
+   * @returns A promise that resolves when the word has changed or, now and then,
+   * for no reason; it rejects with the reason of an aborted signal.
+   */
+  async waitForChangeAsync(
+    word: number,
+    options: AtomicsWaitAsyncOptions = {},
+  ): Promise<void> {
+    options.signal?.throwIfAborted();
+    if (!this.#announceWaiter(word)) return;
+    // Pairs with the notify of publish(), rollback() and reset()
+    await sleepAsync(
+      this.#words,
+      this.#index,
+      word | STATE_WAITERS,
+      options.signal,
+    );
+  }
+
+  /** Sets the waiters bit if the word still is `word`, and returns whether it was. */
+  #announceWaiter(word: number): boolean {
+    // I5: pairs with the CAS of publish(), rollback() and reset(), which take the bit along
+    return Atomics.compareExchange(
+      this.#words,
+      this.#index,
+      word,
+      word | STATE_WAITERS,
+    ) === word;
+  }
+}
+
+/**
+ * Returns the phase that a state word stands for.
+ *
+ * @example Usage
+ * ```ts
+ * import { OnceState, phaseOf } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const state = new OnceState();
+ * state.begin();
+ * assertEquals(phaseOf(state.load()), "initializing");
+ * ```
+ *
+ * @param word What {@linkcode OnceState.load} returned.
+ * @returns The phase.
+ * @throws {LayoutMismatchError} If the word is none that a cell writes.
+ */
+export function phaseOf(word: number): Phase {
+  switch (word & PHASE_MASK) {
+    case UNINITIALIZED:
+      return "uninitialized";
+    case INITIALIZING:
+      return "initializing";
+    case INITIALIZED:
+      return "initialized";
+    default:
+      throw new LayoutMismatchError(
+        `Cannot read the state of a cell as its phase must be 0, 1 or 2: current value is 3 in word ${
+          word >>> 0
+        }`,
+      );
+  }
+}
+
+/** Creates a token; only a mutex that has just been locked may. */
+let createToken: (words: Int32Array, index: number) => UnlockToken;
+
+/**
+ * The proof that a {@linkcode Mutex} was locked, and the only way to unlock it.
+ *
+ * It is good for one unlock; used up, it does nothing. The name is that of TC39's
+ * structs proposal.
+ *
+ * @example Usage
+ * ```ts
+ * import { Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const token = new Mutex().lock();
+ * assertEquals(token.unlock(), true);
+ * assertEquals(token.unlock(), false);
+ * ```
+ */
+export class UnlockToken implements Disposable {
+  static {
+    createToken = (words, index) => new UnlockToken(words, index);
+  }
+
+  /** The words that the mutex is in; `undefined` when the token is used up. */
+  #words: Int32Array | undefined;
+  readonly #index: number;
+
+  private constructor(words: Int32Array, index: number) {
+    this.#words = words;
+    this.#index = index;
+  }
+
+  /**
+   * Whether this token still holds the lock. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const token = new Mutex().lock();
+   * assertEquals(token.locked, true);
+   * ```
+   *
+   * @returns `true` until the token is used up.
+   */
+  get locked(): boolean {
+    return this.#words !== undefined;
+  }
+
+  /**
+   * Unlocks the mutex and wakes whoever waits for it. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new Mutex().lock().unlock(), true);
+   * ```
+   *
+   * @returns Whether this call unlocked it; `false` if the token was used up.
+   */
+  unlock(): boolean {
+    const words = this.#words;
+    if (words === undefined) return false;
+    this.#words = undefined;
+    // I6: pairs with the CAS of the next lock()
+    const word = Atomics.compareExchange(
+      words,
+      this.#index,
+      thisAgent,
+      UNLOCKED,
+    );
+    return word === thisAgent || this.#unlockContended(words);
+  }
+
+  /** Cold: the waiters bit is set. */
+  #unlockContended(words: Int32Array): boolean {
+    const held = thisAgent | MUTEX_WAITERS;
+    // I6: pairs with the CAS of the next lock(); a word that names somebody else stays
+    if (
+      Atomics.compareExchange(words, this.#index, held, UNLOCKED) !== held
+    ) return false;
+    // I5: pairs with the wait() of everybody who set the bit that is now clear
+    Atomics.notify(words, this.#index);
+    return true;
+  }
+
+  /**
+   * Unlocks the mutex at the end of a `using` block.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * {
+   *   using _token = mutex.lock();
+   * }
+   * assertEquals(mutex.lockIfAvailable()?.locked, true);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    this.unlock();
+  }
+}
+
+/**
+ * A mutual exclusion of agents in one 32-bit word of shared memory.
+ *
+ * Not recursive and not fair: an unlock wakes all waiters, and the first that
+ * comes takes the lock. Without contention locking and unlocking are one
+ * compare-exchange each. It is held by an agent, not by a function: two
+ * asynchronous functions of one agent exclude each other by
+ * {@linkcode Mutex.lockAsync} only.
+ *
+ * The names are those of TC39's structs proposal, so that code can move to it.
+ * {@linkcode Mutex.waitForUnlock} and its asynchronous form go beyond it.
+ *
+ * @example Usage
+ * ```ts
+ * import { Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const mutex = new Mutex();
+ * // In another agent: new Mutex(buffer, byteOffset), with these two
+ * const { buffer, byteOffset } = mutex;
+ * assertEquals([buffer.byteLength, byteOffset], [4, 0]);
+ *
+ * using _token = mutex.lock();
+ * // Only one agent is here at a time
+ * ```
+ */
+export class Mutex {
+  /** The size of a mutex, in bytes; it is aligned to as many. */
+  static readonly byteLength = 4;
+
+  /** The memory that the mutex is in. */
+  readonly buffer: SharedArrayBuffer;
+  /** Where the mutex is in its buffer, in bytes. */
+  readonly byteOffset: number;
+  readonly #words: Int32Array;
+  readonly #index: number;
+
+  /**
+   * Constructs a new instance over zeroed memory or over a mutex that exists.
+   *
+   * @param buffer The memory; 4 bytes of its own by default.
+   * @param byteOffset Where the mutex is, in bytes, a multiple of 4.
+   * @throws {TypeError} If `buffer` is not a `SharedArrayBuffer`.
+   * @throws {RangeError} If the mutex does not lie within the buffer or is misaligned.
+   */
+  constructor(
+    buffer: SharedArrayBuffer = allocate(Mutex.byteLength),
+    byteOffset: number = 0,
+  ) {
+    assertShared(buffer);
+    assertRange(buffer, byteOffset, Mutex.byteLength, Mutex.byteLength);
+    this.buffer = buffer;
+    this.byteOffset = byteOffset;
+    this.#words = wordsOf(buffer);
+    this.#index = byteOffset >>> 2;
+  }
+
+  /**
+   * Locks the mutex, and blocks as long as another agent holds it.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const token = new Mutex().lock();
+   * assertEquals(token.locked, true);
+   * ```
+   *
+   * @returns The token that unlocks it.
+   * @throws {TypeError} If this agent holds the mutex already, or would have to
+   * block where it may not.
+   */
+  lock(): UnlockToken {
+    return this.#tryLock() ?? this.#lockContended();
+  }
+
+  /** Cold: somebody holds the mutex. */
+  #lockContended(): UnlockToken {
+    if (this.heldByThisAgent) {
+      throw new TypeError(
+        "Cannot lock the mutex as this agent holds it already: unlock it first, or use lockAsync() instead",
+      );
+    }
+    return this.#lockWithin(Infinity)!;
+  }
+
+  /**
+   * Locks the mutex if that is possible at once or within `timeout` ms.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * assertEquals(mutex.lockIfAvailable()?.locked, true);
+   * assertEquals(mutex.lockIfAvailable(), null);
+   * ```
+   *
+   * @param timeout How long to block at the most, in ms; 0, the default, never blocks.
+   * @returns The token that unlocks it; `null` if the time is up or this agent
+   * holds the mutex already.
+   * @throws {TypeError} If `timeout` is not a number, or the agent would have to
+   * block where it may not.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  lockIfAvailable(timeout: number = 0): UnlockToken | null {
+    assertTimeout(timeout);
+    const token = this.#tryLock();
+    if (token !== null || timeout === 0 || this.heldByThisAgent) return token;
+    return this.#lockWithin(timeout);
+  }
+
+  /**
+   * Locks the mutex without blocking the agent, and keeps its event loop alive
+   * while it waits.
+   *
+   * TC39's sketch of an asynchronous lock takes a callback to run under it; this
+   * returns the token, which `using` disposes of as surely.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using token = await new Mutex().lockAsync();
+   * assertEquals(token.locked, true);
+   * ```
+   *
+   * @param options How to end the wait.
+   * @returns A promise of the token that unlocks it; it rejects with the reason
+   * of an aborted signal, and then the mutex is not locked.
+   */
+  async lockAsync(
+    options: AtomicsWaitAsyncOptions = {},
+  ): Promise<UnlockToken> {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      const token = this.#tryLock();
+      if (token !== null) return token;
+      await this.waitForUnlockAsync(options);
+    }
+  }
+
+  /**
+   * Whether an earlier call in this agent holds the mutex. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * using _token = mutex.lock();
+   * assertEquals(mutex.heldByThisAgent, true);
+   * ```
+   *
+   * @returns Whether the owner is this agent.
+   */
+  get heldByThisAgent(): boolean {
+    return isThisAgent(this.#words, this.#index);
+  }
+
+  /**
+   * Blocks until the mutex is unlocked, or for `timeout` ms, without locking it:
+   * for those who may find that there is nothing left to do under the lock.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * assertEquals(mutex.waitForUnlock(), true);
+   * using _token = mutex.lock();
+   * assertEquals(mutex.waitForUnlock(1), false);
+   * ```
+   *
+   * @param timeout How long to block at the most, in ms; for ever by default.
+   * @returns `false` if the time is up, `true` if the mutex was unlocked; it may
+   * be locked again by now.
+   * @throws {TypeError} If `timeout` is not a number or the agent may not block.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  waitForUnlock(timeout: number = Infinity): boolean {
+    assertTimeout(timeout);
+    const word = this.#announceWaiter();
+    if (word === UNLOCKED) return true;
+    if (!canBlock()) throw cannotBlock("waitForUnlockAsync()");
+    // Pairs with the notify of unlock()
+    return Atomics.wait(this.#words, this.#index, word, timeout) !==
+      "timed-out";
+  }
+
+  /**
+   * Resolves when the mutex is unlocked, without locking it. Does not block the
+   * agent, and keeps its event loop alive.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * const token = mutex.lock();
+   * const unlocked = mutex.waitForUnlockAsync();
+   * token.unlock();
+   * await unlocked;
+   * assertEquals(mutex.heldByThisAgent, false);
+   * ```
+   *
+   * @param options How to end the wait.
+   * @returns A promise that resolves when the mutex was unlocked or, now and then,
+   * for no reason; it rejects with the reason of an aborted signal.
+   */
+  async waitForUnlockAsync(
+    options: AtomicsWaitAsyncOptions = {},
+  ): Promise<void> {
+    options.signal?.throwIfAborted();
+    const word = this.#announceWaiter();
+    if (word === UNLOCKED) return;
+    // Pairs with the notify of unlock()
+    await sleepAsync(this.#words, this.#index, word, options.signal);
+  }
+
+  #tryLock(): UnlockToken | null {
+    // I6: pairs with the CAS of unlock(): what its holder wrote can be read after this
+    return Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        UNLOCKED,
+        thisAgent,
+      ) === UNLOCKED
+      ? createToken(this.#words, this.#index)
+      : null;
+  }
+
+  #lockWithin(timeout: number): UnlockToken | null {
+    const deadline = performance.now() + timeout;
+    for (
+      let left = timeout;
+      left > 0;
+      left = deadline - performance.now()
+    ) {
+      if (!canBlock()) throw cannotBlock("lockAsync()");
+      this.waitForUnlock(left);
+      const token = this.#tryLock();
+      if (token !== null) return token;
+    }
+    return null;
+  }
+
+  /** Sets the waiters bit and returns the word to sleep on, unless there is no holder. */
+  #announceWaiter(): number {
+    let word = Atomics.load(this.#words, this.#index);
+    while (word !== UNLOCKED) {
+      const announced = word | MUTEX_WAITERS;
+      // I5: pairs with the CAS of unlock(), which takes the bit along
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        announced,
+      );
+      if (found === word) return announced;
+      word = found;
+    }
+    return UNLOCKED;
+  }
+}
+
+/** Whether the owner word at `index` names this agent, which no other agent writes there. */
+function isThisAgent(words: Int32Array, index: number): boolean {
+  // Pairs with nothing: an agent sees its own writes
+  return (Atomics.load(words, index) & OWNER_MASK) === thisAgent;
+}
+
+/**
+ * Sleeps until somebody notifies the word, it is not `value`, or some time has
+ * gone by, without blocking the agent.
+ */
+function sleepAsync(
+  words: Int32Array,
+  index: number,
+  value: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timeout = Atomics.waitAsync === undefined ? POLL_INTERVAL : MAX_SLEEP;
+    // A pending waitAsync does not keep the event loop alive: this timer does
+    const timer = setTimeout(wake, timeout);
+    signal?.addEventListener("abort", abort);
+
+    function cleanUp(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+    function wake(): void {
+      cleanUp();
+      resolve();
+    }
+    // What is left of an aborted wait is harmless: wake-ups are broadcast
+    function abort(): void {
+      cleanUp();
+      reject(signal!.reason);
+    }
+
+    if (Atomics.waitAsync === undefined) return;
+    // Pairs with the notify of whoever replaces the word
+    const sleep = Atomics.waitAsync(words, index, value, timeout);
+    if (sleep.async) sleep.value.then(wake);
+    else wake();
+  });
+}

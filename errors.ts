@@ -1,0 +1,142 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * The errors that callers of this package catch by class.
+ *
+ * Wrong types are `TypeError`s, values out of range are `RangeError`s, and an
+ * elapsed timeout is a `DOMException` named `TimeoutError`; everything that a
+ * program may want to react to has a class here.
+ *
+ * ```ts
+ * import { int32, LazyInit } from "@lazyinit/lazyinit";
+ * import { AlreadyInitializedError } from "@lazyinit/lazyinit/errors";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const cell = new LazyInit(int32);
+ * cell.initOnce(1);
+ * assertThrows(() => cell.initOnce(2), AlreadyInitializedError);
+ * ```
+ *
+ * @module
+ */
+
+/**
+ * Thrown by calls that insist on being the one that initializes a cell, when
+ * the cell is initialized already or, for `LazyInit`, being initialized.
+ *
+ * Corresponds to the panic of the crate's `init_once` and to the kernel's
+ * `LazyInitError::AlreadyInit`, which carries the value too.
+ *
+ * @example Usage
+ * ```ts
+ * import { AlreadyInitializedError, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const cell = new MutexLazyInit(int32);
+ * cell.init(() => 1);
+ * const error = assertThrows(() => cell.init(() => 2), AlreadyInitializedError);
+ * assertEquals(error.value, 1);
+ * ```
+ *
+ * @typeParam T The type of the cell's value.
+ */
+export class AlreadyInitializedError<T = unknown> extends Error {
+  /** The value that the cell holds; `undefined` while it is being initialized. */
+  readonly value: Readonly<T> | undefined;
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param message What was attempted and why it was refused.
+   * @param value The value that the cell holds, if it holds one.
+   */
+  constructor(message: string, value?: Readonly<T>) {
+    super(message);
+    this.name = "AlreadyInitializedError";
+    this.value = value;
+  }
+}
+
+/**
+ * Thrown by the `value` getter of a cell that is not initialized.
+ *
+ * Corresponds to the panic of the crate's `Deref`.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, NotInitializedError } from "@lazyinit/lazyinit";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const cell = new LazyInit(int32);
+ * assertThrows(() => cell.value, NotInitializedError);
+ * ```
+ */
+export class NotInitializedError extends Error {
+  /**
+   * Constructs a new instance.
+   *
+   * @param message Which cell was read and what to do instead.
+   */
+  constructor(message: string) {
+    super(message);
+    this.name = "NotInitializedError";
+  }
+}
+
+/**
+ * Thrown when an initializer initializes, waits for or resets the cell that it
+ * is initializing, or when a synchronous call would block its agent for an
+ * asynchronous initialization that runs in that very agent.
+ *
+ * Both originals deadlock or corrupt the cell here.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, MutexLazyInit, RecursiveInitializationError } from "@lazyinit/lazyinit";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const cell = new MutexLazyInit(int32);
+ * assertThrows(
+ *   () => cell.getOrInit(() => cell.getOrInit(() => 1)),
+ *   RecursiveInitializationError,
+ * );
+ * ```
+ */
+export class RecursiveInitializationError extends Error {
+  /**
+   * Constructs a new instance.
+   *
+   * @param message Which cell was entered again and by which call.
+   */
+  constructor(message: string) {
+    super(message);
+    this.name = "RecursiveInitializationError";
+  }
+}
+
+/**
+ * Thrown when memory does not hold the cell that it was said to hold: another
+ * kind, codec or capacity, memory that no cell was placed in, or a state that
+ * no cell can be in.
+ *
+ * @example Usage
+ * ```ts
+ * import { float64, int32, LayoutMismatchError, LazyInit } from "@lazyinit/lazyinit";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const cell = new LazyInit(int32);
+ * assertThrows(() => LazyInit.from(cell.handle, float64), LayoutMismatchError);
+ * ```
+ */
+export class LayoutMismatchError extends Error {
+  /**
+   * Constructs a new instance.
+   *
+   * @param message What was expected in the memory and what was found there.
+   */
+  constructor(message: string) {
+    super(message);
+    this.name = "LayoutMismatchError";
+  }
+}
