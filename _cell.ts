@@ -1,0 +1,338 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+import { assertCodec, assertRange, cannotBlock, show } from "./_checks.ts";
+import { alignToSlot, allocate, wordsOf } from "./_memory.ts";
+import { canBlock, OnceState, type Phase } from "./atomics.ts";
+import type { Codec, Slot } from "./codec.ts";
+import {
+  AlreadyInitializedError,
+  LayoutMismatchError,
+  NotInitializedError,
+  RecursiveInitializationError,
+} from "./errors.ts";
+
+/** Changes whenever the meaning of a cell's bytes does. */
+const LAYOUT_VERSION = 1;
+
+/** Which of the two classes a cell belongs to. */
+export type CellKind = "LazyInit" | "MutexLazyInit";
+
+/**
+ * The description of a cell that `postMessage` carries to another agent, where
+ * `from()` attaches to it.
+ */
+export interface LazyInitHandle {
+  /** The class of the cell. */
+  readonly kind: CellKind;
+  /** The shared memory that the cell is in. */
+  readonly buffer: SharedArrayBuffer;
+  /** Where the cell begins, in bytes. */
+  readonly byteOffset: number;
+  /** The name of the cell, empty if it has none. */
+  readonly name: string;
+}
+
+/** Options of the constructors. */
+export interface LazyInitOptions {
+  /** Shown by errors and inspection. */
+  name?: string;
+  /** The memory to place the cell in; memory of its own by default. */
+  buffer?: SharedArrayBuffer;
+  /** Where to place the cell in `buffer`, in bytes, a multiple of 8; 0 by default. */
+  byteOffset?: number;
+}
+
+/** Options of the `wait()` methods. */
+export interface LazyInitWaitOptions {
+  /** How long to block at the most, in ms; for ever by default, and 0 never blocks. */
+  timeout?: number;
+}
+
+/** Options of the `waitAsync()` methods. */
+export interface LazyInitWaitAsyncOptions {
+  /** Ends the wait: the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** What is fixed about a cell when it has been placed. */
+export interface Placement {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+  readonly name: string;
+}
+
+/** The bytes that a cell with this codec takes, a multiple of 8. */
+export function cellByteLength(codec: Codec<unknown>): number {
+  assertCodec(codec);
+  return OnceState.byteLength + alignToSlot(codec.byteLength);
+}
+
+/** Claims zeroed memory for a cell, or attaches to a cell of the same layout. */
+export function place(
+  kind: CellKind,
+  codec: Codec<unknown>,
+  options: LazyInitOptions,
+): Placement {
+  const byteLength = cellByteLength(codec);
+  const { name = "", buffer = allocate(byteLength), byteOffset = 0 } = options;
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot create the ${kind} as 'name' must be a string: current value is ${
+        show(name)
+      }`,
+    );
+  }
+  if (options.buffer === undefined && byteOffset !== 0) {
+    throw new TypeError(
+      `Cannot create the ${kind} as 'byteOffset' must come with 'buffer': current value is ${
+        show(byteOffset)
+      }`,
+    );
+  }
+  const layout = layoutHash(kind, codec);
+  const state = new OnceState(buffer, byteOffset);
+  if (state.layout === 0) {
+    assertRange(buffer, byteOffset, byteLength, 8);
+    const zeroed = options.buffer === undefined ||
+      isZeroed(buffer, byteOffset, byteLength);
+    // Bytes that are not zero may be those of an agent that has just claimed them
+    if (!zeroed && state.layout === 0) {
+      throw new LayoutMismatchError(
+        `Cannot place the ${kind} at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
+      );
+    }
+    if (zeroed) state.claim(layout);
+  }
+  assertLayout(kind, codec, state.layout, byteOffset);
+  assertRange(buffer, byteOffset, byteLength, 8);
+  return { buffer, byteOffset, name };
+}
+
+/** Checks a handle, and that there is a cell of this kind and codec where it points. */
+export function attach(
+  kind: CellKind,
+  codec: Codec<unknown>,
+  handle: LazyInitHandle,
+): Placement {
+  assertCodec(codec);
+  if (typeof handle !== "object" || handle === null) {
+    throw new TypeError(
+      `Cannot attach to the cell as 'handle' must be the handle of a cell: current value is ${
+        show(handle)
+      }`,
+    );
+  }
+  const { kind: found, buffer, byteOffset, name } = handle;
+  if (found !== "LazyInit" && found !== "MutexLazyInit") {
+    throw new TypeError(
+      `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
+        show(found)
+      }`,
+    );
+  }
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
+        show(name)
+      }`,
+    );
+  }
+  const { layout } = new OnceState(buffer, byteOffset);
+  if (found !== kind) {
+    throw new LayoutMismatchError(
+      `Cannot attach to the cell at byte ${byteOffset} as it must be a ${kind}: its handle says ${found}`,
+    );
+  }
+  assertLayout(kind, codec, layout, byteOffset);
+  return { buffer, byteOffset, name };
+}
+
+function assertLayout(
+  kind: CellKind,
+  codec: Codec<unknown>,
+  found: number,
+  byteOffset: number,
+): void {
+  if (found === layoutHash(kind, codec)) return;
+  throw new LayoutMismatchError(
+    `Cannot attach to the cell at byte ${byteOffset} as it must be a ${kind} of ${codec.tag} with ${codec.byteLength} bytes: ${
+      found === 0
+        ? "no cell was placed there"
+        : "another kind, codec or capacity was placed there"
+    }`,
+  );
+}
+
+/** FNV-1a over the UTF-16 units of everything that agents must agree on; never 0. */
+function layoutHash(kind: CellKind, codec: Codec<unknown>): number {
+  const layout = `${LAYOUT_VERSION}|${kind}|${codec.byteLength}|${codec.tag}`;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < layout.length; i++) {
+    hash = Math.imul(hash ^ layout.charCodeAt(i), 0x01000193);
+  }
+  return hash || 1;
+}
+
+function isZeroed(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  byteLength: number,
+): boolean {
+  const end = (byteOffset + byteLength) >>> 2;
+  const words = wordsOf(buffer);
+  for (let i = byteOffset >>> 2; i < end; i++) {
+    if (words[i] !== 0) return false;
+  }
+  return true;
+}
+
+/** The slot of a cell; made when it is needed, as a million cells need no million slots. */
+export function slotOf(
+  { buffer, byteOffset }: Placement,
+  { byteLength }: Codec<unknown>,
+): Slot {
+  return { buffer, byteOffset: byteOffset + OnceState.byteLength, byteLength };
+}
+
+/** Leaves nothing behind of a value that has failed or has been reset. */
+export function zeroFill({ buffer, byteOffset, byteLength }: Slot): void {
+  new Uint8Array(buffer, byteOffset, byteLength).fill(0);
+}
+
+export function assertInitializer(initializer: unknown): void {
+  if (typeof initializer === "function") return;
+  throw new TypeError(
+    `Cannot initialize the cell as 'initializer' must be a function: current value is ${
+      show(initializer)
+    }`,
+  );
+}
+
+/** Throws unless the codec's values are views, which alone can be written through. */
+export function assertView(codec: Codec<unknown>): void {
+  if (codec.view === true) return;
+  throw new TypeError(
+    `Cannot write to the value in place as its codec must be a view codec: current codec is ${codec.tag}`,
+  );
+}
+
+/**
+ * Runs a synchronous initializer on the slot and returns the value that it made,
+ * as every agent will read it.
+ */
+export function fill<T>(
+  codec: Codec<T>,
+  slot: Slot,
+  initializer: (slot?: T) => unknown,
+  alternative: string,
+): T {
+  const view = codec.view === true ? codec.decode(slot) : undefined;
+  const made = initializer(view);
+  if (isPromiseLike(made)) {
+    // Told by the error below already, so its rejection is nobody's any more
+    made.then(undefined, () => {});
+    throw new TypeError(
+      `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
+    );
+  }
+  return store(codec, slot, view, made);
+}
+
+/** As {@linkcode fill}, for an initializer that may be asynchronous. */
+export async function fillAsync<T>(
+  codec: Codec<T>,
+  slot: Slot,
+  initializer: (slot?: T) => unknown,
+): Promise<T> {
+  const view = codec.view === true ? codec.decode(slot) : undefined;
+  return store(codec, slot, view, await initializer(view));
+}
+
+function store<T>(
+  codec: Codec<T>,
+  slot: Slot,
+  view: T | undefined,
+  made: unknown,
+): T {
+  if (view === undefined) {
+    codec.encode(made as T, slot);
+    return codec.decode(slot);
+  }
+  if (made !== undefined && made !== view) codec.encode(made as T, slot);
+  return view;
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
+}
+
+/** How a cell is called in errors and inspection: its class, and its name if it has one. */
+export function label(kind: CellKind, name: string): string {
+  return name === "" ? kind : `${kind} ${JSON.stringify(name)}`;
+}
+
+export function alreadyInitialized<T>(
+  kind: CellKind,
+  name: string,
+  value: Readonly<T> | undefined,
+): AlreadyInitializedError<T> {
+  return new AlreadyInitializedError(
+    `Cannot initialize ${
+      label(kind, name)
+    } as it must be uninitialized: it is ${
+      value === undefined ? "being initialized" : "initialized"
+    }, use get() or wait() instead`,
+    value,
+  );
+}
+
+export function notInitialized(
+  kind: CellKind,
+  name: string,
+): NotInitializedError {
+  return new NotInitializedError(
+    `Cannot read ${
+      label(kind, name)
+    } as it must be initialized: use get() or wait() instead`,
+  );
+}
+
+export function recursive(
+  kind: CellKind,
+  name: string,
+): RecursiveInitializationError {
+  return new RecursiveInitializationError(
+    `Cannot enter ${
+      label(kind, name)
+    } again as its initializer is running in this agent: use what the initializer has at hand instead`,
+  );
+}
+
+export function timedOut(
+  kind: CellKind,
+  name: string,
+  timeout: number,
+): DOMException {
+  return new DOMException(
+    `Cannot wait longer for ${label(kind, name)}: ${timeout} ms have elapsed`,
+    "TimeoutError",
+  );
+}
+
+/** Throws where a synchronous call would have to block but may not. */
+export function assertCanBlock(alternative: string): void {
+  if (!canBlock()) throw cannotBlock(alternative);
+}
+
+/** Shows a cell as `LazyInit "name" { 42 }`, and one without a value as `{ <phase> }`. */
+export function inspectCell(
+  kind: CellKind,
+  name: string,
+  phase: Phase,
+  value: string,
+): string {
+  const content = phase === "initialized" ? value : `<${phase}>`;
+  return `${label(kind, name)} { ${content} }`;
+}

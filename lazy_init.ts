@@ -1,0 +1,607 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * {@linkcode LazyInit}: one-time initialization without a lock, which never
+ * blocks.
+ *
+ * ```ts
+ * import { int32 } from "@lazyinit/lazyinit/codec";
+ * import { LazyInit } from "@lazyinit/lazyinit/lazy-init";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const cell = new LazyInit(int32);
+ * assertEquals(cell.callOnce(() => 42), 42);
+ * assertEquals(cell.get(), 42);
+ * ```
+ *
+ * @module
+ */
+
+import {
+  alreadyInitialized,
+  assertCanBlock,
+  assertInitializer,
+  assertView,
+  attach,
+  cellByteLength,
+  fill,
+  inspectCell,
+  type LazyInitHandle,
+  type LazyInitOptions,
+  type LazyInitWaitAsyncOptions,
+  type LazyInitWaitOptions,
+  notInitialized,
+  place,
+  type Placement,
+  recursive,
+  slotOf,
+  timedOut,
+  zeroFill,
+} from "./_cell.ts";
+import { OnceState, type Phase } from "./atomics.ts";
+import type { Codec, Initializer } from "./codec.ts";
+
+export type {
+  CellKind,
+  LazyInitHandle,
+  LazyInitOptions,
+  LazyInitWaitAsyncOptions,
+  LazyInitWaitOptions,
+} from "./_cell.ts";
+
+/**
+ * A value in shared memory that one agent initializes, once and for ever, and
+ * that every agent reads for the price of a field access.
+ *
+ * No call but {@linkcode LazyInit.wait} blocks: who comes too late to initialize
+ * is told so at once. Where latecomers should wait instead, initialization may
+ * fail and be tried again by another, or the value must be reset, use
+ * `MutexLazyInit`.
+ *
+ * Corresponds to `LazyInit` of the arceos crate `lazyinit`.
+ *
+ * @example Usage
+ * ```ts
+ * import { LazyInit, typedArray } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const table = new LazyInit(typedArray(Float64Array, 4), { name: "roots" });
+ * // In a worker: LazyInit.from(handle, typedArray(Float64Array, 4))
+ * const handle = table.handle;
+ *
+ * table.callOnce((slot) => {
+ *   slot.forEach((_, i) => slot[i] = Math.sqrt(i));
+ * });
+ * assertEquals(table.value[1], 1);
+ * assertEquals(LazyInit.from(handle, typedArray(Float64Array, 4)).value[1], 1);
+ * ```
+ *
+ * @typeParam T The type of the value.
+ */
+export class LazyInit<T> {
+  readonly #codec: Codec<T>;
+  readonly #placement: Placement;
+  readonly #state: OnceState;
+  /** What the slot holds, if this agent has seen it; there is no reset, so it stays true. */
+  #value: Readonly<T> | undefined = undefined;
+
+  /**
+   * Constructs a new instance: places a cell, or attaches to the one of the same
+   * layout that is there already. So agents that share a buffer may all run this.
+   *
+   * Corresponds to `LazyInit::new`. Never blocks.
+   *
+   * @param codec How the value is laid out.
+   * @param options The name of the cell and where to place it.
+   * @throws {TypeError} If `codec` is no codec, `name` no string, `buffer` not a
+   * `SharedArrayBuffer` or `byteOffset` no number or without `buffer`.
+   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned.
+   * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a
+   * cell of this class, codec tag and capacity.
+   */
+  constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
+    this.#placement = place("LazyInit", codec, options);
+    const { buffer, byteOffset } = this.#placement;
+    this.#codec = codec;
+    this.#state = new OnceState(buffer, byteOffset);
+  }
+
+  /**
+   * Attaches to a cell that another agent has placed.
+   *
+   * Never blocks. The crate needs no such call, as Rust's threads share statics.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * const attached = LazyInit.from(cell.handle, int32);
+   * attached.initOnce(42);
+   * assertEquals(cell.get(), 42);
+   * ```
+   *
+   * @typeParam T The type of the value.
+   * @param handle The handle of the cell.
+   * @param codec How the value is laid out, as where the cell was placed.
+   * @returns The cell.
+   * @throws {TypeError} If `handle` is not a handle or `codec` no codec.
+   * @throws {RangeError} If the handle points outside of its buffer.
+   * @throws {LayoutMismatchError} If there is no cell of this class, codec tag
+   * and capacity.
+   */
+  static from<T>(handle: LazyInitHandle, codec: Codec<T>): LazyInit<T> {
+    return new LazyInit(codec, attach("LazyInit", codec, handle));
+  }
+
+  /**
+   * Returns how many bytes a cell takes: a header of 16 and its slot.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(LazyInit.byteLength(int32), 24);
+   * ```
+   *
+   * @param codec How the value is laid out.
+   * @returns The number of bytes, a multiple of 8.
+   * @throws {TypeError} If `codec` is no codec.
+   */
+  static byteLength(codec: Codec<unknown>): number {
+    return cellByteLength(codec);
+  }
+
+  /**
+   * The description of the cell that `postMessage` carries to other agents.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const { handle } = new LazyInit(int32);
+   * assertEquals(LazyInit.from(structuredClone(handle), int32).initialized, false);
+   * ```
+   *
+   * @returns A plain object.
+   */
+  get handle(): LazyInitHandle {
+    return { kind: "LazyInit", ...this.#placement };
+  }
+
+  /**
+   * The name that was given to the cell, empty if none was.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new LazyInit(int32, { name: "answer" }).name, "answer");
+   * ```
+   *
+   * @returns The name.
+   */
+  get name(): string {
+    return this.#placement.name;
+  }
+
+  /**
+   * Whether the value can be read. Never blocks.
+   *
+   * Corresponds to `is_inited`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertEquals(cell.initialized, false);
+   * cell.initOnce(42);
+   * assertEquals(cell.initialized, true);
+   * ```
+   *
+   * @returns `true` once the cell is initialized.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get initialized(): boolean {
+    return this.phase === "initialized";
+  }
+
+  /**
+   * How far the initialization has come. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * cell.callOnce(() => {
+   *   assertEquals(cell.phase, "initializing");
+   *   return 42;
+   * });
+   * assertEquals(cell.phase, "initialized");
+   * ```
+   *
+   * @returns The phase.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get phase(): Phase {
+    return this.#state.phase;
+  }
+
+  /**
+   * Returns the value, if there is one. Never blocks.
+   *
+   * Corresponds to `get`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertEquals(cell.get(), undefined);
+   * cell.initOnce(42);
+   * assertEquals(cell.get(), 42);
+   * ```
+   *
+   * @returns The value, the same reference every time in one agent; `undefined`
+   * until the cell is initialized.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get(): Readonly<T> | undefined {
+    const value = this.#value;
+    // Out of line, so that this much is inlined where it is called
+    return value !== undefined ? value : this.#load();
+  }
+
+  /** Cold: this agent has not seen the value yet. */
+  #load(): Readonly<T> | undefined {
+    if (!this.initialized) return undefined;
+    return this.#value = this.#codec.decode(this.#slot);
+  }
+
+  /**
+   * Returns the value for writing in place, if there is one. Never blocks.
+   *
+   * For view codecs only. Nothing orders such writes among agents: use `Atomics`
+   * or a `Mutex`. Corresponds to `get_mut`, which a compiler makes exclusive.
+   *
+   * @example Usage
+   * ```ts
+   * import { LazyInit, typedArray } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const counters = new LazyInit(typedArray(Int32Array, 2));
+   * counters.callOnce(() => {});
+   * Atomics.add(counters.getMut()!, 0, 1);
+   * assertEquals(counters.value[0], 1);
+   * ```
+   *
+   * @returns The same view as {@linkcode LazyInit.get}, writable; `undefined`
+   * until the cell is initialized.
+   * @throws {TypeError} If the codec is not a view codec; for the codecs of this
+   * package that is a type error already.
+   */
+  getMut(
+    this: T extends ArrayBufferView ? LazyInit<T> : never,
+  ): T | undefined {
+    assertView((this as LazyInit<T>).#codec);
+    return (this as LazyInit<T>).get() as T | undefined;
+  }
+
+  /**
+   * Returns the value without asking whether there is one. Never blocks.
+   *
+   * Corresponds to `get_unchecked`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * cell.initOnce(42);
+   * assertEquals(cell.getUnchecked(), 42);
+   * ```
+   *
+   * @returns The value; on a cell that is not initialized, whatever the codec
+   * makes of the slot, or its error.
+   */
+  getUnchecked(): Readonly<T> {
+    const value = this.#value;
+    return value !== undefined ? value : this.#loadUnchecked();
+  }
+
+  /** Cold. A value that may not be final must not be kept. */
+  #loadUnchecked(): Readonly<T> {
+    return this.#load() ?? this.#codec.decode(this.#slot);
+  }
+
+  /**
+   * The value of a cell that is initialized. Never blocks.
+   *
+   * Corresponds to `Deref`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit, NotInitializedError } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertThrows(() => cell.value, NotInitializedError);
+   * cell.initOnce(42);
+   * assertEquals(cell.value, 42);
+   * ```
+   *
+   * @returns The value, the same reference every time in one agent.
+   * @throws {NotInitializedError} If the cell is not initialized.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get value(): Readonly<T> {
+    const value = this.#value;
+    return value !== undefined ? value : this.#loadValue();
+  }
+
+  /** Cold. */
+  #loadValue(): Readonly<T> {
+    const value = this.#load();
+    // A codec of one's own may decode to undefined
+    if (value !== undefined || this.initialized) return value as Readonly<T>;
+    throw notInitialized("LazyInit", this.name);
+  }
+
+  /**
+   * Initializes the cell with a value, and fails if somebody else did or is about
+   * to. Never blocks.
+   *
+   * If the codec refuses the value, the cell stays uninitialized and usable.
+   * Corresponds to `init_once`.
+   *
+   * @example Usage
+   * ```ts
+   * import { AlreadyInitializedError, int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertEquals(cell.initOnce(42), 42);
+   * assertThrows(() => cell.initOnce(43), AlreadyInitializedError);
+   * ```
+   *
+   * @param value The value.
+   * @returns The value as every agent will read it.
+   * @throws {AlreadyInitializedError} If the cell is initialized, then with the
+   * value, or being initialized by another agent.
+   * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
+   * @throws {RangeError} If the value does not fit the slot or is out of range.
+   * @throws {TypeError} If the codec cannot represent the value.
+   */
+  initOnce(value: T): Readonly<T> {
+    if (!this.#begin()) {
+      throw alreadyInitialized("LazyInit", this.name, this.get());
+    }
+    const slot = this.#slot;
+    let stored: T;
+    try {
+      this.#codec.encode(value, slot);
+      stored = this.#codec.decode(slot);
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+    return this.#publish(stored);
+  }
+
+  /**
+   * Initializes the cell with what a function returns, unless somebody else did
+   * or is about to. Never blocks, save for what the function does.
+   *
+   * If the function throws, the cell is uninitialized again, its slot is zeroed,
+   * and the error comes out of this call; the crate leaves the cell initialized
+   * with garbage there. Corresponds to `call_once`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertEquals(cell.callOnce(() => 42), 42);
+   * assertEquals(cell.callOnce(() => 43), undefined);
+   * assertEquals(cell.value, 42);
+   * ```
+   *
+   * @param initializer Makes the value; a view codec's gets the slot to fill.
+   * @returns The value as every agent will read it; `undefined` if this call did
+   * not make it, and then `initializer` was not called.
+   * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
+   * @throws {TypeError} If `initializer` is not a function or returns a promise,
+   * or the codec cannot represent the value.
+   * @throws {RangeError} If the value does not fit the slot or is out of range.
+   */
+  callOnce(initializer: Initializer<T>): Readonly<T> | undefined {
+    assertInitializer(initializer);
+    if (!this.#begin()) return undefined;
+    let stored: T;
+    try {
+      stored = fill(
+        this.#codec,
+        this.#slot,
+        initializer as (slot?: T) => unknown,
+        "MutexLazyInit.getOrInitAsync()",
+      );
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+    return this.#publish(stored);
+  }
+
+  /** Makes this agent the one that initializes, unless there is or was one. */
+  #begin(): boolean {
+    if (this.#state.begin()) {
+      this.#state.recordOwner();
+      return true;
+    }
+    this.#assertNotRecursive();
+    return false;
+  }
+
+  /** The phase comes first: the owner word means nothing in the other two. */
+  #assertNotRecursive(): void {
+    if (this.phase === "initializing" && this.#state.ownedByThisAgent) {
+      throw recursive("LazyInit", this.name);
+    }
+  }
+
+  #publish(stored: T): Readonly<T> {
+    this.#state.publish();
+    this.#state.clearOwner();
+    return this.#value = stored;
+  }
+
+  #rollBack(): void {
+    zeroFill(this.#slot);
+    this.#state.clearOwner();
+    this.#state.rollback();
+  }
+
+  /**
+   * Blocks until the cell is initialized, by whomever, and returns the value.
+   *
+   * Returns at once on a cell that is initialized, even where blocking is not
+   * allowed. Corresponds to no call of the crate.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertThrows(() => cell.wait({ timeout: 1 }), DOMException);
+   * cell.initOnce(42);
+   * assertEquals(cell.wait(), 42);
+   * ```
+   *
+   * @param options How long to wait.
+   * @returns The value.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
+   * @throws {TypeError} If the agent would have to block but may not, or `timeout`
+   * is not a number.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  wait(options: LazyInitWaitOptions = {}): Readonly<T> {
+    const { timeout = Infinity } = options;
+    if (!this.initialized) {
+      this.#assertNotRecursive();
+      if (timeout > 0) assertCanBlock("waitAsync()");
+    }
+    if (!this.#state.wait(timeout)) {
+      throw timedOut("LazyInit", this.name, timeout);
+    }
+    return this.value;
+  }
+
+  /**
+   * Resolves with the value when the cell is initialized, by whomever. Does not
+   * block the agent, and keeps its event loop alive.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * const value = cell.waitAsync();
+   * cell.initOnce(42);
+   * assertEquals(await value, 42);
+   * ```
+   *
+   * @param options How to end the wait.
+   * @returns A promise of the value; it rejects with the reason of an aborted
+   * signal, or with a {@linkcode RecursiveInitializationError} if an initializer
+   * of this cell calls it.
+   */
+  async waitAsync(
+    options: LazyInitWaitAsyncOptions = {},
+  ): Promise<Readonly<T>> {
+    this.#assertNotRecursive();
+    await this.#state.waitAsync(options);
+    return this.value;
+  }
+
+  /**
+   * Shows the cell in Deno, as `LazyInit "name" { 42 }`. Never blocks.
+   *
+   * Corresponds to `Debug`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32, { name: "answer" });
+   * cell.initOnce(42);
+   * assertEquals(Deno.inspect(cell), 'LazyInit "answer" { 42 }');
+   * ```
+   *
+   * @param inspect Shows the value.
+   * @param options Passed on to `inspect`.
+   * @returns The text.
+   */
+  [Symbol.for("Deno.customInspect")](
+    inspect: (value: unknown, options?: unknown) => string,
+    options?: unknown,
+  ): string {
+    return inspectCell(
+      "LazyInit",
+      this.name,
+      this.phase,
+      inspect(this.get(), options),
+    );
+  }
+
+  /**
+   * Shows the cell in Node and Bun, as `LazyInit "name" { 42 }`. Never blocks.
+   *
+   * Corresponds to `Debug`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   * import { inspect } from "node:util";
+   *
+   * assertEquals(inspect(new LazyInit(int32)), "LazyInit { <uninitialized> }");
+   * ```
+   *
+   * @param _depth How deep to go still.
+   * @param options Passed on to `inspect`.
+   * @param inspect Shows the value.
+   * @returns The text.
+   */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: unknown,
+    inspect: (value: unknown, options?: unknown) => string,
+  ): string {
+    return inspectCell(
+      "LazyInit",
+      this.name,
+      this.phase,
+      inspect(this.get(), options),
+    );
+  }
+
+  get #slot() {
+    return slotOf(this.#placement, this.#codec);
+  }
+}
