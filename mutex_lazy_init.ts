@@ -1,0 +1,1047 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/**
+ * {@linkcode MutexLazyInit}: one-time initialization that racers wait for, that
+ * may fail, and that can be undone.
+ *
+ * ```ts
+ * import { int32 } from "@lazyinit/lazyinit/codec";
+ * import { MutexLazyInit } from "@lazyinit/lazyinit/mutex-lazy-init";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const cell = new MutexLazyInit(int32);
+ * assertEquals(cell.getOrInit(() => 42), 42);
+ * assertEquals(cell.getOrInit(() => 43), 42);
+ * assertEquals(cell.reset(), true);
+ * ```
+ *
+ * @module
+ */
+
+import {
+  alreadyInitialized,
+  assertCanBlock,
+  assertInitializer,
+  assertView,
+  attach,
+  cellByteLength,
+  fill,
+  fillAsync,
+  inspectCell,
+  type LazyInitHandle,
+  type LazyInitOptions,
+  type LazyInitWaitAsyncOptions,
+  type LazyInitWaitOptions,
+  notInitialized,
+  place,
+  type Placement,
+  recursive,
+  slotOf,
+  timedOut,
+  zeroFill,
+} from "./_cell.ts";
+import { assertTimeout } from "./_checks.ts";
+import { wordsOf } from "./_memory.ts";
+import {
+  isWithinInitializer,
+  runInitializer,
+  runInitializerAsync,
+} from "./_running.ts";
+import {
+  Mutex,
+  OnceState,
+  type Phase,
+  phaseOf,
+  type UnlockToken,
+} from "./atomics.ts";
+import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
+
+export type {
+  CellKind,
+  LazyInitHandle,
+  LazyInitOptions,
+  LazyInitWaitAsyncOptions,
+  LazyInitWaitOptions,
+} from "./_cell.ts";
+
+/**
+ * What came of an attempt to initialize a cell.
+ *
+ * Corresponds to the kernel's `Result<&T, LazyInitError>`.
+ *
+ * @typeParam T The type of the value.
+ */
+export type InitResult<T> =
+  | {
+    /** This call made the value. */
+    readonly ok: true;
+    /** The value as every agent reads it. */
+    readonly value: Readonly<T>;
+  }
+  | {
+    /** This call did not make the value. */
+    readonly ok: false;
+    /** The cell was initialized; the initializer was not called. */
+    readonly reason: "already-init";
+    /** The value as every agent reads it. */
+    readonly value: Readonly<T>;
+  }
+  | {
+    /** This call did not make the value. */
+    readonly ok: false;
+    /** The initializer failed, or the codec refused its value; the cell is uninitialized. */
+    readonly reason: "during-init";
+    /** What was thrown, unchanged. */
+    readonly error: unknown;
+  };
+
+/** No state word, as its phase is none. */
+const NO_WORD = -1;
+
+/**
+ * A value in shared memory that one agent at a time may initialize while the
+ * others wait, and that every agent reads for the price of two field accesses.
+ *
+ * If an initializer fails, its caller gets the error, and one of the waiters goes
+ * on with its own. Reading never takes the lock. The value can be reset; where
+ * nobody needs to wait, fail or reset, `LazyInit` is simpler and faster still.
+ *
+ * A live view that was handed out before a reset stays valid memory: it then shows
+ * zeroes, and later the next value while that is being made.
+ *
+ * Corresponds to `LazyInit` of the Linux kernel's patch series.
+ *
+ * @example Usage
+ * ```ts
+ * import { json, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * type Config = { port: number };
+ * const config = new MutexLazyInit(json<Config>(1024), { name: "config" });
+ * // In a worker: MutexLazyInit.from(handle, json<Config>(1024))
+ * const handle = config.handle;
+ *
+ * const value = await config.getOrInitAsync(() => Promise.resolve({ port: 80 }));
+ * assertEquals(value.port, 80);
+ * assertEquals(MutexLazyInit.from(handle, json<Config>(1024)).value.port, 80);
+ * ```
+ *
+ * @typeParam T The type of the value.
+ */
+export class MutexLazyInit<T> {
+  readonly #codec: Codec<T>;
+  readonly #placement: Placement;
+  readonly #state: OnceState;
+  readonly #mutex: Mutex;
+  /** Where the state word is, for the plain read that keeps {@linkcode MutexLazyInit.get} fast. */
+  readonly #words: Int32Array;
+  readonly #index: number;
+  /** The state word with which {@linkcode #value} was in the slot. */
+  #word = NO_WORD;
+  #value: Readonly<T> | undefined = undefined;
+
+  /**
+   * Constructs a new instance: places a cell, or attaches to the one of the same
+   * layout that is there already. So agents that share a buffer may all run this.
+   *
+   * Corresponds to `LazyInit::new` and `new_lazy_init!`. Never blocks.
+   *
+   * @param codec How the value is laid out.
+   * @param options The name of the cell and where to place it.
+   * @throws {TypeError} If `codec` is no codec, `name` no string, `buffer` not a
+   * `SharedArrayBuffer` or `byteOffset` no number or without `buffer`.
+   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned.
+   * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a
+   * cell of this class, codec tag and capacity.
+   */
+  constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
+    this.#placement = place("MutexLazyInit", codec, options);
+    const { buffer, byteOffset } = this.#placement;
+    this.#codec = codec;
+    this.#state = new OnceState(buffer, byteOffset);
+    this.#mutex = new Mutex(buffer, byteOffset + OnceState.mutexOffset);
+    this.#words = wordsOf(buffer);
+    this.#index = byteOffset >>> 2;
+  }
+
+  /**
+   * Attaches to a cell that another agent has placed.
+   *
+   * Never blocks. The kernel needs no such call, as its threads share statics.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * const attached = MutexLazyInit.from(cell.handle, int32);
+   * attached.init(() => 42);
+   * assertEquals(cell.get(), 42);
+   * ```
+   *
+   * @typeParam T The type of the value.
+   * @param handle The handle of the cell.
+   * @param codec How the value is laid out, as where the cell was placed.
+   * @returns The cell.
+   * @throws {TypeError} If `handle` is not a handle or `codec` no codec.
+   * @throws {RangeError} If the handle points outside of its buffer.
+   * @throws {LayoutMismatchError} If there is no cell of this class, codec tag
+   * and capacity.
+   */
+  static from<T>(handle: LazyInitHandle, codec: Codec<T>): MutexLazyInit<T> {
+    return new MutexLazyInit(codec, attach("MutexLazyInit", codec, handle));
+  }
+
+  /**
+   * Returns how many bytes a cell takes: a header of 16 and its slot.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(MutexLazyInit.byteLength(int32), 24);
+   * ```
+   *
+   * @param codec How the value is laid out.
+   * @returns The number of bytes, a multiple of 8.
+   * @throws {TypeError} If `codec` is no codec.
+   */
+  static byteLength(codec: Codec<unknown>): number {
+    return cellByteLength(codec);
+  }
+
+  /**
+   * The description of the cell that `postMessage` carries to other agents.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const { handle } = new MutexLazyInit(int32);
+   * assertEquals(MutexLazyInit.from(structuredClone(handle), int32).initialized, false);
+   * ```
+   *
+   * @returns A plain object.
+   */
+  get handle(): LazyInitHandle {
+    return { kind: "MutexLazyInit", ...this.#placement };
+  }
+
+  /**
+   * The name that was given to the cell, empty if none was.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new MutexLazyInit(int32, { name: "answer" }).name, "answer");
+   * ```
+   *
+   * @returns The name.
+   */
+  get name(): string {
+    return this.#placement.name;
+  }
+
+  /**
+   * Whether the value can be read. Never blocks.
+   *
+   * Corresponds to `as_ref().is_some()`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(cell.initialized, false);
+   * cell.init(() => 42);
+   * assertEquals(cell.initialized, true);
+   * ```
+   *
+   * @returns `true` from the initialization to the next reset.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get initialized(): boolean {
+    return this.phase === "initialized";
+  }
+
+  /**
+   * How far the initialization has come. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * cell.init(() => {
+   *   assertEquals(cell.phase, "initializing");
+   *   return 42;
+   * });
+   * assertEquals(cell.phase, "initialized");
+   * ```
+   *
+   * @returns The phase.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get phase(): Phase {
+    return this.#state.phase;
+  }
+
+  /**
+   * Returns the value, if there is one. Never blocks, and never takes the lock.
+   *
+   * Corresponds to `as_ref`, which does take it.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(cell.get(), undefined);
+   * cell.init(() => 42);
+   * assertEquals(cell.get(), 42);
+   * ```
+   *
+   * @returns The value, the same reference every time in one agent until the
+   * next reset; `undefined` while the cell is not initialized.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get(): Readonly<T> | undefined {
+    // Plain: a stale word is one that nothing orders after the reset. Out of line
+    // otherwise, so that this much is inlined where it is called
+    return this.#words[this.#index] === this.#word ? this.#value : this.#load();
+  }
+
+  /** Cold: the cell is not initialized, or this agent has not seen that value yet. */
+  #load(): Readonly<T> | undefined {
+    return this.#refresh() ? this.#value : undefined;
+  }
+
+  /** Reads the slot into the cache, if the cell is initialized, and returns whether it is. */
+  #refresh(): boolean {
+    for (;;) {
+      const word = this.#state.load();
+      if (word === this.#word) return true;
+      this.#word = NO_WORD;
+      this.#value = undefined;
+      if (phaseOf(word) !== "initialized") return false;
+      try {
+        const value = this.#codec.decode(this.#slot);
+        // A reset since the load has torn what was read
+        if (!this.#state.confirm(word)) continue;
+        this.#value = value;
+        this.#word = word;
+        return true;
+      } catch (error) {
+        if (this.#state.confirm(word)) throw error;
+      }
+    }
+  }
+
+  /**
+   * Returns the value for writing in place, if there is one. Never blocks.
+   *
+   * For view codecs only. Nothing orders such writes among agents: use `Atomics`
+   * or a `Mutex`. The kernel has no such
+   * call.
+   *
+   * @example Usage
+   * ```ts
+   * import { MutexLazyInit, typedArray } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const counters = new MutexLazyInit(typedArray(Int32Array, 2));
+   * counters.init(() => {});
+   * Atomics.add(counters.getMut()!, 0, 1);
+   * assertEquals(counters.value[0], 1);
+   * ```
+   *
+   * @returns The same view as {@linkcode MutexLazyInit.get}, writable; `undefined`
+   * while the cell is not initialized.
+   * @throws {TypeError} If the codec is not a view codec; for the codecs of this
+   * package that is a type error already.
+   */
+  getMut(
+    this: T extends ArrayBufferView ? MutexLazyInit<T> : never,
+  ): T | undefined {
+    assertView((this as MutexLazyInit<T>).#codec);
+    return (this as MutexLazyInit<T>).get() as T | undefined;
+  }
+
+  /**
+   * Returns the value without asking whether there is one. Never blocks.
+   *
+   * The kernel has no such call; the crate's is `get_unchecked`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * cell.init(() => 42);
+   * assertEquals(cell.getUnchecked(), 42);
+   * ```
+   *
+   * @returns The value; on a cell that is not initialized, whatever the codec
+   * makes of the slot, or its error.
+   */
+  getUnchecked(): Readonly<T> {
+    return this.#words[this.#index] === this.#word
+      ? this.#value as Readonly<T>
+      : this.#loadUnchecked();
+  }
+
+  /** Cold. A value that may not be final must not be kept. */
+  #loadUnchecked(): Readonly<T> {
+    return this.#refresh()
+      ? this.#value as Readonly<T>
+      : this.#codec.decode(this.#slot);
+  }
+
+  /**
+   * The value of a cell that is initialized. Never blocks.
+   *
+   * Corresponds to `as_ref().unwrap()`.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit, NotInitializedError } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertThrows(() => cell.value, NotInitializedError);
+   * cell.init(() => 42);
+   * assertEquals(cell.value, 42);
+   * ```
+   *
+   * @returns The value, the same reference every time in one agent until the
+   * next reset.
+   * @throws {NotInitializedError} If the cell is not initialized.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get value(): Readonly<T> {
+    return this.#words[this.#index] === this.#word
+      ? this.#value as Readonly<T>
+      : this.#loadValue();
+  }
+
+  /** Cold. */
+  #loadValue(): Readonly<T> {
+    if (this.#refresh()) return this.#value as Readonly<T>;
+    throw notInitialized("MutexLazyInit", this.name);
+  }
+
+  /**
+   * Initializes the cell, and fails if it is initialized already. Blocks as long
+   * as another agent's initializer runs.
+   *
+   * Corresponds to `init`.
+   *
+   * @example Usage
+   * ```ts
+   * import { AlreadyInitializedError, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertThrows(() => cell.init(() => JSON.parse("{")), SyntaxError);
+   * assertEquals(cell.init(() => 42), 42);
+   * assertThrows(() => cell.init(() => 43), AlreadyInitializedError);
+   * ```
+   *
+   * @param initializer Makes the value; a view codec's gets the slot to fill. What
+   * it throws comes out of this call, and the cell is uninitialized again.
+   * @param options How long to wait for another initializer.
+   * @returns The value as every agent reads it.
+   * @throws {AlreadyInitializedError} If the cell is initialized; it carries the value.
+   * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If `initializer` is not a function or returns a promise,
+   * `timeout` is not a number, the agent would have to block but may not, or the
+   * codec cannot represent the value.
+   * @throws {RangeError} If `timeout` is negative or NaN, or the value does not
+   * fit the slot.
+   */
+  init(
+    initializer: Initializer<T>,
+    options: LazyInitWaitOptions = {},
+  ): Readonly<T> {
+    return this.#made(this.#tryInit(initializer, options, "initAsync()"));
+  }
+
+  /**
+   * Initializes the cell, and tells what came of it. Blocks as long as another
+   * agent's initializer runs.
+   *
+   * Corresponds to `init`, whose `Result` this returns.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(cell.tryInit(() => 42), { ok: true, value: 42 });
+   * assertEquals(cell.tryInit(() => 43), {
+   *   ok: false,
+   *   reason: "already-init",
+   *   value: 42,
+   * });
+   * ```
+   *
+   * @param initializer Makes the value; a view codec's gets the slot to fill.
+   * @param options How long to wait for another initializer.
+   * @returns The value, and whether this call made it, or the initializer's error.
+   * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If `initializer` is not a function, `timeout` is not a
+   * number, or the agent would have to block but may not.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  tryInit(
+    initializer: Initializer<T>,
+    options: LazyInitWaitOptions = {},
+  ): InitResult<T> {
+    return this.#tryInit(initializer, options, "tryInitAsync()");
+  }
+
+  /**
+   * Returns the value, and initializes the cell if it is not initialized. Blocks
+   * as long as another agent's initializer runs.
+   *
+   * Corresponds to `init` where both `Ok` and `AlreadyInit` will do.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(cell.getOrInit(() => 42), 42);
+   * assertEquals(cell.getOrInit(() => 43), 42);
+   * ```
+   *
+   * @param initializer Makes the value; a view codec's gets the slot to fill. What
+   * it throws comes out of this call, and the cell is uninitialized again.
+   * @param options How long to wait for another initializer.
+   * @returns The value, whoever made it.
+   * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If `initializer` is not a function or returns a promise,
+   * `timeout` is not a number, the agent would have to block but may not, or the
+   * codec cannot represent the value.
+   * @throws {RangeError} If `timeout` is negative or NaN, or the value does not
+   * fit the slot.
+   */
+  getOrInit(
+    initializer: Initializer<T>,
+    options: LazyInitWaitOptions = {},
+  ): Readonly<T> {
+    return found(this.#tryInit(initializer, options, "getOrInitAsync()"));
+  }
+
+  /**
+   * Initializes the cell without blocking the agent, and fails if it is
+   * initialized already. Keeps the event loop alive while it waits for another
+   * initializer.
+   *
+   * Corresponds to `init`; the kernel has no asynchronous form.
+   *
+   * @example Usage
+   * ```ts
+   * import { AlreadyInitializedError, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(await cell.initAsync(() => Promise.resolve(42)), 42);
+   * await assertRejects(() => cell.initAsync(() => 43), AlreadyInitializedError);
+   * ```
+   *
+   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * to fill.
+   * @param options How to end the wait. An initializer that has been called goes
+   * on after that, and its value is published.
+   * @returns A promise of the value. It rejects as {@linkcode MutexLazyInit.init}
+   * throws, save that it never has to block, or with the reason of an aborted signal.
+   */
+  async initAsync(
+    initializer: AsyncInitializer<T>,
+    options: LazyInitWaitAsyncOptions = {},
+  ): Promise<Readonly<T>> {
+    return this.#made(await this.tryInitAsync(initializer, options));
+  }
+
+  /**
+   * Initializes the cell without blocking the agent, and tells what came of it.
+   * Keeps the event loop alive while it waits for another initializer.
+   *
+   * Corresponds to `init`, whose `Result` this resolves with.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * const error = new Error("No network");
+   * assertEquals(await cell.tryInitAsync(() => Promise.reject(error)), {
+   *   ok: false,
+   *   reason: "during-init",
+   *   error,
+   * });
+   * ```
+   *
+   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * to fill.
+   * @param options How to end the wait. An initializer that has been called goes
+   * on after that, and its value is published.
+   * @returns A promise of the value, and whether this call made it, or of the
+   * initializer's error. It rejects as {@linkcode MutexLazyInit.tryInit} throws,
+   * save that it never has to block, or with the reason of an aborted signal.
+   */
+  async tryInitAsync(
+    initializer: AsyncInitializer<T>,
+    options: LazyInitWaitAsyncOptions = {},
+  ): Promise<InitResult<T>> {
+    assertInitializer(initializer);
+    const token = await this.#beginAsync(options);
+    if (token === undefined) return this.#already();
+    return await abortable(this.#runAsync(token, initializer), options.signal);
+  }
+
+  /**
+   * Resolves with the value, and initializes the cell if it is not initialized,
+   * without blocking the agent. Keeps the event loop alive while it waits for
+   * another initializer.
+   *
+   * Corresponds to `init` where both `Ok` and `AlreadyInit` will do.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(await cell.getOrInitAsync(() => Promise.resolve(42)), 42);
+   * assertEquals(await cell.getOrInitAsync(() => 43), 42);
+   * ```
+   *
+   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * to fill.
+   * @param options How to end the wait. An initializer that has been called goes
+   * on after that, and its value is published.
+   * @returns A promise of the value, whoever made it. It rejects as
+   * {@linkcode MutexLazyInit.getOrInit} throws, save that it never has to block,
+   * or with the reason of an aborted signal.
+   */
+  async getOrInitAsync(
+    initializer: AsyncInitializer<T>,
+    options: LazyInitWaitAsyncOptions = {},
+  ): Promise<Readonly<T>> {
+    return found(await this.tryInitAsync(initializer, options));
+  }
+
+  #tryInit(
+    initializer: Initializer<T>,
+    options: LazyInitWaitOptions,
+    alternative: string,
+  ): InitResult<T> {
+    assertInitializer(initializer);
+    const { timeout = Infinity } = options;
+    assertTimeout(timeout);
+    if (this.#refresh()) return this.#already();
+    const token = this.#tryBegin() ??
+      this.#beginContended(timeout, alternative);
+    if (token === undefined) return this.#already();
+    const { buffer, byteOffset } = this.#placement;
+    let stored: T;
+    try {
+      stored = runInitializer(
+        buffer,
+        byteOffset,
+        () =>
+          fill(
+            this.#codec,
+            this.#slot,
+            initializer as (slot?: T) => unknown,
+            alternative,
+          ),
+      );
+    } catch (error) {
+      return this.#rollBack(token, error);
+    }
+    return this.#publish(token, stored);
+  }
+
+  /** Never rejects, so that an aborted caller may leave it to itself. */
+  async #runAsync(
+    token: UnlockToken,
+    initializer: AsyncInitializer<T>,
+  ): Promise<InitResult<T>> {
+    const { buffer, byteOffset } = this.#placement;
+    let stored: T;
+    try {
+      stored = await runInitializerAsync(
+        buffer,
+        byteOffset,
+        () =>
+          fillAsync(
+            this.#codec,
+            this.#slot,
+            initializer as (slot?: T) => unknown,
+          ),
+      );
+    } catch (error) {
+      return this.#rollBack(token, error);
+    }
+    return this.#publish(token, stored);
+  }
+
+  /** Locks the mutex and begins (I7), if nothing is in the way. */
+  #tryBegin(): UnlockToken | undefined {
+    const token = this.#mutex.lockIfAvailable();
+    if (token === null) return undefined;
+    if (this.#state.begin()) return token;
+    token.unlock();
+    return undefined;
+  }
+
+  /**
+   * Waits until it can begin, or until the cell is initialized.
+   *
+   * While an initializer runs, everybody sleeps on the state word, so that one
+   * broadcast tells them all. The mutex is held without one for a moment only, or
+   * for a reset; sleeping on it does not take it, as there may be nothing left to do.
+   */
+  #beginContended(
+    timeout: number,
+    alternative: string,
+  ): UnlockToken | undefined {
+    const deadline = performance.now() + timeout;
+    for (;;) {
+      this.#assertNotHeld();
+      const left = deadline - performance.now();
+      const word = this.#state.load();
+      const phase = phaseOf(word);
+      if (phase !== "initialized") {
+        if (left <= 0) throw timedOut("MutexLazyInit", this.name, timeout);
+        assertCanBlock(alternative);
+        if (phase === "initializing") this.#state.waitForChange(word, left);
+        else this.#mutex.waitForUnlock(left);
+      }
+      if (this.#refresh()) return undefined;
+      const token = this.#tryBegin();
+      if (token !== undefined) return token;
+    }
+  }
+
+  /** As `#beginContended()`, but from the first attempt on. */
+  async #beginAsync(
+    options: LazyInitWaitAsyncOptions,
+  ): Promise<UnlockToken | undefined> {
+    for (;;) {
+      if (this.#refresh()) return undefined;
+      options.signal?.throwIfAborted();
+      const token = this.#tryBegin();
+      if (token !== undefined) return token;
+      this.#assertNotWithin();
+      const word = this.#state.load();
+      const phase = phaseOf(word);
+      if (phase === "initializing") {
+        await this.#state.waitForChangeAsync(word, options);
+      } else if (phase === "uninitialized") {
+        await this.#mutex.waitForUnlockAsync(options);
+      }
+    }
+  }
+
+  #publish(token: UnlockToken, stored: T): InitResult<T> {
+    this.#word = this.#state.publish();
+    this.#value = stored;
+    token.unlock();
+    return { ok: true, value: stored };
+  }
+
+  #rollBack(token: UnlockToken, error: unknown): InitResult<T> {
+    zeroFill(this.#slot);
+    this.#state.rollback();
+    token.unlock();
+    return { ok: false, reason: "during-init", error };
+  }
+
+  /** To be called when the cache has just been found valid or filled. */
+  #already(): InitResult<T> {
+    return {
+      ok: false,
+      reason: "already-init",
+      value: this.#value as Readonly<T>,
+    };
+  }
+
+  #made(result: InitResult<T>): Readonly<T> {
+    if (result.ok) return result.value;
+    throw result.reason === "during-init"
+      ? result.error
+      : alreadyInitialized("MutexLazyInit", this.name, result.value);
+  }
+
+  /** A synchronous call can never succeed while its own agent initializes the cell. */
+  #assertNotHeld(): void {
+    if (this.#mutex.heldByThisAgent) {
+      throw recursive("MutexLazyInit", this.name);
+    }
+  }
+
+  /** An asynchronous call may wait for another task of its agent, but not for itself. */
+  #assertNotWithin(): void {
+    const { buffer, byteOffset } = this.#placement;
+    if (isWithinInitializer(buffer, byteOffset)) {
+      throw recursive("MutexLazyInit", this.name);
+    }
+  }
+
+  /**
+   * Empties the cell, in all agents. Blocks as long as an initializer runs.
+   *
+   * The slot is zeroed, so that no secret stays in it, and values that agents have
+   * cached are no longer returned. A live view that was handed out before stays
+   * valid memory. Corresponds to `reset`, which a compiler makes exclusive.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(cell.reset(), false);
+   * cell.init(() => 42);
+   * assertEquals(cell.reset(), true);
+   * assertEquals(cell.init(() => 43), 43);
+   * ```
+   *
+   * @param options How long to wait for an initializer.
+   * @returns Whether the cell was initialized.
+   * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If the agent would have to block but may not, or `timeout`
+   * is not a number.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  reset(options: LazyInitWaitOptions = {}): boolean {
+    const { timeout = Infinity } = options;
+    assertTimeout(timeout);
+    this.#assertNotHeld();
+    let token = this.#mutex.lockIfAvailable();
+    if (token === null && timeout > 0) {
+      assertCanBlock("resetAsync()");
+      token = this.#mutex.lockIfAvailable(timeout);
+    }
+    if (token === null) throw timedOut("MutexLazyInit", this.name, timeout);
+    return this.#resetLocked(token);
+  }
+
+  /**
+   * Empties the cell, in all agents, without blocking this one. Keeps the event
+   * loop alive while it waits for an initializer.
+   *
+   * Otherwise as {@linkcode MutexLazyInit.reset}.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * cell.init(() => 42);
+   * assertEquals(await cell.resetAsync(), true);
+   * assertEquals(cell.get(), undefined);
+   * ```
+   *
+   * @param options How to end the wait.
+   * @returns A promise of whether the cell was initialized. It rejects with the
+   * reason of an aborted signal, or with a {@linkcode RecursiveInitializationError}
+   * if an initializer of this cell calls it.
+   */
+  async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      // Not lockAsync(): between it and its await another task of this agent would
+      // find the mutex held by its own agent, though no initializer runs
+      const token = this.#mutex.lockIfAvailable();
+      if (token !== null) return this.#resetLocked(token);
+      this.#assertNotWithin();
+      await this.#mutex.waitForUnlockAsync(options);
+    }
+  }
+
+  #resetLocked(token: UnlockToken): boolean {
+    const wasInitialized = this.#state.reset();
+    // I3: after the state has changed, so that no reader takes the zeroes for a value
+    if (wasInitialized) zeroFill(this.#slot);
+    token.unlock();
+    this.#refresh();
+    return wasInitialized;
+  }
+
+  /**
+   * Blocks until the cell is initialized, by whomever, and returns the value.
+   *
+   * Returns at once on a cell that is initialized, even where blocking is not
+   * allowed. Corresponds to no call of the kernel.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertThrows(() => cell.wait({ timeout: 1 }), DOMException);
+   * cell.init(() => 42);
+   * assertEquals(cell.wait(), 42);
+   * ```
+   *
+   * @param options How long to wait.
+   * @returns The value.
+   * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If the agent would have to block but may not, or `timeout`
+   * is not a number.
+   * @throws {RangeError} If `timeout` is negative or NaN.
+   */
+  wait(options: LazyInitWaitOptions = {}): Readonly<T> {
+    const { timeout = Infinity } = options;
+    assertTimeout(timeout);
+    const deadline = performance.now() + timeout;
+    // Again, as a reset may be faster than this agent is woken
+    while (!this.#refresh()) {
+      this.#assertNotHeld();
+      const left = deadline - performance.now();
+      if (left <= 0) throw timedOut("MutexLazyInit", this.name, timeout);
+      assertCanBlock("waitAsync()");
+      this.#state.wait(left);
+    }
+    return this.#value as Readonly<T>;
+  }
+
+  /**
+   * Resolves with the value when the cell is initialized, by whomever. Does not
+   * block the agent, and keeps its event loop alive.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * const value = cell.waitAsync();
+   * cell.init(() => 42);
+   * assertEquals(await value, 42);
+   * ```
+   *
+   * @param options How to end the wait.
+   * @returns A promise of the value; it rejects with the reason of an aborted
+   * signal, or with a {@linkcode RecursiveInitializationError} if an initializer
+   * of this cell calls it.
+   */
+  async waitAsync(
+    options: LazyInitWaitAsyncOptions = {},
+  ): Promise<Readonly<T>> {
+    while (!this.#refresh()) {
+      this.#assertNotWithin();
+      await this.#state.waitAsync(options);
+    }
+    return this.#value as Readonly<T>;
+  }
+
+  /**
+   * Shows the cell in Deno, as `MutexLazyInit "name" { 42 }`. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32, { name: "answer" });
+   * cell.init(() => 42);
+   * assertEquals(Deno.inspect(cell), 'MutexLazyInit "answer" { 42 }');
+   * ```
+   *
+   * @param inspect Shows the value.
+   * @param options Passed on to `inspect`.
+   * @returns The text.
+   */
+  [Symbol.for("Deno.customInspect")](
+    inspect: (value: unknown, options?: unknown) => string,
+    options?: unknown,
+  ): string {
+    return inspectCell(
+      "MutexLazyInit",
+      this.name,
+      this.phase,
+      inspect(this.get(), options),
+    );
+  }
+
+  /**
+   * Shows the cell in Node and Bun, as `MutexLazyInit "name" { 42 }`. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   * import { inspect } from "node:util";
+   *
+   * assertEquals(inspect(new MutexLazyInit(int32)), "MutexLazyInit { <uninitialized> }");
+   * ```
+   *
+   * @param _depth How deep to go still.
+   * @param options Passed on to `inspect`.
+   * @param inspect Shows the value.
+   * @returns The text.
+   */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: unknown,
+    inspect: (value: unknown, options?: unknown) => string,
+  ): string {
+    return inspectCell(
+      "MutexLazyInit",
+      this.name,
+      this.phase,
+      inspect(this.get(), options),
+    );
+  }
+
+  get #slot() {
+    return slotOf(this.#placement, this.#codec);
+  }
+}
+
+function found<T>(result: InitResult<T>): Readonly<T> {
+  if (result.ok || result.reason === "already-init") return result.value;
+  throw result.error;
+}
+
+/** Settles as `promise`, or rejects with the reason of the signal if that is aborted first. */
+function abortable<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+    promise.then(resolve, reject).finally(() =>
+      signal.removeEventListener("abort", abort)
+    );
+  });
+}
