@@ -1,0 +1,66 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import type { Job } from "./jobs.ts";
+
+interface Report {
+  result?: unknown;
+  error?: { name: string; message: string };
+}
+
+/** Real workers that do jobs for a test and end with it. */
+export class Agents implements Disposable {
+  readonly #workers: Worker[];
+
+  private constructor(workers: Worker[]) {
+    this.#workers = workers;
+  }
+
+  /** Starts agents, and resolves when all of them listen. */
+  static async start(count: number): Promise<Agents> {
+    const url = new URL("./agent_worker.ts", import.meta.url);
+    const workers = Array.from(
+      { length: count },
+      () => new Worker(url, { type: "module" }),
+    );
+    await Promise.all(workers.map(report));
+    return new Agents(workers);
+  }
+
+  /** Gives one agent a job and resolves with the result; it does one at a time. */
+  // deno-lint-ignore no-explicit-any
+  do(index: number, job: Job): Promise<any> {
+    const worker = this.#workers[index]!;
+    const reported = report(worker);
+    // A test may look at a failure later than it comes
+    reported.catch(() => {});
+    worker.postMessage(job);
+    return reported;
+  }
+
+  /** Gives every agent a job and resolves with all results. */
+  // deno-lint-ignore no-explicit-any
+  all(jobOf: (index: number) => Job): Promise<any[]> {
+    return Promise.all(
+      this.#workers.map((_, index) => this.do(index, jobOf(index))),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const worker of this.#workers) worker.terminate();
+  }
+}
+
+function report(worker: Worker): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<Report>) => {
+      if (data.error === undefined) return resolve(data.result);
+      const error = new Error(data.error.message);
+      error.name = data.error.name;
+      reject(error);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+  });
+}

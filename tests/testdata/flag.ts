@@ -1,0 +1,31 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/** A one-way signal between agents: the handshake that tests use in place of sleeps. */
+export class Flag {
+  readonly buffer: SharedArrayBuffer;
+  readonly #word: Int32Array<SharedArrayBuffer>;
+
+  constructor(buffer = new SharedArrayBuffer(4)) {
+    this.buffer = buffer;
+    this.#word = new Int32Array(buffer);
+  }
+
+  raise(): void {
+    Atomics.store(this.#word, 0, 1);
+    Atomics.notify(this.#word, 0);
+  }
+
+  /** Blocks until the flag is raised. */
+  block(): void {
+    Atomics.wait(this.#word, 0, 0);
+  }
+
+  async raised(): Promise<void> {
+    await until(() => Atomics.load(this.#word, 0) === 1);
+  }
+}
+
+/** Resolves when the condition holds, which another agent is about to bring about. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve));
+}
