@@ -29,7 +29,18 @@ async function jsrAnswers(): Promise<boolean> {
 }
 
 if (!await jsrAnswers()) {
-  const imports = { ...config.imports, ...STAND_INS };
+  // In deno.json an npm package stands for all of its entry points, but not here
+  const entryPoints = Object.entries(config.imports)
+    .filter(([, address]) => address.startsWith("npm:"))
+    .map(([name, address]) => [
+      `${name}/`,
+      `${address.replace("npm:", "npm:/")}/`,
+    ]);
+  const imports = {
+    ...config.imports,
+    ...Object.fromEntries(entryPoints),
+    ...STAND_INS,
+  };
   const map = encodeURIComponent(JSON.stringify({ imports }));
   await Deno.stdout.write(
     new TextEncoder().encode(`--import-map=data:application/json,${map}`),
