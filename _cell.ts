@@ -99,12 +99,14 @@ export function place(
     // Bytes that are not zero may be those of an agent that has just claimed them
     if (!zeroed && state.layout === 0) {
       throw new LayoutMismatchError(
-        `Cannot place the ${kind} at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
+        `Cannot place ${
+          label(kind, name)
+        } at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
       );
     }
     if (zeroed) state.claim(layout);
   }
-  assertLayout(kind, codec, state.layout, byteOffset);
+  assertLayout(kind, name, codec, state.layout, byteOffset);
   assertRange(buffer, byteOffset, byteLength, 8);
   return { buffer, byteOffset, name };
 }
@@ -141,22 +143,27 @@ export function attach(
   const { layout } = new OnceState(buffer, byteOffset);
   if (found !== kind) {
     throw new LayoutMismatchError(
-      `Cannot attach to the cell at byte ${byteOffset} as it must be a ${kind}: its handle says ${found}`,
+      `Cannot attach to ${
+        label(found, name)
+      } at byte ${byteOffset} as it must be a ${kind}: its handle says ${found}`,
     );
   }
-  assertLayout(kind, codec, layout, byteOffset);
+  assertLayout(kind, name, codec, layout, byteOffset);
   return { buffer, byteOffset, name };
 }
 
 function assertLayout(
   kind: CellKind,
+  name: string,
   codec: Codec<unknown>,
   found: number,
   byteOffset: number,
 ): void {
   if (found === layoutHash(kind, codec)) return;
   throw new LayoutMismatchError(
-    `Cannot attach to the cell at byte ${byteOffset} as it must be a ${kind} of ${codec.tag} with ${codec.byteLength} bytes: ${
+    `Cannot attach to ${
+      label(kind, name)
+    } at byte ${byteOffset} as it must be a ${kind} of ${codec.tag} with ${codec.byteLength} bytes: ${
       found === 0
         ? "no cell was placed there"
         : "another kind, codec or capacity was placed there"
@@ -276,13 +283,14 @@ export function label(kind: CellKind, name: string): string {
 export function alreadyInitialized<T>(
   kind: CellKind,
   name: string,
+  phase: Phase,
   value: Readonly<T> | undefined,
 ): AlreadyInitializedError<T> {
   return new AlreadyInitializedError(
     `Cannot initialize ${
       label(kind, name)
     } as it must be uninitialized: it is ${
-      value === undefined ? "being initialized" : "initialized"
+      phase === "initialized" ? phase : "being initialized"
     }, use get() or wait() instead`,
     value,
   );

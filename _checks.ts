@@ -89,7 +89,7 @@ export function assertLength(value: unknown, name: string): void {
 }
 
 /** Throws unless `codec` has the shape of a codec. */
-export function assertCodec(codec: unknown): void {
+export function assertCodec(codec: unknown, name = "codec"): void {
   const { tag, byteLength, encode, decode } = Object(codec);
   if (
     typeof tag === "string" && typeof encode === "function" &&
@@ -97,7 +97,7 @@ export function assertCodec(codec: unknown): void {
     byteLength >= 0
   ) return;
   throw new TypeError(
-    `Cannot use the codec as it must have 'tag', 'byteLength', 'encode' and 'decode': current value is ${
+    `Cannot use the codec as '${name}' must have 'tag', 'byteLength', 'encode' and 'decode': current value is ${
       show(codec)
     }`,
   );

@@ -134,7 +134,8 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
  *
  * @typeParam T The type of the value.
  */
-export type Initializer<T> = T extends ArrayBufferView ? (slot: T) => T | void
+export type Initializer<T> = [T] extends [ArrayBufferView]
+  ? (slot: T) => T | void
   : () => T;
 
 /**
@@ -142,7 +143,7 @@ export type Initializer<T> = T extends ArrayBufferView ? (slot: T) => T | void
  *
  * @typeParam T The type of the value.
  */
-export type AsyncInitializer<T> = T extends ArrayBufferView
+export type AsyncInitializer<T> = [T] extends [ArrayBufferView]
   ? (slot: T) => PromiseLike<T | void> | T | void
   : () => PromiseLike<T> | T;
 
@@ -179,7 +180,7 @@ export const bool: Codec<boolean> = {
 };
 
 /**
- * An integer from -2^31 to 2^31 - 1 in 4 bytes.
+ * An integer from -2^31 to 2^31 - 1 in 4 bytes; -0 turns into 0.
  *
  * @example Usage
  * ```ts
@@ -204,7 +205,7 @@ export const int32: Codec<number> = {
 };
 
 /**
- * An integer from 0 to 2^32 - 1 in 4 bytes.
+ * An integer from 0 to 2^32 - 1 in 4 bytes; -0 turns into 0.
  *
  * @example Usage
  * ```ts
@@ -322,10 +323,13 @@ export function string(maxByteLength: number): Codec<string> {
 /**
  * Returns a codec of JSON values: 4 bytes for the length, then JSON in UTF-8.
  *
- * What JSON would change or drop silently is refused: `undefined`, functions,
- * symbols, bigints, NaN and infinities, holes, cycles, and objects that are not
- * plain (a `Map`, a `Date`, an instance of a class). Only -0 turns into 0. What is
- * read back is frozen, all through.
+ * Values that JSON would change or drop silently are refused: `undefined`,
+ * functions, symbols, bigints, NaN and infinities, holes, cycles, and objects that
+ * are not plain (a `Map`, a `Date`, an instance of a class, one with a `toJSON`
+ * method). Only -0 turns into 0, and properties that JSON does not look at are left
+ * out: those that are not enumerable, have symbols for keys, or names in an array.
+ * What is read back is frozen all through, though its type is read-only on the
+ * first level only.
  *
  * @example Usage
  * ```ts
@@ -466,7 +470,7 @@ export function struct<F extends Record<string, Codec<unknown>>>(
   }
   let byteLength = 0;
   const layout = Object.entries(fields).map(([name, codec]) => {
-    assertCodec(codec);
+    assertCodec(codec, `fields.${name}`);
     const field = { name, codec, byteOffset: byteLength };
     byteLength = alignToSlot(byteLength + codec.byteLength);
     return field;
@@ -490,6 +494,11 @@ export function struct<F extends Record<string, Codec<unknown>>>(
     encode(value, slot) {
       assertType(value, "object", tag);
       for (const field of layout) {
+        if (!(field.name in value)) {
+          throw new TypeError(
+            `Cannot encode ${tag} as 'value' must have the field '${field.name}': it has none of that name`,
+          );
+        }
         field.codec.encode(value[field.name], fieldSlot(field, slot));
       }
     },
@@ -551,7 +560,7 @@ function assertJson(
           `Cannot encode ${tag} as '${path}' must be a JSON value: it is a cycle`,
         );
       }
-      if (!Array.isArray(value) && !isPlainObject(value)) break;
+      if (!isPlain(value)) break;
       ancestors.add(value);
       if (Array.isArray(value)) {
         // By index, as the holes that for…in and forEach() skip must be found
@@ -574,10 +583,15 @@ function assertJson(
   );
 }
 
-/** Whether JSON would keep all of `value`, a `Map` or an instance of a class being more. */
-function isPlainObject(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value);
-  // The second test stands for Object.prototype of any realm
+/** Whether `value` is an object or array that JSON keeps as it is, of any realm. */
+function isPlain(value: object): boolean {
+  if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
+    return false;
+  }
+  let prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && Array.isArray(value)) {
+    prototype = Object.getPrototypeOf(prototype);
+  }
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 

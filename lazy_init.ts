@@ -252,7 +252,7 @@ export class LazyInit<T> {
    * assertEquals(cell.get(), 42);
    * ```
    *
-   * @returns The value, the same reference every time in one agent; `undefined`
+   * @returns The value, the same reference every time from this object; `undefined`
    * until the cell is initialized.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -291,7 +291,7 @@ export class LazyInit<T> {
    * package that is a type error already.
    */
   getMut(
-    this: T extends ArrayBufferView ? LazyInit<T> : never,
+    this: [T] extends [ArrayBufferView] ? LazyInit<T> : never,
   ): T | undefined {
     assertView((this as LazyInit<T>).#codec);
     return (this as LazyInit<T>).get() as T | undefined;
@@ -341,7 +341,7 @@ export class LazyInit<T> {
    * assertEquals(cell.value, 42);
    * ```
    *
-   * @returns The value, the same reference every time in one agent.
+   * @returns The value, the same reference every time from this object.
    * @throws {NotInitializedError} If the cell is not initialized.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -385,7 +385,7 @@ export class LazyInit<T> {
    */
   initOnce(value: T): Readonly<T> {
     if (!this.#begin()) {
-      throw alreadyInitialized("LazyInit", this.name, this.get());
+      throw alreadyInitialized("LazyInit", this.name, this.phase, this.get());
     }
     const slot = this.#slot;
     let stored: T;

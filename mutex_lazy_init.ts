@@ -310,7 +310,7 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.get(), 42);
    * ```
    *
-   * @returns The value, the same reference every time in one agent until the
+   * @returns The value, the same reference every time from this object until the
    * next reset; `undefined` while the cell is not initialized.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -370,7 +370,7 @@ export class MutexLazyInit<T> {
    * package that is a type error already.
    */
   getMut(
-    this: T extends ArrayBufferView ? MutexLazyInit<T> : never,
+    this: [T] extends [ArrayBufferView] ? MutexLazyInit<T> : never,
   ): T | undefined {
     assertView((this as MutexLazyInit<T>).#codec);
     return (this as MutexLazyInit<T>).get() as T | undefined;
@@ -423,7 +423,7 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.value, 42);
    * ```
    *
-   * @returns The value, the same reference every time in one agent until the
+   * @returns The value, the same reference every time from this object until the
    * next reset.
    * @throws {NotInitializedError} If the cell is not initialized.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
@@ -788,9 +788,12 @@ export class MutexLazyInit<T> {
 
   #made(result: InitResult<T>): Readonly<T> {
     if (result.ok) return result.value;
-    throw result.reason === "during-init"
-      ? result.error
-      : alreadyInitialized("MutexLazyInit", this.name, result.value);
+    throw result.reason === "during-init" ? result.error : alreadyInitialized(
+      "MutexLazyInit",
+      this.name,
+      "initialized",
+      result.value,
+    );
   }
 
   /** A synchronous call can never succeed while its own agent initializes the cell. */
