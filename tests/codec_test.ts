@@ -1,0 +1,1042 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertNotEquals,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { runInNewContext } from "node:vm";
+import {
+  bigInt64,
+  bool,
+  type Codec,
+  float64,
+  int32,
+  json,
+  type JsonValue,
+  type Slot,
+  string,
+  struct,
+  typedArray,
+  type TypedArrayConstructor,
+  uint32,
+} from "../codec.ts";
+import { LazyInit, type LazyInitHandle, MutexLazyInit } from "../mod.ts";
+
+const HEADER_BYTES = 16;
+
+/** One array a constructor, with the extremes of its elements. */
+const TYPED_ARRAYS: [InstanceType<TypedArrayConstructor>, string, number][] = [
+  [Int8Array.of(-128, 127), "int8[2]", 2],
+  [Uint8Array.of(0, 255), "uint8[2]", 2],
+  [Uint8ClampedArray.of(0, 255), "uint8clamped[2]", 2],
+  [Int16Array.of(-(2 ** 15), 2 ** 15 - 1), "int16[2]", 4],
+  [Uint16Array.of(0, 2 ** 16 - 1), "uint16[2]", 4],
+  [Int32Array.of(-(2 ** 31), 2 ** 31 - 1), "int32[2]", 8],
+  [Uint32Array.of(0, 2 ** 32 - 1), "uint32[2]", 8],
+  [Float32Array.of(NaN, -0, Infinity, 2 ** -149), "float32[4]", 16],
+  [Float64Array.of(NaN, -0, -Infinity, Number.MIN_VALUE), "float64[4]", 32],
+  [BigInt64Array.of(-(2n ** 63n), 2n ** 63n - 1n), "bigint64[2]", 16],
+  [BigUint64Array.of(0n, 2n ** 64n - 1n), "biguint64[2]", 16],
+];
+
+/** A codec of one's own, with a `Date` that JSON would refuse. */
+const date: Codec<Date> = {
+  tag: "date",
+  byteLength: 8,
+  encode: (value, slot) => float64.encode(value.getTime(), slot),
+  decode: (slot) => new Date(float64.decode(slot)),
+};
+
+function codecOf(array: InstanceType<TypedArrayConstructor>) {
+  return typedArray(array.constructor as TypedArrayConstructor, array.length);
+}
+
+/** The cell as another agent has it: nothing is shared with `cell` but the memory. */
+function attached<T>(cell: { handle: LazyInitHandle }, codec: Codec<T>) {
+  return LazyInit.from(structuredClone(cell.handle), codec);
+}
+
+/** A live view of the slot and its padding, of a cell in memory of its own. */
+function slotOf(cell: { handle: LazyInitHandle }): Uint8Array {
+  return new Uint8Array(cell.handle.buffer, HEADER_BYTES);
+}
+
+function assertUntouched(
+  cell: Pick<LazyInit<unknown>, "handle" | "phase" | "get">,
+) {
+  assertEquals(cell.phase, "uninitialized");
+  assertEquals(cell.get(), undefined);
+  assertEquals([...slotOf(cell)], new Array(slotOf(cell).length).fill(0));
+}
+
+function assertRoundTrips<T>(codec: Codec<T>, values: T[]) {
+  for (const value of values) {
+    const cell = new LazyInit(codec);
+    assertEquals<unknown>(cell.initOnce(value), value);
+    assertEquals<unknown>(attached(cell, codec).get(), value);
+  }
+}
+
+/** `bad` is of any type, as most refusals are of what does not type-check. */
+function assertRefuses<T>(
+  codec: Codec<T>,
+  bad: unknown,
+  good: T,
+  ErrorClass: typeof Error,
+  message: string,
+) {
+  const cell = new LazyInit(codec);
+  assertThrows(() => cell.initOnce(bad as T), ErrorClass, message);
+  assertUntouched(cell);
+  assertEquals<unknown>(cell.initOnce(good), good);
+  assertEquals<unknown>(attached(cell, codec).get(), good);
+}
+
+Deno.test("bool round-trips", () => assertRoundTrips(bool, [true, false]));
+
+Deno.test("int32 round-trips its extremes", () => {
+  assertRoundTrips(int32, [-(2 ** 31), -1, 0, 1, 2 ** 31 - 1]);
+});
+
+Deno.test("uint32 round-trips its extremes", () => {
+  assertRoundTrips(uint32, [0, 1, 2 ** 31, 2 ** 32 - 1]);
+});
+
+Deno.test("float64 round-trips every kind of number", () => {
+  const { MAX_VALUE, MIN_VALUE } = Number;
+  assertRoundTrips(float64, [0, -0, 0.1, MIN_VALUE, MAX_VALUE, -MAX_VALUE]);
+  assertRoundTrips(float64, [NaN, Infinity, -Infinity, 2 ** 53 + 2]);
+});
+
+Deno.test("float64 keeps the sign of zero", () => {
+  // Not left to assertEquals()
+  assertStrictEquals(new LazyInit(float64).initOnce(-0), -0);
+});
+
+Deno.test("float64 reads memory that has grown since it was first used", () => {
+  const size = LazyInit.byteLength(float64);
+  const buffer = new SharedArrayBuffer(size, { maxByteLength: 2 * size });
+  new LazyInit(float64, { buffer }).initOnce(1);
+  buffer.grow(2 * size);
+  const later = new LazyInit(float64, { buffer, byteOffset: size });
+  assertEquals(later.initOnce(2), 2);
+});
+
+Deno.test("bigInt64 round-trips its extremes", () => {
+  assertRoundTrips(bigInt64, [-(2n ** 63n), -1n, 0n, 2n ** 63n - 1n]);
+});
+
+Deno.test("string() round-trips text", () => {
+  assertRoundTrips(string(32), [
+    "",
+    "\0",
+    "Zürich",
+    "👩‍🚀🦒",
+    "\uFEFFwith a byte order mark",
+    "\u{10FFFF}",
+  ]);
+});
+
+Deno.test("string() takes text of exactly its capacity", () => {
+  assertRoundTrips(string(0), [""]);
+  assertRoundTrips(string(4), ["abcd", "aé!", "🦒"]);
+});
+
+Deno.test("string() refuses a value one byte past its capacity", () => {
+  for (const value of ["abcde", "éa€", "🦒!"]) {
+    const message = `string[4] as 'value' must take at most 4 bytes: it takes ${
+      new TextEncoder().encode(value).length
+    }`;
+    assertRefuses(string(4), value, "abcd", RangeError, message);
+  }
+  const message = "string[0] as 'value' must take at most 0 bytes: it takes 1";
+  assertRefuses(string(0), "a", "", RangeError, message);
+});
+
+Deno.test("string() refuses half of a surrogate pair", () => {
+  for (const value of ["\uD83E", "\uDD92", "a\uD83E", "\uDD92\uD83E"]) {
+    assertRefuses(
+      string(8),
+      value,
+      "\uD83E\uDD92",
+      TypeError,
+      "Cannot encode string[8] as 'value' must be well-formed: it holds half of a surrogate pair",
+    );
+  }
+});
+
+Deno.test("json() round-trips JSON values", () => {
+  assertRoundTrips<JsonValue>(json(128), [
+    null,
+    true,
+    false,
+    0,
+    -1.5,
+    Number.MAX_VALUE,
+    Number.MIN_VALUE,
+    "",
+    "🦒",
+    "\uFEFFwith a byte order mark",
+    "half a pair: \uD83E",
+    [],
+    {},
+    [[], {}, null],
+    { list: [1, "two", { three: [3] }], none: null, "": 4 },
+    // An own property, as an object literal cannot have it
+    JSON.parse('{ "__proto__": { "polluted": true } }'),
+  ]);
+});
+
+Deno.test("json() takes plain objects without a prototype or of another realm", () => {
+  const bare = Object.assign(Object.create(null), { a: 1 });
+  assertEquals(new LazyInit(json(16)).initOnce(bare), { a: 1 });
+  const foreign = runInNewContext("({ a: [1] })");
+  assertEquals(new LazyInit(json(16)).initOnce(foreign), { a: [1] });
+});
+
+Deno.test("json() turns -0 into 0", () => {
+  assertStrictEquals(new LazyInit(json(8)).initOnce(-0), 0);
+});
+
+Deno.test("json() takes text of exactly its capacity", () => {
+  assertRoundTrips<JsonValue>(json(6), [[1, 22], "abcd", "🦒", null, 123456]);
+});
+
+Deno.test("json() refuses a value one byte past its capacity", () => {
+  for (const value of [[1, 222], "abcde", "🦒!", 1234567]) {
+    const message = "json[6] as 'value' must take at most 6 bytes: it takes 7";
+    assertRefuses<JsonValue>(json(6), value, [1, 22], RangeError, message);
+  }
+});
+
+Deno.test("json() refuses what JSON would change or drop", () => {
+  class Point {
+    x = 1;
+  }
+  const message = (text: string) =>
+    `must be a JSON value: current value is ${text}`;
+  for (
+    const [value, text] of [
+      [undefined, "undefined"],
+      [() => {}, "a function"],
+      [Point, "a function"],
+      [Symbol("s"), "Symbol(s)"],
+      [1n, "1n"],
+      [NaN, "NaN"],
+      [Infinity, "Infinity"],
+      [-Infinity, "-Infinity"],
+      [new Map([["a", 1]]), "an object"],
+      [new Set([1]), "an object"],
+      [new Date(0), "an object"],
+      [new Point(), "an object"],
+      [new Number(1), "an object"],
+      [new Error("e"), "an object"],
+      [Promise.resolve(1), "an object"],
+      [Float64Array.of(1), "an object"],
+      [/a/, "an object"],
+    ] as const
+  ) {
+    const at = (path: string) =>
+      `Cannot encode json[64] as '${path}' ${message(text)}`;
+    const codec = json<JsonValue>(64);
+    const good = { a: [1] };
+    assertRefuses(codec, value, good, TypeError, at("value"));
+    assertRefuses(codec, [0, value], good, TypeError, at("value[1]"));
+    const nested = { ok: 1, a: [0, { b: value }] };
+    assertRefuses(codec, nested, good, TypeError, at("value.a[1].b"));
+  }
+});
+
+Deno.test("json() refuses a hole in an array", () => {
+  const holes = Object.assign([1], { 2: 3 });
+  const message =
+    "'value.a[1]' must be a JSON value: current value is undefined";
+  assertRefuses(json(64), { a: holes }, [1], TypeError, message);
+});
+
+Deno.test("json() refuses what has a toJSON method, however it is hidden", () => {
+  const toJSON = () => 1;
+  for (
+    const value of [
+      { toJSON },
+      Object.assign([1], { toJSON }),
+      Object.defineProperty([1], "toJSON", { value: toJSON }),
+      Object.defineProperty({ a: 1 }, "toJSON", { value: toJSON }),
+    ]
+  ) {
+    const message = "'value.a' must be a JSON value";
+    assertRefuses(json(64), { a: value }, 1, TypeError, message);
+  }
+});
+
+Deno.test("json() refuses an instance of a class of arrays", () => {
+  class List extends Array<number> {}
+  const message = "'value' must be a JSON value: current value is an array";
+  assertRefuses(json(64), List.of(1), 1, TypeError, message);
+});
+
+Deno.test("json() leaves out properties that JSON does not look at", () => {
+  const value = Object.assign([1], { [Symbol("key")]: 2, name: 3 });
+  assertEquals(new LazyInit(json(64)).initOnce(value), [1]);
+});
+
+Deno.test("json() refuses a cycle", () => {
+  const object: Record<string, unknown> = { a: 1 };
+  object.self = object;
+  const list: unknown[] = [];
+  list.push({ deep: [list] });
+  for (
+    const [value, path] of [
+      [object, "value.self"],
+      [list, "value[0].deep[0]"],
+      [{ a: [object] }, "value.a[0].self"],
+    ] as const
+  ) {
+    const message = `'${path}' must be a JSON value: it is a cycle`;
+    assertRefuses(json(64), value, [1], TypeError, message);
+  }
+});
+
+Deno.test("json() takes an object that is shared but in no cycle", () => {
+  const shared = { x: [1] };
+  assertRoundTrips<JsonValue>(json(128), [
+    { a: shared, b: [shared, shared] },
+    [shared.x, shared],
+  ]);
+});
+
+Deno.test("json() freezes what is read all through, and not what was given", () => {
+  const value = { list: [1, { deep: { er: [] } }], object: { a: {} } };
+  const codec = json<typeof value>(128);
+  const cell = new LazyInit(codec);
+  function assertFrozen(value: unknown) {
+    assert(Object.isFrozen(value), `${Deno.inspect(value)} is not frozen`);
+    if (typeof value !== "object" || value === null) return;
+    Object.values(value).forEach(assertFrozen);
+  }
+  assertFrozen(cell.initOnce(value));
+  const read = attached(cell, codec).value;
+  assertFrozen(read);
+  assertThrows(() => read.list.push(2), TypeError, "not extensible");
+  assertEquals(Object.isFrozen(value), false);
+  assertEquals(Object.isFrozen(value.object.a), false);
+});
+
+Deno.test("typedArray() round-trips the extremes of every kind of element", () => {
+  for (const [array] of TYPED_ARRAYS) {
+    const codec = codecOf(array);
+    const cell = new LazyInit(codec);
+    for (const read of [cell.initOnce(array), attached(cell, codec).value]) {
+      assertStrictEquals(read.constructor, array.constructor);
+      assertEquals<unknown>([...read], [...array]);
+      assertNotStrictEquals<unknown>(read, array);
+    }
+  }
+});
+
+Deno.test("typedArray() round-trips an array without elements", () => {
+  const cell = new LazyInit(typedArray(Float64Array, 0));
+  assertEquals(cell.initOnce(new Float64Array(0)).length, 0);
+});
+
+Deno.test("typedArray() copies only the part of memory that the value is a view of", () => {
+  const all = Int16Array.of(1, 2, 3, 4);
+  const shared = new Int16Array(new SharedArrayBuffer(8));
+  shared.set(all);
+  for (const array of [all, shared]) {
+    const cell = new LazyInit(typedArray(Int16Array, 2));
+    assertEquals([...cell.initOnce(array.subarray(1, 3))], [2, 3]);
+  }
+});
+
+Deno.test("typedArray() gives every instance the same memory", () => {
+  const codec = typedArray(Float64Array, 2);
+  const cell = new LazyInit(codec);
+  const other = attached(cell, codec);
+  cell.initOnce(Float64Array.of(1, 2));
+  const view = cell.getMut()!;
+  assertEquals([...other.value], [1, 2]);
+  view[1] = 3;
+  assertEquals([...other.value], [1, 3]);
+  other.getMut()![0] = 4;
+  assertEquals([...view], [4, 3]);
+  assertStrictEquals(view.buffer, cell.handle.buffer);
+  assertEquals(view.byteOffset, HEADER_BYTES);
+  assertStrictEquals<unknown>(cell.getMut(), cell.get());
+});
+
+Deno.test("typedArray() refuses an array of another class", () => {
+  for (
+    const [value, text] of [
+      [Float32Array.of(1, 2), "an object"],
+      [new DataView(new ArrayBuffer(16)), "an object"],
+      [[1, 2], "an array"],
+      [undefined, "undefined"],
+      [null, "null"],
+      [2, "2"],
+    ] as const
+  ) {
+    const cell = new LazyInit(typedArray(Float64Array, 2));
+    assertThrows(
+      () => cell.initOnce(value as unknown as Float64Array),
+      TypeError,
+      `Cannot encode float64[2] as 'value' must be a Float64Array: current value is ${text}`,
+    );
+    assertUntouched(cell);
+    assertEquals([...cell.initOnce(Float64Array.of(1, 2))], [1, 2]);
+  }
+  // Equal in everything but how they are written
+  const cell = new LazyInit(typedArray(Uint8ClampedArray, 1));
+  assertThrows(
+    () => cell.initOnce(Uint8Array.of(1) as unknown as Uint8ClampedArray),
+    TypeError,
+    "must be a Uint8ClampedArray",
+  );
+});
+
+Deno.test("typedArray() refuses an array of another length", () => {
+  for (const length of [0, 1, 3]) {
+    const cell = new LazyInit(typedArray(Uint8Array, 2));
+    assertThrows(
+      () => cell.initOnce(new Uint8Array(length).fill(1)),
+      RangeError,
+      `Cannot encode uint8[2] as 'value' must have 2 elements: it has ${length}`,
+    );
+    assertUntouched(cell);
+    assertEquals([...cell.initOnce(Uint8Array.of(1, 2))], [1, 2]);
+  }
+});
+
+Deno.test("struct() round-trips its fields, structs among them", () => {
+  const codec = struct({
+    flag: bool,
+    'a "quoted" name': string(5),
+    at: struct({ x: float64, y: float64 }),
+    options: json<{ n: number[] }>(32),
+    id: bigInt64,
+    when: date,
+    none: struct({}),
+  });
+  assertRoundTrips(codec, [{
+    flag: true,
+    'a "quoted" name': "12345",
+    at: { x: -0, y: NaN },
+    options: { n: [1, 2] },
+    id: -(2n ** 63n),
+    when: new Date(1),
+    none: {},
+  }]);
+});
+
+Deno.test("struct() freezes what is read, structs in it too", () => {
+  const codec = struct({ a: int32, b: struct({ c: int32 }) });
+  const value = { a: 1, b: { c: 2 } };
+  const cell = new LazyInit(codec);
+  for (const read of [cell.initOnce(value), attached(cell, codec).value]) {
+    assert(Object.isFrozen(read));
+    assert(Object.isFrozen(read.b));
+  }
+  assertEquals(Object.isFrozen(value), false);
+});
+
+Deno.test("struct() has a live view for a typedArray() field", () => {
+  const codec = struct({ n: bool, list: typedArray(Uint16Array, 3), m: bool });
+  const list = Uint16Array.of(1, 2, 3);
+  const cell = new LazyInit(codec);
+  const read = cell.initOnce({ n: true, list, m: true });
+  const other = attached(cell, codec).value;
+  assertInstanceOf(other.list, Uint16Array);
+  assertEquals(other, { n: true, list, m: true });
+  read.list[1] = 9;
+  assertEquals([...other.list], [1, 9, 3]);
+  assertEquals([...list], [1, 2, 3]);
+});
+
+Deno.test("struct() gives each field a slot of its own, at a multiple of 8", () => {
+  const slots: Slot[] = [];
+  const spy = (byteLength: number): Codec<null> => ({
+    tag: `spy[${byteLength}]`,
+    byteLength,
+    encode: (_value, slot) => void slots.push(slot),
+    decode: () => null,
+  });
+  const codec = struct({ a: spy(1), b: spy(9), c: struct({ d: spy(8) }) });
+  const buffer = new SharedArrayBuffer(8 + LazyInit.byteLength(codec));
+  const cell = new LazyInit(codec, { buffer, byteOffset: 8 });
+  cell.initOnce({ a: null, b: null, c: { d: null } });
+  const start = 8 + HEADER_BYTES;
+  assertEquals(slots, [
+    { buffer, byteOffset: start, byteLength: 1 },
+    { buffer, byteOffset: start + 8, byteLength: 9 },
+    { buffer, byteOffset: start + 24, byteLength: 8 },
+  ]);
+  assert(slots.every((slot) => slot.buffer === buffer));
+});
+
+Deno.test("struct() refuses what its fields refuse, whole", () => {
+  // The good first field has been written when the second is refused
+  const codec = struct({ id: int32, name: string(4), at: struct({ x: bool }) });
+  const good = { id: -1, name: "abcd", at: { x: true } };
+  for (
+    const [bad, ErrorClass, message] of [
+      [
+        { id: -1, name: "abcde", at: good.at },
+        RangeError,
+        "at most 4 bytes: it takes 5",
+      ],
+      [
+        { id: -1, name: "a" },
+        TypeError,
+        "must have the field 'at': it has none of that name",
+      ],
+      [
+        { id: -1, at: good.at },
+        TypeError,
+        "must have the field 'name': it has none of that name",
+      ],
+      [
+        { ...good, at: { x: 0 } },
+        TypeError,
+        "bool as 'value' must be a boolean: current value is 0",
+      ],
+      [{ ...good, id: 0.5 }, RangeError, "int32 as 'value' must be an integer"],
+      [
+        {},
+        TypeError,
+        "must have the field 'id': it has none of that name",
+      ],
+    ] as const
+  ) {
+    assertRefuses(codec, bad, good, ErrorClass, message);
+  }
+});
+
+Deno.test("Codec.encode() refuses a value of another type", () => {
+  const point = struct({ x: float64 });
+  const cases: [Codec<unknown>, unknown, string, unknown[]][] = [
+    [bool, true, "a boolean", [0, 1, "true", null, undefined, {}]],
+    [int32, 1, "a number", ["1", 1n, null, undefined, true, [1]]],
+    [uint32, 1, "a number", ["1", 1n, null, undefined, true, [1]]],
+    [float64, 1, "a number", ["1", 1n, null, undefined, true, [1]]],
+    [bigInt64, 1n, "a bigint", [1, "1", null, undefined, true]],
+    [string(8), "a", "a string", [1, null, undefined, ["a"], Object("a")]],
+    [point, { x: 1 }, "an object", [null, undefined, 1, "x", () => ({ x: 1 })]],
+  ];
+  for (const [codec, good, type, values] of cases) {
+    for (const value of values) {
+      const message =
+        `Cannot encode ${codec.tag} as 'value' must be ${type}: current value is `;
+      assertRefuses(codec, value, good, TypeError, message);
+    }
+  }
+});
+
+Deno.test("Codec.encode() refuses a number out of its range", () => {
+  const cases: [Codec<unknown>, unknown, string, unknown[]][] = [
+    [
+      int32,
+      -1,
+      "an integer from -2147483648 to 2147483647",
+      [2 ** 31, -(2 ** 31) - 1, 1.5, NaN, Infinity, -Infinity],
+    ],
+    [
+      uint32,
+      1,
+      "an integer from 0 to 4294967295",
+      [2 ** 32, -1, 1.5, NaN, Infinity, -Infinity],
+    ],
+    [
+      bigInt64,
+      -1n,
+      "from -2^63 to 2^63 - 1",
+      [2n ** 63n, -(2n ** 63n) - 1n, 2n ** 64n],
+    ],
+  ];
+  for (const [codec, good, range, values] of cases) {
+    for (const value of values) {
+      const message =
+        `Cannot encode ${codec.tag} as 'value' must be ${range}: current value is ${value}`;
+      assertRefuses(codec, value, good, RangeError, message);
+    }
+  }
+});
+
+Deno.test("Codec.encode() writes little-endian bytes", () => {
+  const cases: [Codec<unknown>, unknown, number[]][] = [
+    [bool, true, [1]],
+    [int32, -2, [0xfe, 0xff, 0xff, 0xff]],
+    [uint32, 0x01020304, [4, 3, 2, 1]],
+    [float64, 1, [0, 0, 0, 0, 0, 0, 0xf0, 0x3f]],
+    [bigInt64, -2n, [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]],
+    [bigInt64, 0x0102030405060708n, [8, 7, 6, 5, 4, 3, 2, 1]],
+    [string(8), "é!", [3, 0, 0, 0, 0xc3, 0xa9, 0x21]],
+    [json(8), ["é"], [6, 0, 0, 0, 0x5b, 0x22, 0xc3, 0xa9, 0x22, 0x5d]],
+    [
+      struct({ a: bool, b: string(1), c: uint32 }),
+      { a: true, b: "b", c: 258 },
+      [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x62, 0, 0, 0, 2, 1],
+    ],
+  ];
+  for (const [codec, value, bytes] of cases) {
+    const cell = new LazyInit(codec);
+    cell.initOnce(value);
+    const slot = slotOf(cell);
+    const padding = new Array(slot.length - bytes.length).fill(0);
+    assertEquals([...slot], [...bytes, ...padding]);
+  }
+});
+
+Deno.test("Codec.encode() writes all bytes of a length prefix in order", () => {
+  const text = "a".repeat(0x010203);
+  for (
+    const [codec, value, prefix] of [
+      [string(0x010203), text, [3, 2, 1, 0]],
+      [json(0x010205), text, [5, 2, 1, 0]],
+    ] as const
+  ) {
+    const cell = new LazyInit<string>(codec as Codec<string>);
+    cell.initOnce(value);
+    assertEquals([...slotOf(cell).subarray(0, 4)], [...prefix]);
+    assert(attached(cell, codec as Codec<string>).value === text);
+  }
+});
+
+Deno.test("Codec.encode() leaves the cells around it alone", () => {
+  const cases: [Codec<unknown>, unknown, unknown][] = [
+    [bool, true, 1],
+    [int32, -1, 2 ** 31],
+    [string(0), "", "a"],
+    [string(5), "12345", "123456"],
+    [json(5), "abc", "abcd"],
+    [typedArray(Uint8Array, 3), Uint8Array.of(1, 2, 3), new Uint8Array(4)],
+    [struct({ a: int32, b: string(3) }), { a: 1, b: "abc" }, {
+      a: 1,
+      b: "abcd",
+    }],
+  ];
+  for (const [codec, good, bad] of cases) {
+    const byteOffset = LazyInit.byteLength(float64);
+    const end = byteOffset + LazyInit.byteLength(codec);
+    const buffer = new SharedArrayBuffer(end + byteOffset);
+    const before = new LazyInit(float64, { buffer });
+    const cell = new LazyInit(codec, { buffer, byteOffset });
+    const after = new LazyInit(float64, { buffer, byteOffset: end });
+    before.initOnce(NaN);
+    after.initOnce(-1.1);
+    const neighbors = () => [
+      ...new Uint8Array(buffer, 0, byteOffset),
+      ...new Uint8Array(buffer, end),
+    ];
+    const bytes = neighbors();
+    assertThrows(() => cell.initOnce(bad), Error, "Cannot encode");
+    assertEquals(neighbors(), bytes);
+    cell.initOnce(good);
+    assertEquals(neighbors(), bytes);
+    assertEquals(attached(cell, codec).get(), good);
+    assertEquals(attached(after, float64).get(), -1.1);
+  }
+});
+
+Deno.test("Codec.decode() refuses a length prefix past the capacity", () => {
+  const cases: [Codec<unknown>, unknown][] = [
+    [string(4), "a"],
+    [json(4), 1],
+    [struct({ a: string(4), b: float64 }), { a: "a", b: 1 }],
+  ];
+  for (const [codec, value] of cases) {
+    for (const length of [5, 2 ** 32 - 1]) {
+      const message =
+        `Cannot decode text as its length must be at most 4 bytes: current value is ${length}`;
+      for (const Cell of [LazyInit, MutexLazyInit]) {
+        const cell = new Cell(codec);
+        if (cell instanceof LazyInit) cell.initOnce(value);
+        else cell.init(() => value);
+        new DataView(cell.handle.buffer).setUint32(HEADER_BYTES, length, true);
+        const other = Cell.from(structuredClone(cell.handle), codec);
+        assertThrows(() => other.get(), RangeError, message);
+        assertThrows(() => other.value, RangeError, message);
+      }
+    }
+  }
+});
+
+Deno.test("Codec.decode() refuses bytes that are not UTF-8", () => {
+  const cell = new LazyInit(string(4));
+  cell.initOnce("abcd");
+  slotOf(cell)[5] = 0xff;
+  const other = attached(cell, string(4));
+  assertThrows(() => other.get(), TypeError, "not valid");
+});
+
+Deno.test("Codec.tag and Codec.byteLength tell the layout", () => {
+  const point = struct({ x: float64, y: float64 });
+  const cases: [Codec<unknown>, string, number][] = [
+    [bool, "bool", 1],
+    [int32, "int32", 4],
+    [uint32, "uint32", 4],
+    [float64, "float64", 8],
+    [bigInt64, "bigInt64", 8],
+    [string(0), "string[0]", 4],
+    [string(5), "string[5]", 9],
+    [string(2 ** 32 - 1), "string[4294967295]", 2 ** 32 + 3],
+    [json(5), "json[5]", 9],
+    [typedArray(Float64Array, 1024), "float64[1024]", 8192],
+    [typedArray(Uint8Array, 0), "uint8[0]", 0],
+    [typedArray(Float64Array, 2 ** 32 - 1), "float64[4294967295]", 2 ** 35 - 8],
+    [struct({}), "struct{}", 0],
+    [point, 'struct{"x":float64,"y":float64}', 16],
+    [
+      struct({ a: bool, b: string(5), c: point }),
+      'struct{"a":bool,"b":string[5],"c":struct{"x":float64,"y":float64}}',
+      40,
+    ],
+    ...TYPED_ARRAYS.map(([array, tag, byteLength]) =>
+      [codecOf(array), tag, byteLength] as [Codec<unknown>, string, number]
+    ),
+  ];
+  for (const [codec, tag, byteLength] of cases) {
+    assertEquals(codec.tag, tag);
+    assertEquals(codec.byteLength, byteLength);
+  }
+  assertEquals(new Set(cases.map(([{ tag }]) => tag)).size, cases.length);
+});
+
+Deno.test("Codec.tag tells structs apart by the names and the order of their fields", () => {
+  const { tag } = struct({ a: int32, b: int32 });
+  assertNotEquals(tag, struct({ b: int32, a: int32 }).tag);
+  assertNotEquals(tag, struct({ 'a":int32,"b': int32 }).tag);
+});
+
+Deno.test("Codec.view is true for typedArray() alone", () => {
+  assertEquals(typedArray(Int8Array, 1).view, true);
+  const values = [bool, int32, uint32, float64, bigInt64, string(1), json(1)];
+  const list = struct({ list: typedArray(Int8Array, 1) });
+  for (const codec of [...values, list]) assert(!codec.view, codec.tag);
+});
+
+Deno.test("string(), json() and typedArray() refuse a bad length", () => {
+  const functions: [string, (length: number) => Codec<unknown>][] = [
+    ["maxByteLength", string],
+    ["maxByteLength", json],
+    ["length", (length) => typedArray(Uint8Array, length)],
+  ];
+  for (const [name, make] of functions) {
+    for (const value of [-1, NaN, 1.5, 2 ** 32, Infinity, -Infinity]) {
+      assertThrows(
+        () => make(value),
+        RangeError,
+        `Cannot create the codec as '${name}' must be an integer from 0 to 2^32 - 1: current value is ${value}`,
+      );
+    }
+    for (
+      const [value, text] of [
+        ["4", '"4"'],
+        [4n, "4n"],
+        [undefined, "undefined"],
+        [null, "null"],
+        [{}, "an object"],
+      ] as const
+    ) {
+      assertThrows(
+        () => make(value as unknown as number),
+        TypeError,
+        `Cannot create the codec as '${name}' must be a number: current value is ${text}`,
+      );
+    }
+  }
+});
+
+Deno.test("typedArray() refuses what is no constructor of typed arrays", () => {
+  class Mine extends Float64Array {}
+  for (
+    const [value, text] of [
+      [Array, "a function"],
+      [DataView, "a function"],
+      [Object.getPrototypeOf(Int8Array), "a function"],
+      [Mine, "a function"],
+      [() => {}, "a function"],
+      [new Int8Array(1), "an object"],
+      ["Int8Array", '"Int8Array"'],
+      [null, "null"],
+      [undefined, "undefined"],
+    ]
+  ) {
+    assertThrows(
+      () => typedArray(value, 1),
+      TypeError,
+      `Cannot create the codec as 'constructor' must be that of a typed array: current value is ${text}`,
+    );
+  }
+});
+
+Deno.test("struct() refuses what is no object of codecs", () => {
+  type Fields = Record<string, Codec<unknown>>;
+  for (const fields of [null, undefined, "ab", 1, () => {}] as unknown[]) {
+    assertThrows(
+      () => struct(fields as Fields),
+      TypeError,
+      "Cannot create the codec as 'fields' must be an object of codecs: current value is ",
+    );
+  }
+  for (
+    const codec of [
+      {},
+      null,
+      undefined,
+      int32.decode,
+      { ...int32, tag: 1 },
+      { ...int32, byteLength: -1 },
+      { ...int32, byteLength: 1.5 },
+      { ...int32, encode: undefined },
+      { ...int32, decode: undefined },
+    ] as unknown[]
+  ) {
+    assertThrows(
+      () => struct({ good: int32, a: codec } as Fields),
+      TypeError,
+      "Cannot use the codec as 'fields.a' must have 'tag', 'byteLength', 'encode' and 'decode': current value is ",
+    );
+  }
+});
+
+Deno.test("LazyInit.get() and MutexLazyInit.get() return the same reference every time", () => {
+  const cases: [Codec<unknown>, unknown][] = [
+    [json(16), { a: 1 }],
+    [struct({ a: int32 }), { a: 1 }],
+    [typedArray(Int8Array, 1), Int8Array.of(1)],
+    [date, new Date(0)],
+  ];
+  for (const [codec, value] of cases) {
+    const cell = new LazyInit(codec);
+    const mutexCell = new MutexLazyInit(codec);
+    const made = cell.initOnce(value);
+    const mutexMade = mutexCell.init(() => value);
+    assertNotStrictEquals(made, value);
+    assertNotStrictEquals(mutexMade, value);
+    const other = attached(cell, codec);
+    const mutexOther = MutexLazyInit.from(mutexCell.handle, codec);
+    for (
+      const [reader, first] of [
+        [cell, made],
+        [mutexCell, mutexMade],
+        [other, other.get()],
+        [mutexOther, mutexOther.get()],
+      ] as const
+    ) {
+      assertEquals(first, value);
+      assertStrictEquals(reader.get(), first);
+      assertStrictEquals(reader.value, first);
+      assertStrictEquals(reader.getUnchecked(), first);
+    }
+  }
+});
+
+Deno.test("Codec may be one's own", async () => {
+  const value = new Date("2026-05-01T12:00:00Z");
+  assertRoundTrips(date, [value, new Date(NaN)]);
+  const cell = new MutexLazyInit(date);
+  assertEquals(await cell.initAsync(() => Promise.resolve(value)), value);
+  assertEquals(MutexLazyInit.from(cell.handle, date).get(), value);
+});
+
+Deno.test("Codec of one's own gets the slot of the cell", () => {
+  const slots: Slot[] = [];
+  const spy: Codec<null> = {
+    tag: "spy",
+    byteLength: 3,
+    encode: (_value, slot) => void slots.push(slot),
+    decode: (slot) => (slots.push(slot), null),
+  };
+  const buffer = new SharedArrayBuffer(8 + LazyInit.byteLength(spy));
+  new LazyInit(spy, { buffer, byteOffset: 8 }).initOnce(null);
+  const slot = { buffer, byteOffset: 8 + HEADER_BYTES, byteLength: 3 };
+  assertEquals(slots, [slot, slot]);
+  assert(slots.every((slot) => slot.buffer === buffer));
+});
+
+Deno.test("Codec of one's own may have a view", () => {
+  const record: Codec<DataView> = {
+    tag: "record",
+    byteLength: 12,
+    view: true,
+    encode() {
+      throw new Error("The initializer fills the view in place");
+    },
+    decode: (slot) => new DataView(slot.buffer, slot.byteOffset, 12),
+  };
+  const cell = new LazyInit(record);
+  cell.callOnce((view) => view.setFloat64(4, 0.5));
+  assertEquals(attached(cell, record).value.getFloat64(4), 0.5);
+  cell.getMut()!.setFloat64(4, 1.5);
+  assertEquals(attached(cell, record).value.getFloat64(4), 1.5);
+});
+
+Deno.test("Codec of one's own rolls the cell back when encode() or decode() throws", async () => {
+  const error = new Error("out of ink");
+  for (const method of ["encode", "decode"] as const) {
+    let broken = true;
+    const codec: Codec<number> = {
+      ...float64,
+      tag: "flaky",
+      encode(value, slot) {
+        float64.encode(value, slot);
+        if (broken && method === "encode") throw error;
+      },
+      decode(slot) {
+        if (broken && method === "decode") throw error;
+        return float64.decode(slot);
+      },
+    };
+    const cell = new LazyInit(codec);
+    const mutexCell = new MutexLazyInit(codec);
+    for (
+      const attempt of [
+        () => cell.initOnce(NaN),
+        () => cell.callOnce(() => NaN),
+        () => mutexCell.init(() => NaN),
+        () => mutexCell.getOrInit(() => NaN),
+      ]
+    ) {
+      assertStrictEquals(assertThrows(attempt, Error, "out of ink"), error);
+      assertUntouched(cell);
+      assertUntouched(mutexCell);
+    }
+    const rejected = await assertRejects(
+      () => mutexCell.initAsync(() => NaN),
+      Error,
+      "out of ink",
+    );
+    assertStrictEquals(rejected, error);
+    assertUntouched(mutexCell);
+    assertEquals(mutexCell.tryInit(() => NaN), {
+      ok: false,
+      reason: "during-init",
+      error,
+    });
+    broken = false;
+    assertEquals(cell.initOnce(1), 1);
+    assertEquals(attached(cell, codec).get(), 1);
+    assertEquals(mutexCell.init(() => 2), 2);
+  }
+});
+
+Deno.test("Codec of one's own is refused by cells if it lacks something", () => {
+  for (const Cell of [LazyInit, MutexLazyInit]) {
+    for (
+      const codec of [
+        null,
+        { ...date, tag: undefined },
+        { ...date, byteLength: NaN },
+        { ...date, encode: null },
+        { ...date, decode: null },
+      ] as unknown[]
+    ) {
+      assertThrows(
+        () => new Cell(codec as Codec<Date>),
+        TypeError,
+        "Cannot use the codec as 'codec' must have 'tag', 'byteLength', 'encode' and 'decode'",
+      );
+    }
+  }
+});
+
+Deno.test("Initializer of a view codec fills the slot, or returns a copy or the slot", async () => {
+  const codec = typedArray(Int32Array, 2);
+  const initializers: ((slot: Int32Array) => Int32Array | void)[] = [
+    (slot) => slot.set([1, 2]),
+    (slot) => slot.map((_, i) => i + 1),
+    () => Int32Array.of(1, 2),
+    (slot) => {
+      slot[0] = 1;
+      slot[1] = 2;
+      return slot;
+    },
+    // What is returned wins over what was filled in
+    (slot) => {
+      slot.fill(7);
+      return Int32Array.of(1, 2);
+    },
+    // The same bytes through a view that is not the slot
+    (slot) => {
+      slot.set([1, 2]);
+      return slot.subarray();
+    },
+  ];
+  for (const initializer of initializers) {
+    let given: Int32Array | undefined;
+    const spy = (slot: Int32Array) => {
+      assertEquals([...slot], [0, 0]);
+      given = slot;
+      return initializer(slot);
+    };
+    const cell = new LazyInit(codec);
+    const cells = [new MutexLazyInit(codec), new MutexLazyInit(codec)] as const;
+    for (
+      const [make, read] of [
+        [() => cell.callOnce(spy), () => cell.get()],
+        [() => cells[0].init(spy), () => cells[0].get()],
+        [
+          () => cells[1].initAsync((slot) => Promise.resolve(spy(slot))),
+          () => cells[1].get(),
+        ],
+      ] as const
+    ) {
+      const made = await make();
+      assertEquals([...made!], [1, 2]);
+      assertStrictEquals(made, given);
+      assertStrictEquals(read(), made);
+    }
+    assertEquals([...attached(cell, codec).value], [1, 2]);
+  }
+});
+
+Deno.test("Initializer of a view codec leaves nothing behind when it fails", async () => {
+  const codec = typedArray(Uint8Array, 2);
+  const cases = [
+    [new Uint8Array(3), RangeError, "'value' must have 2 elements: it has 3"],
+    [new Int8Array(2), TypeError, "'value' must be a Uint8Array"],
+    [null, TypeError, "'value' must be a Uint8Array: current value is null"],
+  ] as const;
+  for (const [bad, ErrorClass, message] of cases) {
+    const initializer = (slot: Uint8Array) => {
+      slot.fill(0xff);
+      return bad as unknown as Uint8Array;
+    };
+    const cell = new LazyInit(codec);
+    assertThrows(() => cell.callOnce(initializer), ErrorClass, message);
+    assertUntouched(cell);
+    assertEquals([...cell.initOnce(Uint8Array.of(1, 2))], [1, 2]);
+
+    const other = new MutexLazyInit(codec);
+    assertThrows(() => other.init(initializer), ErrorClass, message);
+    assertUntouched(other);
+    await assertRejects(
+      () => other.initAsync(initializer),
+      ErrorClass,
+      message,
+    );
+    assertUntouched(other);
+    assertEquals([...other.init((slot) => slot.fill(3))], [3, 3]);
+  }
+});
+
+Deno.test("Initializer of a value codec returns the value, and a bad one is refused", async () => {
+  const message = "int32 as 'value' must be an integer";
+  const cell = new LazyInit(int32);
+  assertThrows(() => cell.callOnce(() => 0.5), RangeError, message);
+  assertUntouched(cell);
+  assertEquals(cell.callOnce(() => -1), -1);
+  assertEquals(attached(cell, int32).get(), -1);
+
+  const other = new MutexLazyInit(int32);
+  assertThrows(() => other.init(() => 0.5), RangeError, message);
+  await assertRejects(() => other.initAsync(() => 0.5), RangeError, message);
+  assertUntouched(other);
+  assertEquals(await other.initAsync(() => Promise.resolve(-1)), -1);
+});

