@@ -290,19 +290,12 @@ Deno.test("UnlockToken.unlock() never unlocks somebody else's lock", async () =>
   const used = mutex.lock();
   used.unlock();
   using agents = await Agents.start(1);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const held = agents.do(0, {
-    kind: "hold",
-    mutex: mutex.buffer,
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const holder = await agents.hold(0, mutex);
   assertEquals(used.unlock(), false);
   used[Symbol.dispose]();
   assertEquals(mutex.lockIfAvailable(), null);
-  leave.raise();
-  await held;
+  holder.leave();
+  await holder.done;
   assertEquals(mutex.lockIfAvailable()?.locked, true);
 });
 
@@ -318,32 +311,18 @@ Deno.test("UnlockToken[Symbol.dispose]() unlocks at the end of a block, even by 
 Deno.test("Mutex.lockIfAvailable() times out while another agent holds the mutex", async () => {
   const mutex = new Mutex();
   using agents = await Agents.start(1);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const held = agents.do(0, {
-    kind: "hold",
-    mutex: mutex.buffer,
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const holder = await agents.hold(0, mutex);
   assertEquals(mutex.lockIfAvailable(5), null);
   assertEquals(mutex.heldByThisAgent, false);
-  leave.raise();
+  holder.leave();
   assertEquals(mutex.lockIfAvailable(10_000)?.locked, true);
-  await held;
+  await holder.done;
 });
 
 Deno.test("Mutex.lock() names the way out where it may not block", async () => {
   const mutex = new Mutex();
   using agents = await Agents.start(1);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const held = agents.do(0, {
-    kind: "hold",
-    mutex: mutex.buffer,
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const holder = await agents.hold(0, mutex);
   withoutBlocking(() => {
     const error = assertThrows(() => mutex.lock(), TypeError);
     assertEquals(
@@ -354,8 +333,8 @@ Deno.test("Mutex.lock() names the way out where it may not block", async () => {
     assertThrows(() => mutex.waitForUnlock(), TypeError, "waitForUnlockAsync");
     assertEquals(mutex.lockIfAvailable(), null);
   });
-  leave.raise();
-  await held;
+  holder.leave();
+  await holder.done;
   withoutBlocking(() => assertEquals(mutex.lock().unlock(), true));
 });
 
@@ -407,21 +386,14 @@ Deno.test("Mutex.lockAsync() that was aborted swallows no wake-up", async () => 
 Deno.test("Mutex.lock() is not starved by an asynchronous waiter of the blocked agent", async () => {
   const mutex = new Mutex();
   using agents = await Agents.start(1);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const held = agents.do(0, {
-    kind: "hold",
-    mutex: mutex.buffer,
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const holder = await agents.hold(0, mutex);
   const waiting = mutex.lockAsync();
-  leave.raise();
+  holder.leave();
   // A single wake-up would go to `waiting`, which cannot run while this blocks
   const token = mutex.lockIfAvailable(10_000);
   assert(token?.unlock());
   (await waiting).unlock();
-  await held;
+  await holder.done;
 });
 
 for (const method of ["lock", "lockIfAvailable", "lockAsync"] as const) {

@@ -510,15 +510,7 @@ for (const method of ["callOnce", "initOnce"] as const) {
 Deno.test("LazyInit tells latecomers at once while another agent initializes", async () => {
   using agents = await Agents.start(2);
   const cell = new LazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const initialized = agents.do(0, {
-    kind: "callOnce",
-    handle: cell.handle,
-    value: pairOf(1),
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const initialized = await agents.callOnce(0, cell, pairOf(1));
   assertEquals(cell.phase, "initializing");
   assertEquals(cell.get(), undefined);
   assertEquals(cell.callOnce(() => pairOf(2)), undefined);
@@ -535,8 +527,8 @@ Deno.test("LazyInit tells latecomers at once while another agent initializes", a
     cell.waitAsync(),
   ];
   await until(() => (wordsOf(cell.handle)[0]! & 0b100) !== 0);
-  leave.raise();
-  for (const value of await Promise.all([initialized, ...waits])) {
+  initialized.leave();
+  for (const value of await Promise.all([initialized.done, ...waits])) {
     assertEquals(value, pairOf(1));
   }
   assertEquals(cell.wait(), pairOf(1));

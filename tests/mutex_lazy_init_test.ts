@@ -518,16 +518,7 @@ Deno.test("MutexLazyInit.resetAsync() does not make other tasks of its agent fai
 Deno.test("MutexLazyInit names the way out where it may not block", async () => {
   using agents = await Agents.start(1);
   const cell = new MutexLazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const initialized = agents.do(0, {
-    kind: "initialize",
-    method: "getOrInit",
-    handle: cell.handle,
-    outcome: { value: pairOf(1) },
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const initialized = await agents.initialize(0, cell, { value: pairOf(1) });
   withoutBlocking(() => {
     for (
       const [call, alternative] of [
@@ -548,9 +539,9 @@ Deno.test("MutexLazyInit names the way out where it may not block", async () => 
     assertEquals(error.name, "TimeoutError");
   });
   const waited = cell.getOrInitAsync(() => pairOf(2));
-  leave.raise();
+  initialized.leave();
   assertEquals(await waited, pairOf(1));
-  await initialized;
+  await initialized.done;
   withoutBlocking(() => {
     assertEquals(cell.wait(), pairOf(1));
     assertEquals(cell.reset(), true);
@@ -673,23 +664,14 @@ Deno.test("MutexLazyInit.reset() and .resetAsync() wait for a running initialize
   using agents = await Agents.start(2);
   for (const method of ["reset", "resetAsync"] as const) {
     const cell = new MutexLazyInit(pair);
-    const [entered, leave] = [new Flag(), new Flag()];
-    const initialized = agents.do(0, {
-      kind: "initialize",
-      method: "getOrInit",
-      handle: cell.handle,
-      outcome: { value: pairOf(1) },
-      entered: entered.buffer,
-      leave: leave.buffer,
-    });
-    await entered.raised();
+    const initialized = await agents.initialize(0, cell, { value: pairOf(1) });
     const error = assertThrows(() => cell.reset({ timeout: 1 }), DOMException);
     assertEquals(error.name, "TimeoutError");
     const reset = agents.do(1, { kind: "reset", handle: cell.handle, method });
     await until(() => wordsOf(cell.handle)[1]! < 0);
     assertEquals(cell.phase, "initializing");
-    leave.raise();
-    assertEquals(await initialized, pairOf(1));
+    initialized.leave();
+    assertEquals(await initialized.done, pairOf(1));
     assertEquals(await reset, true);
     assertEquals(cell.get(), undefined);
   }
@@ -779,16 +761,7 @@ Deno.test("MutexLazyInit.getOrInit() gives all agents the same memory with a vie
 Deno.test("MutexLazyInit blocks racers until the winner is done and then releases all", async () => {
   using agents = await Agents.start(5);
   const cell = new MutexLazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const winner = agents.do(0, {
-    kind: "initialize",
-    method: "getOrInit",
-    handle: cell.handle,
-    outcome: { value: pairOf(1) },
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const winner = await agents.initialize(0, cell, { value: pairOf(1) });
   let released = 0;
   const racers = [
     agents.do(1, {
@@ -817,8 +790,8 @@ Deno.test("MutexLazyInit blocks racers until the winner is done and then release
     DOMException,
     "1 ms have elapsed",
   );
-  leave.raise();
-  assertEquals(await winner, pairOf(1));
+  winner.leave();
+  assertEquals(await winner.done, pairOf(1));
   for (const value of await Promise.all(racers)) {
     assertEquals(value, pairOf(1));
   }
@@ -827,16 +800,12 @@ Deno.test("MutexLazyInit blocks racers until the winner is done and then release
 Deno.test("MutexLazyInit hands over to a waiter when an initializer fails", async () => {
   using agents = await Agents.start(4);
   const cell = new MutexLazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const failing = agents.do(0, {
-    kind: "initialize",
-    method: "init",
-    handle: cell.handle,
-    outcome: { error: "No network" },
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const failing = await agents.initialize(
+    0,
+    cell,
+    { error: "No network" },
+    "init",
+  );
   const waits = [
     agents.do(1, {
       kind: "initialize",
@@ -855,8 +824,8 @@ Deno.test("MutexLazyInit hands over to a waiter when an initializer fails", asyn
     cell.waitAsync(),
   ];
   await until(() => hasWaiters(cell));
-  leave.raise();
-  await assertRejects(() => failing, Error, "No network");
+  failing.leave();
+  await assertRejects(() => failing.done, Error, "No network");
   const [first, ...others] = await Promise.all(waits);
   assert(first.left === 2 || first.left === 3);
   for (const other of others) assertEquals(other, first);
@@ -897,16 +866,12 @@ Deno.test("MutexLazyInit hands over until an initializer succeeds", async () => 
 Deno.test("MutexLazyInit serves waiters beside one that timed out or was aborted", async () => {
   using agents = await Agents.start(2);
   const cell = new MutexLazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const failing = agents.do(0, {
-    kind: "initialize",
-    method: "init",
-    handle: cell.handle,
-    outcome: { error: "No network" },
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const failing = await agents.initialize(
+    0,
+    cell,
+    { error: "No network" },
+    "init",
+  );
   const controller = new AbortController();
   const aborted = cell.getOrInitAsync(() => pairOf(1), {
     signal: controller.signal,
@@ -926,30 +891,26 @@ Deno.test("MutexLazyInit serves waiters beside one that timed out or was aborted
   });
   controller.abort();
   await assertRejects(() => aborted, DOMException);
-  leave.raise();
-  await assertRejects(() => failing, Error, "No network");
+  failing.leave();
+  await assertRejects(() => failing.done, Error, "No network");
   assertEquals(await live, pairOf(2));
 });
 
 Deno.test("MutexLazyInit is not starved by an asynchronous waiter of a blocked agent", async () => {
   using agents = await Agents.start(1);
   const cell = new MutexLazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const failing = agents.do(0, {
-    kind: "initialize",
-    method: "init",
-    handle: cell.handle,
-    outcome: { error: "No network" },
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const failing = await agents.initialize(
+    0,
+    cell,
+    { error: "No network" },
+    "init",
+  );
   const waiting = cell.getOrInitAsync(() => pairOf(1));
-  leave.raise();
+  failing.leave();
   // A single wake-up would go to `waiting`, which cannot run while this blocks
   assertEquals(cell.getOrInit(() => pairOf(2)), pairOf(2));
   assertEquals(await waiting, pairOf(2));
-  await assertRejects(() => failing, Error, "No network");
+  await assertRejects(() => failing.done, Error, "No network");
 });
 
 Deno.test("MutexLazyInit.get() is never torn by concurrent resets", async () => {

@@ -53,19 +53,11 @@ Deno.test("Fault 1, lazyinit sets inited before it writes: LazyInit publishes af
 Deno.test("Fault 1, lazyinit sets inited before it writes: no agent reads a value that is being made", async () => {
   using agents = await Agents.start(1);
   const cell = new LazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const made = agents.do(0, {
-    kind: "callOnce",
-    handle: cell.handle,
-    value: pairOf(1),
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const made = await agents.callOnce(0, cell, pairOf(1));
   assertEquals(cell.initialized, false);
   assertEquals(cell.get(), undefined);
-  leave.raise();
-  await made;
+  made.leave();
+  await made.done;
   assertEquals(cell.get(), pairOf(1));
 });
 
@@ -103,20 +95,11 @@ Deno.test("Fault 3, lazyinit's weak compare-exchange fails spuriously: initOnce(
 Deno.test("Fault 4, the kernel's as_ref() takes the mutex: get() reads past a held mutex and a running initializer", async () => {
   using agents = await Agents.start(1);
   const cell = new MutexLazyInit(pair);
-  const [entered, leave] = [new Flag(), new Flag()];
-  const made = agents.do(0, {
-    kind: "initialize",
-    method: "getOrInit",
-    handle: cell.handle,
-    outcome: { value: pairOf(1) },
-    entered: entered.buffer,
-    leave: leave.buffer,
-  });
-  await entered.raised();
+  const made = await agents.initialize(0, cell, { value: pairOf(1) });
   assertEquals(cell.get(), undefined);
   assertEquals(cell.phase, "initializing");
-  leave.raise();
-  await made;
+  made.leave();
+  await made.done;
 
   // Held by some agent, for ever
   new Int32Array(cell.handle.buffer)[1] = 12345;

@@ -1,10 +1,23 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import type { Job } from "./jobs.ts";
+import type { LazyInitHandle, Mutex } from "../../mod.ts";
+import { Flag } from "./flag.ts";
+import type { Job, Pair } from "./jobs.ts";
 
 interface Report {
   result?: unknown;
   error?: { name: string; message: string };
+}
+
+type Method = Extract<Job, { kind: "initialize" }>["method"];
+type Outcome = Extract<Job, { kind: "initialize" }>["outcome"];
+
+/** A job in the middle of which an agent stands. */
+interface Paused {
+  /** Lets the agent go on. */
+  leave(): void;
+  // deno-lint-ignore no-explicit-any
+  readonly done: Promise<any>;
 }
 
 /** Real workers that do jobs for a test and end with it. */
@@ -43,6 +56,52 @@ export class Agents implements Disposable {
     return Promise.all(
       this.#workers.map((_, index) => this.do(index, jobOf(index))),
     );
+  }
+
+  /** Has an agent hold a mutex, and resolves when it does. */
+  hold(index: number, { buffer }: Mutex): Promise<Paused> {
+    return this.#pause(
+      index,
+      (flags) => ({ kind: "hold", mutex: buffer, ...flags }),
+    );
+  }
+
+  /** Has an agent call a method of `MutexLazyInit`, and resolves when its initializer runs. */
+  initialize(
+    index: number,
+    { handle }: { handle: LazyInitHandle },
+    outcome: Outcome,
+    method: Method = "getOrInit",
+  ): Promise<Paused> {
+    return this.#pause(
+      index,
+      (flags) => ({ kind: "initialize", method, handle, outcome, ...flags }),
+    );
+  }
+
+  /** As {@linkcode initialize}, for `LazyInit.callOnce`. */
+  callOnce(
+    index: number,
+    { handle }: { handle: LazyInitHandle },
+    value: Pair,
+  ): Promise<Paused> {
+    return this.#pause(
+      index,
+      (flags) => ({ kind: "callOnce", handle, value, ...flags }),
+    );
+  }
+
+  async #pause(
+    index: number,
+    jobOf: (flags: Record<"entered" | "leave", SharedArrayBuffer>) => Job,
+  ): Promise<Paused> {
+    const [entered, leave] = [new Flag(), new Flag()];
+    const done = this.do(
+      index,
+      jobOf({ entered: entered.buffer, leave: leave.buffer }),
+    );
+    await entered.raised();
+    return { leave: () => leave.raise(), done };
   }
 
   [Symbol.dispose](): void {
