@@ -2,7 +2,7 @@
 // This module is browser compatible.
 
 import { assertCodec, assertRange, cannotBlock, show } from "./_checks.ts";
-import { alignToSlot, allocate, wordsOf } from "./_memory.ts";
+import { alignToSlot, allocate, wordIndex, wordsOf } from "./_memory.ts";
 import { canBlock, OnceState, type Phase } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
 import {
@@ -60,6 +60,7 @@ export interface Placement {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
   readonly name: string;
+  readonly state: OnceState;
 }
 
 /** The bytes that a cell with this codec takes, a multiple of 8. */
@@ -96,19 +97,21 @@ export function place(
     assertRange(buffer, byteOffset, byteLength, 8);
     const zeroed = options.buffer === undefined ||
       isZeroed(buffer, byteOffset, byteLength);
-    // Bytes that are not zero may be those of an agent that has just claimed them
-    if (!zeroed && state.layout === 0) {
+    if (zeroed) state.claim(layout);
+    // Otherwise the bytes may be those of an agent that has just claimed them
+    else if (state.layout === 0) {
       throw new LayoutMismatchError(
         `Cannot place ${
           label(kind, name)
         } at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
       );
     }
-    if (zeroed) state.claim(layout);
   }
-  assertLayout(kind, name, codec, state.layout, byteOffset);
+  if (state.layout !== layout) {
+    throw layoutMismatch(kind, name, codec, byteOffset, state.layout);
+  }
   assertRange(buffer, byteOffset, byteLength, 8);
-  return { buffer, byteOffset, name };
+  return { buffer, byteOffset, name, state };
 }
 
 /** Checks a handle, and that there is a cell of this kind and codec where it points. */
@@ -116,7 +119,7 @@ export function attach(
   kind: CellKind,
   codec: Codec<unknown>,
   handle: LazyInitHandle,
-): Placement {
+): Required<LazyInitOptions> {
   assertCodec(codec);
   if (typeof handle !== "object" || handle === null) {
     throw new TypeError(
@@ -148,22 +151,23 @@ export function attach(
       } at byte ${byteOffset} as it must be a ${kind}: its handle says ${found}`,
     );
   }
-  assertLayout(kind, name, codec, layout, byteOffset);
+  if (layout !== layoutHash(kind, codec)) {
+    throw layoutMismatch(kind, name, codec, byteOffset, layout);
+  }
   return { buffer, byteOffset, name };
 }
 
-function assertLayout(
+function layoutMismatch(
   kind: CellKind,
   name: string,
-  codec: Codec<unknown>,
-  found: number,
+  { tag, byteLength }: Codec<unknown>,
   byteOffset: number,
-): void {
-  if (found === layoutHash(kind, codec)) return;
-  throw new LayoutMismatchError(
+  found: number,
+): LayoutMismatchError {
+  return new LayoutMismatchError(
     `Cannot attach to ${
       label(kind, name)
-    } at byte ${byteOffset} as it must be a ${kind} of ${codec.tag} with ${codec.byteLength} bytes: ${
+    } at byte ${byteOffset} as it must be a ${kind} of ${tag} with ${byteLength} bytes: ${
       found === 0
         ? "no cell was placed there"
         : "another kind, codec or capacity was placed there"
@@ -186,9 +190,9 @@ function isZeroed(
   byteOffset: number,
   byteLength: number,
 ): boolean {
-  const end = (byteOffset + byteLength) >>> 2;
+  const end = wordIndex(byteOffset + byteLength);
   const words = wordsOf(buffer);
-  for (let i = byteOffset >>> 2; i < end; i++) {
+  for (let i = wordIndex(byteOffset); i < end; i++) {
     if (words[i] !== 0) return false;
   }
   return true;

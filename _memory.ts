@@ -20,6 +20,11 @@ export function allocate(byteLength: number): SharedArrayBuffer {
   return new SharedArrayBuffer(byteLength);
 }
 
+/** Returns which word is at `byteOffset`; by division, as shifts end at 4 GiB. */
+export function wordIndex(byteOffset: number): number {
+  return byteOffset / Int32Array.BYTES_PER_ELEMENT;
+}
+
 /**
  * Returns the 32-bit words of `buffer`, in one view for all cells in it.
  *
@@ -29,7 +34,7 @@ export function allocate(byteLength: number): SharedArrayBuffer {
 export function wordsOf(
   buffer: SharedArrayBuffer,
 ): Int32Array<SharedArrayBuffer> {
-  const length = buffer.byteLength >>> 2;
+  const length = Math.floor(wordIndex(buffer.byteLength));
   let view = words.get(buffer);
   if (view === undefined || view.length < length) {
     view = new Int32Array(buffer, 0, length);

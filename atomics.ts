@@ -110,7 +110,7 @@ import {
   assertTimeout,
   cannotBlock,
 } from "./_checks.ts";
-import { allocate, wordsOf } from "./_memory.ts";
+import { allocate, wordIndex, wordsOf } from "./_memory.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
 /** How far the initialization of a cell has come. */
@@ -254,7 +254,7 @@ export class OnceState {
     assertShared(buffer);
     assertRange(buffer, byteOffset, OnceState.byteLength, 8);
     this.#words = wordsOf(buffer);
-    this.#index = byteOffset >>> 2;
+    this.#index = wordIndex(byteOffset);
   }
 
   /**
@@ -949,7 +949,7 @@ export class Mutex {
     this.buffer = buffer;
     this.byteOffset = byteOffset;
     this.#words = wordsOf(buffer);
-    this.#index = byteOffset >>> 2;
+    this.#index = wordIndex(byteOffset);
   }
 
   /**

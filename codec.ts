@@ -130,7 +130,8 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
  *
  * For a view codec it gets the slot as a view to fill in place, as the kernel's
  * pinned initializers do; what it returns, if anything, is copied in. For every
- * other codec it returns the value.
+ * other codec it returns the value. The slot is the initializer's until it returns,
+ * or what it returned has resolved: it must not write there later.
  *
  * @typeParam T The type of the value.
  */

@@ -39,7 +39,7 @@ import {
   timedOut,
   zeroFill,
 } from "./_cell.ts";
-import { OnceState, type Phase } from "./atomics.ts";
+import type { OnceState, Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
 export type {
@@ -102,9 +102,8 @@ export class LazyInit<T> {
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
     this.#placement = place("LazyInit", codec, options);
-    const { buffer, byteOffset } = this.#placement;
     this.#codec = codec;
-    this.#state = new OnceState(buffer, byteOffset);
+    this.#state = this.#placement.state;
   }
 
   /**
@@ -170,7 +169,8 @@ export class LazyInit<T> {
    * @returns A plain object.
    */
   get handle(): LazyInitHandle {
-    return { kind: "LazyInit", ...this.#placement };
+    const { buffer, byteOffset, name } = this.#placement;
+    return { kind: "LazyInit", buffer, byteOffset, name };
   }
 
   /**

@@ -42,7 +42,7 @@ import {
   zeroFill,
 } from "./_cell.ts";
 import { assertTimeout } from "./_checks.ts";
-import { wordsOf } from "./_memory.ts";
+import { wordIndex, wordsOf } from "./_memory.ts";
 import {
   isWithinInitializer,
   runInitializer,
@@ -157,12 +157,12 @@ export class MutexLazyInit<T> {
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
     this.#placement = place("MutexLazyInit", codec, options);
-    const { buffer, byteOffset } = this.#placement;
+    const { buffer, byteOffset, state } = this.#placement;
     this.#codec = codec;
-    this.#state = new OnceState(buffer, byteOffset);
+    this.#state = state;
     this.#mutex = new Mutex(buffer, byteOffset + OnceState.mutexOffset);
     this.#words = wordsOf(buffer);
-    this.#index = byteOffset >>> 2;
+    this.#index = wordIndex(byteOffset);
   }
 
   /**
@@ -228,7 +228,8 @@ export class MutexLazyInit<T> {
    * @returns A plain object.
    */
   get handle(): LazyInitHandle {
-    return { kind: "MutexLazyInit", ...this.#placement };
+    const { buffer, byteOffset, name } = this.#placement;
+    return { kind: "MutexLazyInit", buffer, byteOffset, name };
   }
 
   /**
