@@ -17,7 +17,7 @@ interface Run {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
   readonly outer: Run | undefined;
-  /** Work that outlives the initializer is no longer part of it. */
+  /** Work that outlives an asynchronous initializer is no longer part of it. */
   finished: boolean;
 }
 
@@ -61,15 +61,7 @@ export function runInitializer<R>(
   byteOffset: number,
   body: () => R,
 ): R {
-  const outer = onStack;
-  const run = { buffer, byteOffset, outer: current(), finished: false };
-  onStack = run;
-  try {
-    return body();
-  } finally {
-    onStack = outer;
-    run.finished = true;
-  }
+  return onStackDuring(begin(buffer, byteOffset), body);
 }
 
 /** As {@linkcode runInitializer}, for an initializer that may be asynchronous. */
@@ -78,18 +70,27 @@ export async function runInitializerAsync<R>(
   byteOffset: number,
   body: () => Promise<R>,
 ): Promise<R> {
-  const outer = onStack;
-  const run = { buffer, byteOffset, outer: current(), finished: false };
-  onStack = run;
-  let result: Promise<R>;
+  const run = begin(buffer, byteOffset);
   try {
-    result = context === undefined ? body() : context.run(run, body);
-  } finally {
-    onStack = outer;
-  }
-  try {
-    return await result;
+    return await onStackDuring(
+      run,
+      () => context === undefined ? body() : context.run(run, body),
+    );
   } finally {
     run.finished = true;
+  }
+}
+
+function begin(buffer: SharedArrayBuffer, byteOffset: number): Run {
+  return { buffer, byteOffset, outer: current(), finished: false };
+}
+
+function onStackDuring<R>(run: Run, body: () => R): R {
+  const outer = onStack;
+  onStack = run;
+  try {
+    return body();
+  } finally {
+    onStack = outer;
   }
 }

@@ -455,6 +455,33 @@ Deno.test("MutexLazyInit takes a task that outlives its initializer for one like
   assertEquals(await second, 2);
 });
 
+Deno.test("MutexLazyInit leaves no listener on a signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (
+    ...args: Parameters<typeof removeEventListener>
+  ) => {
+    listeners--;
+    removeEventListener.apply(signal, args);
+  };
+  const cell = new MutexLazyInit(int32);
+  const made = defer<number>();
+  const owner = cell.getOrInitAsync(() => made.promise, { signal });
+  const waits = [
+    cell.getOrInitAsync(() => 2, { signal }),
+    cell.waitAsync({ signal }),
+  ];
+  await until(() => listeners === 3);
+  made.resolve(1);
+  assertEquals(await Promise.all([owner, ...waits]), [1, 1, 1]);
+  await until(() => listeners === 0);
+});
+
 Deno.test("MutexLazyInit lets an initializer use other cells", async () => {
   const inner = new MutexLazyInit(int32);
   const outer = new MutexLazyInit(int32);
@@ -496,22 +523,18 @@ Deno.test("MutexLazyInit.resetAsync() does not make other tasks of its agent fai
   const made = defer<number>();
   const initialized = cell.getOrInitAsync(() => made.promise);
   const reset = cell.resetAsync();
-  let settled = false;
-  reset.finally(() => settled = true);
   made.resolve(42);
   await initialized;
-  // Whatever step of the reset is next, a synchronous call of another task works
-  await until(() => {
-    assertEquals(cell.getOrInit(() => 42), 42);
-    return settled;
-  });
+  assertEquals(await reset, true);
+  // Whatever step the reset is at, a synchronous call of another task works
   for (let step = 0; step < 10; step++) {
-    const another = cell.resetAsync();
+    const reset = cell.resetAsync();
     for (let microtask = 0; microtask < step; microtask++) {
       await Promise.resolve();
     }
     assertEquals(cell.getOrInit(() => 42), 42);
-    await another;
+    await reset;
+    cell.reset();
   }
 });
 
