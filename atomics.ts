@@ -43,8 +43,8 @@
  *   I5  An agent sleeps on a word only while the waiters bit is set in that word
  *       or the agent that cleared the bit is about to notify everyone.
  *   I6  A mutex word names its holder if and only if the mutex is held.
- *   I7  Of all agents that lock the mutex of a cell, only its holder calls
- *       begin() or reset(): at most one initializer runs.
+ *   I7  In a MutexLazyInit, only the holder of the mutex calls begin(), publish(),
+ *       rollback() or reset(); in a LazyInit, winning begin() entitles to the rest.
  *
  * NO LOST WAKE-UP (I5). A sleeper sets the waiters bit with a CAS on the word
  * that it has judged, then sleeps with wait(word, that word with the bit). Every
@@ -482,11 +482,10 @@ export class OnceState {
     // Plain, as it is a guess: other agents set the waiters bit at any time
     let word = words[index]!;
     for (;;) {
-      if ((word & PHASE_MASK) !== INITIALIZING) {
+      const current = phaseOf(word);
+      if (current !== "initializing") {
         throw new Error(
-          `Cannot leave the initializing phase as the cell must be in it: it is ${
-            phaseOf(word)
-          }`,
+          `Cannot leave the initializing phase as the cell must be in it: it is ${current}`,
         );
       }
       const next = word & ~(PHASE_MASK | STATE_WAITERS) | phase;
