@@ -53,7 +53,7 @@ import {
   OnceState,
   type Phase,
   phaseOf,
-  type UnlockToken,
+  UnlockToken,
 } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
@@ -613,9 +613,9 @@ export class MutexLazyInit<T> {
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<InitResult<T>> {
     assertInitializer(initializer);
-    const token = await this.#beginAsync(options);
-    if (token === undefined) return this.#already();
-    return await abortable(this.#runAsync(token, initializer), options.signal);
+    const begun = await this.#beginAsync(options);
+    if (!(begun instanceof UnlockToken)) return begun;
+    return await abortable(this.#runAsync(begun, initializer), options.signal);
   }
 
   /**
@@ -658,10 +658,9 @@ export class MutexLazyInit<T> {
     assertInitializer(initializer);
     const { timeout = Infinity } = options;
     assertTimeout(timeout);
-    if (this.#refresh()) return this.#already();
-    const token = this.#tryBegin() ??
+    const begun = this.#tryBegin() ??
       this.#beginContended(timeout, alternative);
-    if (token === undefined) return this.#already();
+    if (!(begun instanceof UnlockToken)) return begun;
     const { buffer, byteOffset } = this.#placement;
     let stored: T;
     try {
@@ -677,9 +676,9 @@ export class MutexLazyInit<T> {
           ),
       );
     } catch (error) {
-      return this.#rollBack(token, error);
+      return this.#rollBack(begun, error);
     }
-    return this.#publish(token, stored);
+    return this.#publish(begun, stored);
   }
 
   /** Never rejects, so that an aborted caller may leave it to itself. */
@@ -706,8 +705,21 @@ export class MutexLazyInit<T> {
     return this.#publish(token, stored);
   }
 
-  /** Locks the mutex and begins (I7), if nothing is in the way. */
-  #tryBegin(): UnlockToken | undefined {
+  /**
+   * Locks the mutex and begins (I7), or tells that the cell is initialized. Returns
+   * `undefined` if somebody is in the way.
+   *
+   * The value is told at once, as another task may reset the cell before an
+   * asynchronous call goes on.
+   */
+  #tryBegin(): UnlockToken | InitResult<T> | undefined {
+    if (this.#refresh()) {
+      return {
+        ok: false,
+        reason: "already-init",
+        value: this.#value as Readonly<T>,
+      };
+    }
     const token = this.#mutex.lockIfAvailable();
     if (token === null) return undefined;
     if (this.#state.begin()) return token;
@@ -725,7 +737,7 @@ export class MutexLazyInit<T> {
   #beginContended(
     timeout: number,
     alternative: string,
-  ): UnlockToken | undefined {
+  ): UnlockToken | InitResult<T> {
     const deadline = performance.now() + timeout;
     for (;;) {
       this.#assertNotHeld();
@@ -738,21 +750,19 @@ export class MutexLazyInit<T> {
         if (phase === "initializing") this.#state.waitForChange(word, left);
         else this.#mutex.waitForUnlock(left);
       }
-      if (this.#refresh()) return undefined;
-      const token = this.#tryBegin();
-      if (token !== undefined) return token;
+      const begun = this.#tryBegin();
+      if (begun !== undefined) return begun;
     }
   }
 
   /** As `#beginContended()`, but from the first attempt on. */
   async #beginAsync(
     options: LazyInitWaitAsyncOptions,
-  ): Promise<UnlockToken | undefined> {
+  ): Promise<UnlockToken | InitResult<T>> {
     for (;;) {
-      if (this.#refresh()) return undefined;
-      options.signal?.throwIfAborted();
-      const token = this.#tryBegin();
-      if (token !== undefined) return token;
+      if (!this.#refresh()) options.signal?.throwIfAborted();
+      const begun = this.#tryBegin();
+      if (begun !== undefined) return begun;
       this.#assertNotWithin();
       const word = this.#state.load();
       const phase = phaseOf(word);
@@ -776,15 +786,6 @@ export class MutexLazyInit<T> {
     this.#state.rollback();
     token.unlock();
     return { ok: false, reason: "during-init", error };
-  }
-
-  /** To be called when the cache has just been found valid or filled. */
-  #already(): InitResult<T> {
-    return {
-      ok: false,
-      reason: "already-init",
-      value: this.#value as Readonly<T>,
-    };
   }
 
   #made(result: InitResult<T>): Readonly<T> {

@@ -455,6 +455,19 @@ Deno.test("MutexLazyInit takes a task that outlives its initializer for one like
   assertEquals(await second, 2);
 });
 
+Deno.test("MutexLazyInit.getOrInitAsync() keeps the value that it found when another task resets the cell", async () => {
+  const cell = new MutexLazyInit(int32);
+  cell.init(() => 1);
+  const found = [
+    cell.getOrInitAsync(() => 2),
+    cell.initAsync(() => 2).catch(({ value }) => value),
+    cell.waitAsync(),
+  ];
+  cell.reset();
+  assertEquals(await Promise.all(found), [1, 1, 1]);
+  assertEquals(cell.get(), undefined);
+});
+
 Deno.test("MutexLazyInit leaves no listener on a signal", async () => {
   const { signal } = new AbortController();
   let listeners = 0;
