@@ -119,6 +119,14 @@ export function assertTimeout(timeout: unknown): asserts timeout is number {
   }
 }
 
+/** Returns the timeout of a call that waits for ever by default, in ms. */
+export function timeoutOf(
+  { timeout = Infinity }: { timeout?: number },
+): number {
+  assertTimeout(timeout);
+  return timeout;
+}
+
 /** The error of a synchronous call that would have to block where it may not. */
 export function cannotBlock(alternative: string): TypeError {
   return new TypeError(

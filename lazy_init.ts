@@ -39,6 +39,7 @@ import {
   timedOut,
   zeroFill,
 } from "./_cell.ts";
+import { timeoutOf } from "./_checks.ts";
 import type { OnceState, Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
@@ -499,7 +500,7 @@ export class LazyInit<T> {
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
   wait(options: LazyInitWaitOptions = {}): Readonly<T> {
-    const { timeout = Infinity } = options;
+    const timeout = timeoutOf(options);
     if (!this.initialized) {
       this.#assertNotRecursive();
       if (timeout > 0) assertCanBlock("waitAsync()");

@@ -41,7 +41,7 @@ import {
   timedOut,
   zeroFill,
 } from "./_cell.ts";
-import { assertTimeout } from "./_checks.ts";
+import { timeoutOf } from "./_checks.ts";
 import { wordIndex, wordsOf } from "./_memory.ts";
 import {
   isWithinInitializer,
@@ -475,7 +475,9 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options: LazyInitWaitOptions = {},
   ): Readonly<T> {
-    return this.#made(this.#tryInit(initializer, options, "initAsync()"));
+    assertInitializer(initializer);
+    const timeout = timeoutOf(options);
+    return this.#made(this.#tryInit(initializer, timeout, "initAsync()"));
   }
 
   /**
@@ -511,7 +513,8 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options: LazyInitWaitOptions = {},
   ): InitResult<T> {
-    return this.#tryInit(initializer, options, "tryInitAsync()");
+    assertInitializer(initializer);
+    return this.#tryInit(initializer, timeoutOf(options), "tryInitAsync()");
   }
 
   /**
@@ -546,7 +549,12 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options: LazyInitWaitOptions = {},
   ): Readonly<T> {
-    return found(this.#tryInit(initializer, options, "getOrInitAsync()"));
+    assertInitializer(initializer);
+    const timeout = timeoutOf(options);
+    // As in get(), which this stands in for where nobody knows who comes first
+    return this.#words[this.#index] === this.#word
+      ? this.#value as Readonly<T>
+      : found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
   }
 
   /**
@@ -652,12 +660,9 @@ export class MutexLazyInit<T> {
 
   #tryInit(
     initializer: Initializer<T>,
-    options: LazyInitWaitOptions,
+    timeout: number,
     alternative: string,
   ): InitResult<T> {
-    assertInitializer(initializer);
-    const { timeout = Infinity } = options;
-    assertTimeout(timeout);
     const begun = this.#tryBegin() ??
       this.#beginContended(timeout, alternative);
     if (!(begun instanceof UnlockToken)) return begun;
@@ -841,8 +846,7 @@ export class MutexLazyInit<T> {
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
   reset(options: LazyInitWaitOptions = {}): boolean {
-    const { timeout = Infinity } = options;
-    assertTimeout(timeout);
+    const timeout = timeoutOf(options);
     this.#assertNotHeld();
     let token = this.#mutex.lockIfAvailable();
     if (token === null && timeout > 0) {
@@ -922,8 +926,7 @@ export class MutexLazyInit<T> {
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
   wait(options: LazyInitWaitOptions = {}): Readonly<T> {
-    const { timeout = Infinity } = options;
-    assertTimeout(timeout);
+    const timeout = timeoutOf(options);
     const deadline = performance.now() + timeout;
     // Again, as a reset may be faster than this agent is woken
     while (!this.#refresh()) {

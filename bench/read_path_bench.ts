@@ -133,3 +133,17 @@ Deno.bench({
     for (let i = 0; i < READS; i++) sink += mutexLazyInits[i & 1]!.value;
   },
 });
+
+const never = () => {
+  throw new Error("The cells are initialized");
+};
+
+Deno.bench({
+  name: "MutexLazyInit.getOrInit()",
+  group: GROUP,
+  fn() {
+    for (let i = 0; i < READS; i++) {
+      sink += mutexLazyInits[i & 1]!.getOrInit(never);
+    }
+  },
+});
