@@ -1,7 +1,14 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { assertCodec, assertRange, cannotBlock, show } from "./_checks.ts";
+import {
+  assertCodec,
+  assertOptions,
+  assertRange,
+  assertShared,
+  cannotBlock,
+  show,
+} from "./_checks.ts";
 import { alignToSlot, allocate, wordIndex, wordsOf } from "./_memory.ts";
 import { canBlock, OnceState, type Phase } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
@@ -76,7 +83,8 @@ export function place(
   options: LazyInitOptions,
 ): Placement {
   const byteLength = cellByteLength(codec);
-  const { name = "", buffer = allocate(byteLength), byteOffset = 0 } = options;
+  assertOptions(options);
+  const { name = "", buffer: given, byteOffset = 0 } = options;
   if (typeof name !== "string") {
     throw new TypeError(
       `Cannot create the ${kind} as 'name' must be a string: current value is ${
@@ -84,7 +92,7 @@ export function place(
       }`,
     );
   }
-  if (options.buffer === undefined && byteOffset !== 0) {
+  if (given === undefined && byteOffset !== 0) {
     throw new TypeError(
       `Cannot create the ${kind} as 'byteOffset' must come with 'buffer': current value is ${
         show(byteOffset)
@@ -92,10 +100,11 @@ export function place(
     );
   }
   const layout = layoutHash(kind, codec);
+  const buffer = given === undefined ? allocate(byteLength) : given;
   const state = new OnceState(buffer, byteOffset);
   if (state.layout === 0) {
     assertRange(buffer, byteOffset, byteLength, 8);
-    const zeroed = options.buffer === undefined ||
+    const zeroed = given === undefined ||
       isZeroed(buffer, byteOffset, byteLength);
     if (zeroed) state.claim(layout);
     // Otherwise the bytes may be those of an agent that has just claimed them
@@ -143,6 +152,9 @@ export function attach(
       }`,
     );
   }
+  // Checked here, as the constructor takes what is missing for its defaults
+  assertShared(buffer);
+  assertRange(buffer, byteOffset, OnceState.byteLength, 8);
   const { layout } = new OnceState(buffer, byteOffset);
   if (found !== kind) {
     throw new LayoutMismatchError(

@@ -119,10 +119,36 @@ export function assertTimeout(timeout: unknown): asserts timeout is number {
   }
 }
 
+/** Throws unless `options` is an object, be it an empty one. */
+export function assertOptions(options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new TypeError(
+    `Cannot use the options as 'options' must be an object: current value is ${
+      show(options)
+    }`,
+  );
+}
+
+/** Returns the signal of a call that waits for ever by default. */
+export function signalOf(
+  options: { signal?: AbortSignal },
+): AbortSignal | undefined {
+  assertOptions(options);
+  const { signal } = options;
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new TypeError(
+    `Cannot wait as 'signal' must be an AbortSignal: current value is ${
+      show(signal)
+    }`,
+  );
+}
+
 /** Returns the timeout of a call that waits for ever by default, in ms. */
-export function timeoutOf(
-  { timeout = Infinity }: { timeout?: number },
-): number {
+export function timeoutOf(options: { timeout?: number } | undefined): number {
+  // What nobody has given needs no check, where every nanosecond counts
+  if (options === undefined) return Infinity;
+  assertOptions(options);
+  const { timeout = Infinity } = options;
   assertTimeout(timeout);
   return timeout;
 }

@@ -1,6 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
+import type { OnceState } from "./atomics.ts";
+
 /*
  * Which initializers the code that runs now is part of.
  *
@@ -14,10 +16,10 @@
 
 /** One run of an initializer, and the run that it is part of. */
 interface Run {
-  readonly buffer: SharedArrayBuffer;
-  readonly byteOffset: number;
+  /** Which of the agent's runs this is; the cell's header says so, too. */
+  readonly id: number;
   readonly outer: Run | undefined;
-  /** Work that outlives an asynchronous initializer is no longer part of it. */
+  /** Work that outlives the initializer is no longer part of it. */
   finished: boolean;
 }
 
@@ -32,45 +34,50 @@ interface Builtins {
   ): { AsyncLocalStorage: new () => AsyncContext };
 }
 
-const builtins = (globalThis as { process?: Builtins }).process
-  ?.getBuiltinModule?.("async_hooks");
-const context = builtins && new builtins.AsyncLocalStorage();
-
-let onStack: Run | undefined;
-
-function current(): Run | undefined {
-  return onStack ?? context?.getStore();
+/** What all copies of this module in the agent have in common. */
+interface Runs {
+  readonly context: AsyncContext | undefined;
+  onStack: Run | undefined;
+  lastId: number;
 }
 
-/** Whether the caller is part of an initializer of the cell there. */
-export function isWithinInitializer(
-  buffer: SharedArrayBuffer,
-  byteOffset: number,
-): boolean {
+const RUNS = Symbol.for("@lazyinit/lazyinit runs");
+const globals = globalThis as { [RUNS]?: Runs; process?: Builtins };
+const builtins = globals.process?.getBuiltinModule?.("async_hooks");
+const runs = globals[RUNS] ??= {
+  context: builtins && new builtins.AsyncLocalStorage(),
+  onStack: undefined,
+  lastId: 0,
+};
+
+/** Whether the caller is part of the initializer that this agent runs on the cell. */
+export function isWithinInitializer(state: OnceState): boolean {
+  if (!state.ownedByThisAgent) return false;
+  // By number, as one memory may be behind several SharedArrayBuffer objects
+  const { run: id } = state;
   for (let run = current(); run !== undefined; run = run.outer) {
-    if (
-      !run.finished && run.buffer === buffer && run.byteOffset === byteOffset
-    ) return true;
+    if (run.id === id) return true;
   }
   return false;
 }
 
-/** Calls `body`, the synchronous initializer of the cell there. */
-export function runInitializer<R>(
-  buffer: SharedArrayBuffer,
-  byteOffset: number,
-  body: () => R,
-): R {
-  return onStackDuring(begin(buffer, byteOffset), body);
+/** Calls `body`, the synchronous initializer of the cell. */
+export function runInitializer<R>(state: OnceState, body: () => R): R {
+  const run = begin(state);
+  try {
+    return onStackDuring(run, body);
+  } finally {
+    run.finished = true;
+  }
 }
 
 /** As {@linkcode runInitializer}, for an initializer that may be asynchronous. */
 export async function runInitializerAsync<R>(
-  buffer: SharedArrayBuffer,
-  byteOffset: number,
+  state: OnceState,
   body: () => Promise<R>,
 ): Promise<R> {
-  const run = begin(buffer, byteOffset);
+  const run = begin(state);
+  const { context } = runs;
   try {
     return await onStackDuring(
       run,
@@ -81,16 +88,26 @@ export async function runInitializerAsync<R>(
   }
 }
 
-function begin(buffer: SharedArrayBuffer, byteOffset: number): Run {
-  return { buffer, byteOffset, outer: current(), finished: false };
+function begin(state: OnceState): Run {
+  // Ids may wrap: two runs of one agent that far apart are never unfinished at once
+  const id = runs.lastId = runs.lastId + 1 | 0;
+  state.recordRun(id);
+  return { id, outer: current(), finished: false };
+}
+
+/** The innermost run that the caller is part of and that has not finished. */
+function current(): Run | undefined {
+  let run = runs.onStack ?? runs.context?.getStore();
+  while (run?.finished) run = run.outer;
+  return run;
 }
 
 function onStackDuring<R>(run: Run, body: () => R): R {
-  const outer = onStack;
-  onStack = run;
+  const outer = runs.onStack;
+  runs.onStack = run;
   try {
     return body();
   } finally {
-    onStack = outer;
+    runs.onStack = outer;
   }
 }

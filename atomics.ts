@@ -12,7 +12,7 @@
  *                   MutexLazyInit: this word is the Mutex
  *                   LazyInit: the id alone, while it is initializing
  *   word 2  layout  hash of the cell's layout, 0 = unclaimed
- *   word 3  unused  0
+ *   word 3  run     which of its initializers the owner runs, while it does
  *
  * All-zero memory must mean unclaimed, uninitialized, unlocked: it is what
  * SharedArrayBuffer and WebAssembly.Memory start from, so placing a cell needs
@@ -47,9 +47,9 @@
  *       rollback() or reset(); in a LazyInit, winning begin() entitles to the rest.
  *
  * NO LOST WAKE-UP (I5). A sleeper sets the waiters bit with a CAS on the word
- * that it has judged, then sleeps with wait(word, that word with the bit). Every
- * transition that could end the wait replaces the word, and whoever replaces a
- * word that has the bit notifies all. If the replacement comes before the CAS,
+ * that it has judged, then sleeps with wait(word, that word with the bit). Whoever
+ * replaces a word that has the bit notifies all; only begin(), which ends nobody's
+ * wait, keeps the bit instead. If the replacement comes before the CAS,
  * the CAS fails; between CAS and wait, wait answers "not-equal"; after it, notify
  * finds the sleeper. Nothing is ever handed to one waiter alone: notify wakes
  * all, so a waiter that was aborted, timed out, or sits in an agent that is busy
@@ -69,6 +69,10 @@
  *   state word, read by MutexLazyInit.get()   a stale word is one from before a
  *     reset that nothing orders before the read, so the old value is a legal answer.
  *   state word, read by publish() and rollback()   a guess; the CAS decides.
+ *   header and slot, read before they are claimed   only to see that all is zero; if
+ *     not, a load of the layout word tells whether an agent has just claimed it.
+ *   slot, read by getUnchecked() or written through getMut()   the caller's business.
+ *   run word   written by the owner, and compared by the owner only.
  *   owner word of LazyInit, written after begin() and cleared before rollback() or
  *     after publish(): only the agent that won begin() writes it, and an agent
  *     compares it with its own id only, which no other agent writes.
@@ -78,8 +82,9 @@
  * that was never written; an initializer that throws there leaves it so for ever.
  *
  * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that
- * stays so, with the dead agent's id in word 1 (use timeouts); initialized, a cell
- * that every agent can read; a held mutex, one that stays held by that id.
+ * stays so, with the dead agent's id in word 1 but for the few instructions in which
+ * a LazyInit is claimed or rolled back (use timeouts); initialized, a cell that every
+ * agent can read; a held mutex, one that stays held by that id.
  *
  * THE GENERATION WRAPS after 2^29 resets. An agent would have to keep a cached value
  * unread for exactly that many to take a new value for the old one.
@@ -109,6 +114,7 @@ import {
   assertShared,
   assertTimeout,
   cannotBlock,
+  signalOf,
 } from "./_checks.ts";
 import { allocate, wordIndex, wordsOf } from "./_memory.ts";
 import { LayoutMismatchError } from "./errors.ts";
@@ -135,6 +141,7 @@ const OWNER_MASK = (1 << 30) - 1;
 
 const OWNER_WORD = 1;
 const LAYOUT_WORD = 2;
+const RUN_WORD = 3;
 
 /**
  * How long one sleep of an asynchronous wait lasts at the most, in ms: it bounds
@@ -367,7 +374,7 @@ export class OnceState {
       0,
       layout,
     );
-    return found === 0 || found === layout;
+    return found === 0 || found === (layout | 0);
   }
 
   /**
@@ -587,6 +594,46 @@ export class OnceState {
   }
 
   /**
+   * Records which run of an initializer of this agent the cell is in. For the
+   * agent that won {@linkcode OnceState.begin}.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * if (state.begin()) state.recordRun(7);
+   * assertEquals(state.run, 7);
+   * ```
+   *
+   * @param run A number of the agent's own, a 32-bit integer; 0 for none.
+   */
+  recordRun(run: number): void {
+    // Plain, as in recordOwner()
+    this.#words[this.#index + RUN_WORD] = run;
+  }
+
+  /**
+   * What was recorded last by {@linkcode OnceState.recordRun}. It means something
+   * to the agent that is initializing only. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new OnceState().run, 0);
+   * ```
+   *
+   * @returns The number of the run, 0 if there is none.
+   */
+  get run(): number {
+    // Plain, as an agent sees its own writes
+    return this.#words[this.#index + RUN_WORD]!;
+  }
+
+  /**
    * Whether this agent is the one that is initializing. Never blocks.
    *
    * @example Usage
@@ -659,6 +706,7 @@ export class OnceState {
    * @returns A promise that rejects with the reason of an aborted signal.
    */
   async waitAsync(options: AtomicsWaitAsyncOptions = {}): Promise<void> {
+    signalOf(options);
     for (;;) {
       const word = this.load();
       if (phaseOf(word) === "initialized") return;
@@ -667,7 +715,8 @@ export class OnceState {
   }
 
   /**
-   * Blocks until the state word is no longer `word`, or for `timeout` ms.
+   * Blocks until the state word is no longer `word`, or for `timeout` ms. A
+   * {@linkcode OnceState.begin} meanwhile does not end the wait.
    *
    * @example Usage
    * ```ts
@@ -702,8 +751,9 @@ export class OnceState {
   }
 
   /**
-   * Resolves when the state word is no longer `word`. Does not block the agent,
-   * and keeps its event loop alive.
+   * Resolves when the state word is no longer `word`; a {@linkcode OnceState.begin}
+   * meanwhile does not end the wait. Does not block the agent, and keeps its event
+   * loop alive.
    *
    * @example Usage
    * ```ts
@@ -727,15 +777,11 @@ export class OnceState {
     word: number,
     options: AtomicsWaitAsyncOptions = {},
   ): Promise<void> {
-    options.signal?.throwIfAborted();
+    const signal = signalOf(options);
+    signal?.throwIfAborted();
     if (!this.#announceWaiter(word)) return;
     // Pairs with the notify of publish(), rollback() and reset()
-    await sleepAsync(
-      this.#words,
-      this.#index,
-      word | STATE_WAITERS,
-      options.signal,
-    );
+    await sleepAsync(this.#words, this.#index, word | STATE_WAITERS, signal);
   }
 
   /** Sets the waiters bit if the word still is `word`, and returns whether it was. */
@@ -1031,8 +1077,9 @@ export class Mutex {
   async lockAsync(
     options: AtomicsWaitAsyncOptions = {},
   ): Promise<UnlockToken> {
+    const signal = signalOf(options);
     for (;;) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const token = this.#tryLock();
       if (token !== null) return token;
       await this.waitForUnlockAsync(options);
@@ -1113,11 +1160,12 @@ export class Mutex {
   async waitForUnlockAsync(
     options: AtomicsWaitAsyncOptions = {},
   ): Promise<void> {
-    options.signal?.throwIfAborted();
+    const signal = signalOf(options);
+    signal?.throwIfAborted();
     const word = this.#announceWaiter();
     if (word === UNLOCKED) return;
     // Pairs with the notify of unlock()
-    await sleepAsync(this.#words, this.#index, word, options.signal);
+    await sleepAsync(this.#words, this.#index, word, signal);
   }
 
   #tryLock(): UnlockToken | null {

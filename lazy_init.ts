@@ -39,7 +39,7 @@ import {
   timedOut,
   zeroFill,
 } from "./_cell.ts";
-import { timeoutOf } from "./_checks.ts";
+import { signalOf, timeoutOf } from "./_checks.ts";
 import type { OnceState, Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
@@ -499,7 +499,7 @@ export class LazyInit<T> {
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
-  wait(options: LazyInitWaitOptions = {}): Readonly<T> {
+  wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
     if (!this.initialized) {
       this.#assertNotRecursive();
@@ -534,6 +534,7 @@ export class LazyInit<T> {
   async waitAsync(
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<Readonly<T>> {
+    signalOf(options);
     this.#assertNotRecursive();
     await this.#state.waitAsync(options);
     return this.value;

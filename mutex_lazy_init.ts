@@ -41,7 +41,7 @@ import {
   timedOut,
   zeroFill,
 } from "./_cell.ts";
-import { timeoutOf } from "./_checks.ts";
+import { signalOf, timeoutOf } from "./_checks.ts";
 import { wordIndex, wordsOf } from "./_memory.ts";
 import {
   isWithinInitializer,
@@ -96,9 +96,6 @@ export type InitResult<T> =
     readonly error: unknown;
   };
 
-/** No state word, as its phase is none. */
-const NO_WORD = -1;
-
 /**
  * A value in shared memory that one agent at a time may initialize while the
  * others wait, and that every agent reads for the price of two field accesses.
@@ -137,8 +134,8 @@ export class MutexLazyInit<T> {
   /** Where the state word is, for the plain read that keeps {@linkcode MutexLazyInit.get} fast. */
   readonly #words: Int32Array;
   readonly #index: number;
-  /** The state word with which {@linkcode #value} was in the slot. */
-  #word = NO_WORD;
+  /** The state word with which {@linkcode #value} was in the slot, if it was. */
+  #word: number | undefined = undefined;
   #value: Readonly<T> | undefined = undefined;
 
   /**
@@ -331,8 +328,7 @@ export class MutexLazyInit<T> {
     for (;;) {
       const word = this.#state.load();
       if (word === this.#word) return true;
-      this.#word = NO_WORD;
-      this.#value = undefined;
+      this.#forget();
       if (phaseOf(word) !== "initialized") return false;
       try {
         const value = this.#codec.decode(this.#slot);
@@ -345,6 +341,11 @@ export class MutexLazyInit<T> {
         if (this.#state.confirm(word)) throw error;
       }
     }
+  }
+
+  #forget(): void {
+    this.#word = undefined;
+    this.#value = undefined;
   }
 
   /**
@@ -473,7 +474,7 @@ export class MutexLazyInit<T> {
    */
   init(
     initializer: Initializer<T>,
-    options: LazyInitWaitOptions = {},
+    options?: LazyInitWaitOptions,
   ): Readonly<T> {
     assertInitializer(initializer);
     const timeout = timeoutOf(options);
@@ -511,7 +512,7 @@ export class MutexLazyInit<T> {
    */
   tryInit(
     initializer: Initializer<T>,
-    options: LazyInitWaitOptions = {},
+    options?: LazyInitWaitOptions,
   ): InitResult<T> {
     assertInitializer(initializer);
     return this.#tryInit(initializer, timeoutOf(options), "tryInitAsync()");
@@ -547,7 +548,7 @@ export class MutexLazyInit<T> {
    */
   getOrInit(
     initializer: Initializer<T>,
-    options: LazyInitWaitOptions = {},
+    options?: LazyInitWaitOptions,
   ): Readonly<T> {
     assertInitializer(initializer);
     const timeout = timeoutOf(options);
@@ -621,9 +622,24 @@ export class MutexLazyInit<T> {
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<InitResult<T>> {
     assertInitializer(initializer);
-    const begun = await this.#beginAsync(options);
-    if (!(begun instanceof UnlockToken)) return begun;
-    return await abortable(this.#runAsync(begun, initializer), options.signal);
+    const signal = signalOf(options);
+    for (;;) {
+      if (!this.#refresh()) signal?.throwIfAborted();
+      const begun = this.#tryBegin();
+      if (begun instanceof UnlockToken) {
+        // In the same turn, so that no abort and no other task comes in between
+        return await abortable(this.#runAsync(begun, initializer), signal);
+      }
+      if (begun !== undefined) return begun;
+      this.#assertNotWithin();
+      const word = this.#state.load();
+      const phase = phaseOf(word);
+      if (phase === "initializing") {
+        await this.#state.waitForChangeAsync(word, options);
+      } else if (phase === "uninitialized") {
+        await this.#mutex.waitForUnlockAsync(options);
+      }
+    }
   }
 
   /**
@@ -666,12 +682,10 @@ export class MutexLazyInit<T> {
     const begun = this.#tryBegin() ??
       this.#beginContended(timeout, alternative);
     if (!(begun instanceof UnlockToken)) return begun;
-    const { buffer, byteOffset } = this.#placement;
     let stored: T;
     try {
       stored = runInitializer(
-        buffer,
-        byteOffset,
+        this.#state,
         () =>
           fill(
             this.#codec,
@@ -691,12 +705,10 @@ export class MutexLazyInit<T> {
     token: UnlockToken,
     initializer: AsyncInitializer<T>,
   ): Promise<InitResult<T>> {
-    const { buffer, byteOffset } = this.#placement;
     let stored: T;
     try {
       stored = await runInitializerAsync(
-        buffer,
-        byteOffset,
+        this.#state,
         () =>
           fillAsync(
             this.#codec,
@@ -727,25 +739,30 @@ export class MutexLazyInit<T> {
     }
     const token = this.#mutex.lockIfAvailable();
     if (token === null) return undefined;
-    if (this.#state.begin()) return token;
-    token.unlock();
-    return undefined;
+    let begun = false;
+    try {
+      begun = this.#state.begin();
+    } finally {
+      if (!begun) token.unlock();
+    }
+    return begun ? token : undefined;
   }
 
   /**
    * Waits until it can begin, or until the cell is initialized.
    *
-   * While an initializer runs, everybody sleeps on the state word, so that one
-   * broadcast tells them all. The mutex is held without one for a moment only, or
-   * for a reset; sleeping on it does not take it, as there may be nothing left to do.
+   * Who comes while an initializer runs sleeps on the state word, so that one
+   * broadcast tells everybody. The mutex is held without one during a reset and for
+   * a moment before and after; who comes then sleeps on it until it is unlocked, but
+   * does not take it to do so, as there may be nothing left to do.
    */
   #beginContended(
     timeout: number,
     alternative: string,
   ): UnlockToken | InitResult<T> {
+    this.#assertNotHeld();
     const deadline = performance.now() + timeout;
     for (;;) {
-      this.#assertNotHeld();
       const left = deadline - performance.now();
       const word = this.#state.load();
       const phase = phaseOf(word);
@@ -760,36 +777,26 @@ export class MutexLazyInit<T> {
     }
   }
 
-  /** As `#beginContended()`, but from the first attempt on. */
-  async #beginAsync(
-    options: LazyInitWaitAsyncOptions,
-  ): Promise<UnlockToken | InitResult<T>> {
-    for (;;) {
-      if (!this.#refresh()) options.signal?.throwIfAborted();
-      const begun = this.#tryBegin();
-      if (begun !== undefined) return begun;
-      this.#assertNotWithin();
-      const word = this.#state.load();
-      const phase = phaseOf(word);
-      if (phase === "initializing") {
-        await this.#state.waitForChangeAsync(word, options);
-      } else if (phase === "uninitialized") {
-        await this.#mutex.waitForUnlockAsync(options);
-      }
-    }
-  }
-
   #publish(token: UnlockToken, stored: T): InitResult<T> {
-    this.#word = this.#state.publish();
-    this.#value = stored;
-    token.unlock();
+    this.#state.recordRun(0);
+    try {
+      this.#word = this.#state.publish();
+      this.#value = stored;
+    } finally {
+      // Even if somebody has overwritten the state meanwhile
+      token.unlock();
+    }
     return { ok: true, value: stored };
   }
 
   #rollBack(token: UnlockToken, error: unknown): InitResult<T> {
     zeroFill(this.#slot);
-    this.#state.rollback();
-    token.unlock();
+    this.#state.recordRun(0);
+    try {
+      this.#state.rollback();
+    } finally {
+      token.unlock();
+    }
     return { ok: false, reason: "during-init", error };
   }
 
@@ -812,8 +819,7 @@ export class MutexLazyInit<T> {
 
   /** An asynchronous call may wait for another task of its agent, but not for itself. */
   #assertNotWithin(): void {
-    const { buffer, byteOffset } = this.#placement;
-    if (isWithinInitializer(buffer, byteOffset)) {
+    if (isWithinInitializer(this.#state)) {
       throw recursive("MutexLazyInit", this.name);
     }
   }
@@ -845,7 +851,7 @@ export class MutexLazyInit<T> {
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
-  reset(options: LazyInitWaitOptions = {}): boolean {
+  reset(options?: LazyInitWaitOptions): boolean {
     const timeout = timeoutOf(options);
     this.#assertNotHeld();
     let token = this.#mutex.lockIfAvailable();
@@ -880,8 +886,9 @@ export class MutexLazyInit<T> {
    * if an initializer of this cell calls it.
    */
   async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
+    const signal = signalOf(options);
     for (;;) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       // Not lockAsync(): between it and its await another task of this agent would
       // find the mutex held by its own agent, though no initializer runs
       const token = this.#mutex.lockIfAvailable();
@@ -892,12 +899,15 @@ export class MutexLazyInit<T> {
   }
 
   #resetLocked(token: UnlockToken): boolean {
-    const wasInitialized = this.#state.reset();
-    // I3: after the state has changed, so that no reader takes the zeroes for a value
-    if (wasInitialized) zeroFill(this.#slot);
-    token.unlock();
-    this.#refresh();
-    return wasInitialized;
+    this.#forget();
+    try {
+      if (!this.#state.reset()) return false;
+      // I3: after the state has changed, so that no reader takes the zeroes for a value
+      zeroFill(this.#slot);
+      return true;
+    } finally {
+      token.unlock();
+    }
   }
 
   /**
@@ -925,7 +935,7 @@ export class MutexLazyInit<T> {
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
-  wait(options: LazyInitWaitOptions = {}): Readonly<T> {
+  wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
     const deadline = performance.now() + timeout;
     // Again, as a reset may be faster than this agent is woken
@@ -962,6 +972,7 @@ export class MutexLazyInit<T> {
   async waitAsync(
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<Readonly<T>> {
+    signalOf(options);
     while (!this.#refresh()) {
       this.#assertNotWithin();
       await this.#state.waitAsync(options);

@@ -299,6 +299,38 @@ Deno.test("UnlockToken.unlock() never unlocks somebody else's lock", async () =>
   assertEquals(mutex.lockIfAvailable()?.locked, true);
 });
 
+Deno.test("UnlockToken.unlock() leaves a word that names somebody else", () => {
+  const mutex = new Mutex();
+  const words = new Int32Array(mutex.buffer);
+  for (const other of [12345, 12345 | 1 << 31]) {
+    const token = mutex.lock();
+    words[0] = other;
+    assertEquals(token.unlock(), false);
+    assertEquals(words[0], other);
+    words[0] = 0;
+  }
+});
+
+Deno.test("Mutex and OnceState refuse what is no signal, and change nothing", async () => {
+  const mutex = new Mutex();
+  const state = new OnceState();
+  for (const signal of [null, {}, { throwIfAborted() {}, aborted: false }]) {
+    const options = { signal: signal as AbortSignal };
+    for (
+      const wait of [
+        () => mutex.lockAsync(options),
+        () => mutex.waitForUnlockAsync(options),
+        () => state.waitAsync(options),
+        () => state.waitForChangeAsync(0, options),
+      ]
+    ) {
+      await assertRejects(wait, TypeError, "'signal' must be an AbortSignal");
+    }
+  }
+  assertEquals(mutex.heldByThisAgent, false);
+  assertEquals(state.load(), 0);
+});
+
 Deno.test("UnlockToken[Symbol.dispose]() unlocks at the end of a block, even by an error", () => {
   const mutex = new Mutex();
   assertThrows(() => {

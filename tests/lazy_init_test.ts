@@ -26,7 +26,7 @@ import { Agents } from "./testdata/agents.ts";
 import { codecs, values } from "./testdata/codecs.ts";
 import { Flag, until } from "./testdata/flag.ts";
 import { pair, pairOf } from "./testdata/jobs.ts";
-import { withoutBlocking } from "./testdata/platform.ts";
+import { phasesWhileZeroing, withoutBlocking } from "./testdata/platform.ts";
 
 const HEADER_BYTES = 16;
 
@@ -113,6 +113,9 @@ Deno.test("LazyInit() refuses options that it cannot use", () => {
   const buffer = new SharedArrayBuffer(64);
   // deno-lint-ignore no-explicit-any
   const create = (options: any) => () => new LazyInit(int32, options);
+  for (const options of [null, 5, "buffer"]) {
+    assertThrows(create(options), TypeError, "'options' must be an object");
+  }
   assertThrows(create({ name: 1 }), TypeError, "'name' must be a string");
   assertThrows(
     create({ byteOffset: 8 }),
@@ -143,6 +146,38 @@ Deno.test("LazyInit() refuses options that it cannot use", () => {
     );
   }
   assertEquals(bytesOf(buffer), new Uint8Array(64));
+});
+
+Deno.test("LazyInit() judges the memory that it claims, even if an option changes", () => {
+  const dirty = new SharedArrayBuffer(24);
+  new Uint8Array(dirty).fill(1, 16);
+  let reads = 0;
+  const options = {
+    get buffer() {
+      return reads++ === 0 ? dirty : undefined;
+    },
+  };
+  assertThrows(
+    () => new LazyInit(int32, options as { buffer: SharedArrayBuffer }),
+    LayoutMismatchError,
+  );
+});
+
+Deno.test("LazyInit() refuses a codec of the same tag and another capacity", () => {
+  const { handle } = new LazyInit(int32);
+  assertThrows(
+    () => LazyInit.from(handle, { ...int32, byteLength: 3 }),
+    LayoutMismatchError,
+  );
+});
+
+Deno.test("LazyInit zeroes the slot of a failed initializer before another may begin", () => {
+  const cell = new LazyInit(int32);
+  const phases = phasesWhileZeroing(cell, () => {
+    assertThrows(() => cell.callOnce(() => JSON.parse("{")), SyntaxError);
+    assertThrows(() => cell.initOnce(0.5), RangeError);
+  });
+  assertEquals(phases, ["initializing", "initializing"]);
 });
 
 Deno.test("LazyInit() refuses what is no codec", () => {
@@ -212,6 +247,9 @@ Deno.test("LazyInit.from() refuses what is no handle", () => {
   for (const kind of [undefined, 1, "Lazy", null]) {
     assertThrows(attach({ kind }), TypeError, "'handle.kind' must be");
   }
+  // Not taken for the constructor's defaults
+  assertThrows(attach({ buffer: undefined }), TypeError, "is undefined");
+  assertThrows(attach({ byteOffset: undefined }), TypeError, "is undefined");
   for (const name of [undefined, 1, null]) {
     assertThrows(attach({ name }), TypeError, "'handle.name' must be a string");
   }
@@ -425,6 +463,12 @@ Deno.test("LazyInit.wait() refuses bad timeouts, initialized or not", () => {
     assertThrows(() => cell.wait({ timeout: -1 }), RangeError, "is -1");
     assertThrows(() => cell.wait({ timeout: NaN }), RangeError, "is NaN");
     assertThrows(() => cell.wait({ timeout: "1" as never }), TypeError, '"1"');
+    assertThrows(
+      () => cell.wait({ timeout: Symbol("1") as never }),
+      TypeError,
+      "'timeout' must be a number of milliseconds: current value is Symbol(1)",
+    );
+    assertThrows(() => cell.wait(null as never), TypeError, "'options' must");
     if (i === 0) cell.initOnce(42);
   }
 });
@@ -459,6 +503,25 @@ Deno.test("LazyInit.waitAsync() rejects with the reason of an aborted signal", a
   assertEquals(await live, 42);
   // Nothing to wait for
   assertEquals(await cell.waitAsync({ signal: controller.signal }), 42);
+});
+
+Deno.test("LazyInit.waitAsync() refuses what is no signal", async () => {
+  const cell = new LazyInit(int32);
+  for (let i = 0; i < 2; i++) {
+    for (const signal of [null, {}, 5]) {
+      await assertRejects(
+        () => cell.waitAsync({ signal: signal as never }),
+        TypeError,
+        "'signal' must be an AbortSignal",
+      );
+    }
+    await assertRejects(
+      () => cell.waitAsync(null as never),
+      TypeError,
+      "'options' must be an object",
+    );
+    if (i === 0) cell.initOnce(42);
+  }
 });
 
 Deno.test("LazyInit shows itself in Deno and Node", () => {

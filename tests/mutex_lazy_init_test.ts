@@ -26,7 +26,11 @@ import {
 import { Agents } from "./testdata/agents.ts";
 import { Flag, until } from "./testdata/flag.ts";
 import { pair, pairOf, view } from "./testdata/jobs.ts";
-import { withoutBlocking, withoutWaitAsync } from "./testdata/platform.ts";
+import {
+  phasesWhileZeroing,
+  withoutBlocking,
+  withoutWaitAsync,
+} from "./testdata/platform.ts";
 
 const INITS = ["init", "tryInit", "getOrInit"] as const;
 const ASYNC_INITS = ["initAsync", "tryInitAsync", "getOrInitAsync"] as const;
@@ -493,6 +497,131 @@ Deno.test("MutexLazyInit leaves no listener on a signal", async () => {
   made.resolve(1);
   assertEquals(await Promise.all([owner, ...waits]), [1, 1, 1]);
   await until(() => listeners === 0);
+});
+
+Deno.test("MutexLazyInit takes a task that outlives a synchronous initializer for one like any other", async () => {
+  const [cell, other] = [new MutexLazyInit(int32), new MutexLazyInit(int32)];
+  const later = defer<void>();
+  let outliving: Promise<number> | undefined;
+  cell.init(() => {
+    outliving = other.initAsync(() =>
+      later.promise.then(() => cell.waitAsync())
+    );
+    return 1;
+  });
+  cell.reset();
+  const made = defer<number>();
+  const second = cell.getOrInitAsync(() => made.promise);
+  later.resolve();
+  await Promise.resolve();
+  made.resolve(2);
+  assertEquals(await outliving, 2);
+  assertEquals(await second, 2);
+});
+
+Deno.test("MutexLazyInit refuses an asynchronous re-entry through another object of the same memory", async () => {
+  const copy = await import("../mod.ts?copy");
+  const cell = new MutexLazyInit(int32);
+  for (
+    const again of [
+      MutexLazyInit.from(structuredClone(cell.handle), int32),
+      copy.MutexLazyInit.from(cell.handle, int32),
+    ]
+  ) {
+    const error = await assertRejects(() =>
+      cell.getOrInitAsync(async () => {
+        await Promise.resolve();
+        return await again.waitAsync();
+      })
+    );
+    assertEquals((error as Error).name, "RecursiveInitializationError");
+    assertEquals(wordsOf(cell.handle).subarray(0, 2), new Int32Array(2));
+    assertEquals(wordsOf(cell.handle)[3], 0);
+  }
+});
+
+Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", async () => {
+  const cell = new MutexLazyInit(int32);
+  const never = () => {
+    throw new Error("Never called");
+  };
+  for (let i = 0; i < 2; i++) {
+    for (const signal of [null, {}, { throwIfAborted() {}, aborted: false }]) {
+      const options = { signal: signal as AbortSignal };
+      for (
+        const call of [
+          ...ASYNC_INITS.map((method) => () => cell[method](never, options)),
+          () => cell.waitAsync(options),
+          () => cell.resetAsync(options),
+        ]
+      ) {
+        await assertRejects(call, TypeError, "'signal' must be an AbortSignal");
+      }
+    }
+    assertEquals(cell.initialized, i === 1);
+    cell.getOrInit(() => 42);
+  }
+});
+
+Deno.test("MutexLazyInit zeroes the slot while nobody else may write or read it", async () => {
+  const cell = new MutexLazyInit(int32);
+  const words = wordsOf(cell.handle);
+  const observed = {
+    get phase() {
+      assert(words[1]! > 0, "The mutex must be held");
+      return cell.phase;
+    },
+  };
+  const phases = phasesWhileZeroing(observed, () => {
+    assertThrows(() => cell.init(() => JSON.parse("{")), SyntaxError);
+    cell.init(() => 1);
+    cell.reset();
+  });
+  assertEquals(phases, ["initializing", "uninitialized"]);
+  cell.init(() => 2);
+  assertEquals(await cell.resetAsync(), true);
+});
+
+Deno.test("MutexLazyInit sleeps where the publication is told while an initializer runs", async () => {
+  using agents = await Agents.start(2);
+  for (const method of ["getOrInit", "getOrInitAsync"] as const) {
+    const cell = new MutexLazyInit(pair);
+    const words = wordsOf(cell.handle);
+    const winner = await agents.initialize(0, cell, { value: pairOf(1) });
+    const racer = agents.do(1, {
+      kind: "initialize",
+      method,
+      handle: cell.handle,
+      outcome: { value: pairOf(2) },
+    });
+    await until(() => hasWaiters(cell));
+    assert(words[1]! > 0, "Nobody may wait for the mutex");
+    winner.leave();
+    assertEquals(await racer, pairOf(1));
+    await winner.done;
+  }
+});
+
+Deno.test("MutexLazyInit refuses a state that no cell can be in, and lets its mutex go", () => {
+  for (const word of [3, -1]) {
+    const cell = new MutexLazyInit(int32);
+    const words = wordsOf(cell.handle);
+    words[0] = word;
+    assertThrows(() => cell.get(), LayoutMismatchError);
+    assertThrows(() => cell.value, LayoutMismatchError);
+    assertThrows(() => cell.tryInit(() => 1), LayoutMismatchError);
+    assertThrows(() => cell.reset(), LayoutMismatchError);
+    words[0] = 0;
+    assertThrows(
+      () =>
+        cell.init(() => {
+          words[0] = word;
+          return 1;
+        }),
+      LayoutMismatchError,
+    );
+    assertEquals(words[1], 0);
+  }
 });
 
 Deno.test("MutexLazyInit lets an initializer use other cells", async () => {
