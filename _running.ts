@@ -19,7 +19,7 @@ interface Run {
   /** Which of the agent's runs this is; the cell's header says so, too. */
   readonly id: number;
   readonly outer: Run | undefined;
-  /** Work that outlives the initializer is no longer part of it. */
+  /** Runs that have finished are passed over, or those that start each other make chains without end. */
   finished: boolean;
 }
 

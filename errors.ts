@@ -89,7 +89,8 @@ export class NotInitializedError extends Error {
  * is initializing, or when a synchronous call would block its agent for an
  * asynchronous initialization that runs in that very agent.
  *
- * Both originals deadlock or corrupt the cell here.
+ * What an asynchronous initializer has started counts as part of it as long as it
+ * runs. Both originals deadlock or corrupt the cell here.
  *
  * @example Usage
  * ```ts
