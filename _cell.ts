@@ -46,17 +46,20 @@ export interface LazyInitOptions {
   name?: string;
   /** The memory to place the cell in; memory of its own by default. */
   buffer?: SharedArrayBuffer;
-  /** Where to place the cell in `buffer`, in bytes, a multiple of 8; 0 by default. */
+  /**
+   * Where to place the cell in `buffer`, in bytes, a multiple of 8; 0 by default.
+   * Cells must not overlap.
+   */
   byteOffset?: number;
 }
 
-/** Options of the `wait()` methods. */
+/** Options of the methods that may block. */
 export interface LazyInitWaitOptions {
   /** How long to block at the most, in ms; for ever by default, and 0 never blocks. */
   timeout?: number;
 }
 
-/** Options of the `waitAsync()` methods. */
+/** Options of the methods that may wait without blocking. */
 export interface LazyInitWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -330,7 +333,7 @@ export function recursive(
   return new RecursiveInitializationError(
     `Cannot enter ${
       label(kind, name)
-    } again as its initializer is running in this agent: use what the initializer has at hand instead`,
+    } again as its initializer is running in this agent: use an asynchronous method from outside of the initializer instead`,
   );
 }
 

@@ -409,6 +409,7 @@ export class OnceState {
    * ```
    *
    * @returns Whether this call did so, and its agent now owns the slot.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   begin(): boolean {
     const words = this.#words;
@@ -454,6 +455,7 @@ export class OnceState {
    *
    * @returns The state word, by which a cached value can be recognized.
    * @throws {Error} If nobody is initializing.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   publish(): number {
     // I2: the value is whole, and its writes come before the CAS
@@ -477,6 +479,7 @@ export class OnceState {
    * ```
    *
    * @throws {Error} If nobody is initializing.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   rollback(): void {
     // I3: the slot is zero again, and its writes come before the CAS
@@ -530,6 +533,7 @@ export class OnceState {
    * ```
    *
    * @returns Whether the cell was initialized.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   reset(): boolean {
     let word = this.load();
@@ -671,6 +675,7 @@ export class OnceState {
    * @throws {TypeError} If `timeout` is not a number, or the agent would have to
    * block where it may not.
    * @throws {RangeError} If `timeout` is negative or NaN.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   wait(timeout: number = Infinity): boolean {
     assertTimeout(timeout);

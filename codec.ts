@@ -38,8 +38,9 @@ export interface Slot {
 /**
  * Lays a value of type `T` out in a slot of shared memory.
  *
- * The cell sees to it that `encode` runs in one agent at a time, on zeroed bytes,
- * and that nobody decodes before it has returned. If `encode` throws, the slot is
+ * The cell sees to it that `encode` runs in one agent at a time, on bytes that are
+ * zero but for what a view codec's initializer has written, and that only
+ * `getUnchecked()` decodes before it has returned. If `encode` throws, the slot is
  * zeroed again.
  *
  * @example A codec of one's own
@@ -330,7 +331,7 @@ export function string(maxByteLength: number): Codec<string> {
  * method). Only -0 turns into 0, and properties that JSON does not look at are left
  * out: those that are not enumerable, have symbols for keys, or names in an array.
  * What is read back is frozen all through, though its type is read-only on the
- * first level only.
+ * first level only. `T` must be a `type`: an `interface` is no {@linkcode JsonValue}.
  *
  * @example Usage
  * ```ts
@@ -389,7 +390,7 @@ export function json<T extends JsonValue>(maxByteLength: number): Codec<T> {
  * @param constructor The constructor of the typed array, e.g. `Float64Array`.
  * @param length How many elements it has, from 0 to 2^32 - 1.
  * @returns The codec.
- * @throws {TypeError} If `constructor` is no typed array or `length` no number.
+ * @throws {TypeError} If `constructor` is that of no typed array or `length` no number.
  * @throws {RangeError} If `length` is not an integer in that range.
  */
 export function typedArray<C extends TypedArrayConstructor>(
@@ -421,7 +422,7 @@ export function typedArray<C extends TypedArrayConstructor>(
     encode(value, slot) {
       if (!(value instanceof constructor)) {
         throw new TypeError(
-          `Cannot encode ${tag} as 'value' must be a ${constructor.name}: current value is ${
+          `Cannot encode ${tag} as 'value' must be an instance of ${constructor.name}: current value is ${
             show(value)
           }`,
         );

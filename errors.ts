@@ -108,7 +108,7 @@ export class RecursiveInitializationError extends Error {
   /**
    * Constructs a new instance.
    *
-   * @param message Which cell was entered again and by which call.
+   * @param message Which cell was entered again and what to do instead.
    */
   constructor(message: string) {
     super(message);

@@ -290,6 +290,7 @@ export class LazyInit<T> {
    * until the cell is initialized.
    * @throws {TypeError} If the codec is not a view codec; for the codecs of this
    * package that is a type error already.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getMut(
     this: [T] extends [ArrayBufferView] ? LazyInit<T> : never,
@@ -315,6 +316,7 @@ export class LazyInit<T> {
    *
    * @returns The value; on a cell that is not initialized, whatever the codec
    * makes of the slot, or its error.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
     const value = this.#value;
@@ -383,6 +385,7 @@ export class LazyInit<T> {
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
    * @throws {TypeError} If the codec cannot represent the value.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   initOnce(value: T): Readonly<T> {
     if (!this.#begin()) {
@@ -426,6 +429,7 @@ export class LazyInit<T> {
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * or the codec cannot represent the value.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   callOnce(initializer: Initializer<T>): Readonly<T> | undefined {
     assertInitializer(initializer);
@@ -498,6 +502,7 @@ export class LazyInit<T> {
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);

@@ -370,6 +370,7 @@ export class MutexLazyInit<T> {
    * while the cell is not initialized.
    * @throws {TypeError} If the codec is not a view codec; for the codecs of this
    * package that is a type error already.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getMut(
     this: [T] extends [ArrayBufferView] ? MutexLazyInit<T> : never,
@@ -395,6 +396,7 @@ export class MutexLazyInit<T> {
    *
    * @returns The value; on a cell that is not initialized, whatever the codec
    * makes of the slot, or its error.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
     return this.#words[this.#index] === this.#word
@@ -471,6 +473,7 @@ export class MutexLazyInit<T> {
    * codec cannot represent the value.
    * @throws {RangeError} If `timeout` is negative or NaN, or the value does not
    * fit the slot.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   init(
     initializer: Initializer<T>,
@@ -509,6 +512,7 @@ export class MutexLazyInit<T> {
    * @throws {TypeError} If `initializer` is not a function, `timeout` is not a
    * number, or the agent would have to block but may not.
    * @throws {RangeError} If `timeout` is negative or NaN.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   tryInit(
     initializer: Initializer<T>,
@@ -545,6 +549,7 @@ export class MutexLazyInit<T> {
    * codec cannot represent the value.
    * @throws {RangeError} If `timeout` is negative or NaN, or the value does not
    * fit the slot.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getOrInit(
     initializer: Initializer<T>,
@@ -850,6 +855,7 @@ export class MutexLazyInit<T> {
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(options?: LazyInitWaitOptions): boolean {
     const timeout = timeoutOf(options);
@@ -934,6 +940,7 @@ export class MutexLazyInit<T> {
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);

@@ -6,7 +6,7 @@ import { MutexLazyInit, typedArray } from "@lazyinit/lazyinit";
 
 self.onmessage = ({ data: handle }) => {
   const cell = MutexLazyInit.from(handle, typedArray(Float64Array, 1_000_000));
-  const roots = cell.getOrInit((slot) => { // in the first worker only
+  const roots = cell.getOrInit((slot) => { // in one worker only
     for (let i = 0; i < slot.length; i++) slot[i] = Math.sqrt(i);
   });
   console.log(roots[2]); // in all four, from the same memory

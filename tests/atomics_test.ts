@@ -156,6 +156,24 @@ Deno.test("OnceState.begin() keeps the waiters bit and the generation", () => {
   assertEquals(state.generation, 1);
 });
 
+Deno.test("OnceState.recordOwner() and .recordRun() write the words that .clearOwner() and 0 clear", () => {
+  const buffer = new SharedArrayBuffer(16);
+  const words = new Int32Array(buffer);
+  const state = new OnceState(buffer);
+  state.recordOwner();
+  state.recordRun(7);
+  assertEquals([...words], [0, agentId(), 0, 7]);
+  assertEquals(state.ownedByThisAgent, true);
+  assertEquals(state.run, 7);
+  assertEquals(
+    new Mutex(buffer, OnceState.mutexOffset).heldByThisAgent,
+    true,
+  );
+  state.clearOwner();
+  state.recordRun(0);
+  assertEquals([...words], [0, 0, 0, 0]);
+});
+
 Deno.test("OnceState.wait() times out, and refuses bad timeouts", () => {
   const state = new OnceState();
   assertEquals(state.wait(0), false);

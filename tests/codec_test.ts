@@ -386,7 +386,7 @@ Deno.test("typedArray() refuses an array of another class", () => {
     assertThrows(
       () => cell.initOnce(value as unknown as Float64Array),
       TypeError,
-      `Cannot encode float64[2] as 'value' must be a Float64Array: current value is ${text}`,
+      `Cannot encode float64[2] as 'value' must be an instance of Float64Array: current value is ${text}`,
     );
     assertUntouched(cell);
     assertEquals([...cell.initOnce(Float64Array.of(1, 2))], [1, 2]);
@@ -396,7 +396,7 @@ Deno.test("typedArray() refuses an array of another class", () => {
   assertThrows(
     () => cell.initOnce(Uint8Array.of(1) as unknown as Uint8ClampedArray),
     TypeError,
-    "must be a Uint8ClampedArray",
+    "must be an instance of Uint8ClampedArray",
   );
 });
 
@@ -1000,8 +1000,12 @@ Deno.test("Initializer of a view codec leaves nothing behind when it fails", asy
   const codec = typedArray(Uint8Array, 2);
   const cases = [
     [new Uint8Array(3), RangeError, "'value' must have 2 elements: it has 3"],
-    [new Int8Array(2), TypeError, "'value' must be a Uint8Array"],
-    [null, TypeError, "'value' must be a Uint8Array: current value is null"],
+    [new Int8Array(2), TypeError, "'value' must be an instance of Uint8Array"],
+    [
+      null,
+      TypeError,
+      "'value' must be an instance of Uint8Array: current value is null",
+    ],
   ] as const;
   for (const [bad, ErrorClass, message] of cases) {
     const initializer = (slot: Uint8Array) => {

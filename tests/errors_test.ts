@@ -155,7 +155,7 @@ Deno.test("NotInitializedError is thrown while the cell is being initialized", (
 Deno.test("RecursiveInitializationError.message names the cell", async () => {
   for (const [name, shown] of NAMES) {
     const message = (kind: string) =>
-      `Cannot enter ${kind}${shown} again as its initializer is running in this agent: use what the initializer has at hand instead`;
+      `Cannot enter ${kind}${shown} again as its initializer is running in this agent: use an asynchronous method from outside of the initializer instead`;
     const cell = new LazyInit(int32, { name });
     const mutexCell = new MutexLazyInit(int32, { name });
     for (

@@ -26,7 +26,10 @@ async function read(path: string): Promise<string> {
 Deno.test("README.md shows the quick start as it is in examples", async () => {
   const readme = await read("README.md");
   for (const name of ["quick_start.ts", "quick_start_worker.ts"]) {
-    const source = (await read(`examples/${name}`)).replace(/^\/\/.*\n/gm, "");
+    const source = (await read(`examples/${name}`)).replace(
+      /^\/\/ .*\n/gm,
+      "",
+    );
     assertStringIncludes(
       readme,
       `\`${name}\`\n\n\`\`\`ts ignore\n${source.trim()}\n\`\`\`\n`,
