@@ -141,3 +141,90 @@ export class LayoutMismatchError extends Error {
     this.name = "LayoutMismatchError";
   }
 }
+
+/**
+ * Thrown by an initializer's call when its agent was declared dead by `recover()`
+ * while it ran: the cell is somebody else's by now, and nothing was published.
+ *
+ * Corresponds to no error of the originals.
+ *
+ * @example Usage
+ * ```ts
+ * import { agentId, int32, MutexLazyInit, OwnerLostError } from "@lazyinit/lazyinit";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const cell = new MutexLazyInit(int32);
+ * assertThrows(
+ *   () =>
+ *     cell.init(() => {
+ *       // As another agent would, when this one seems to have ended
+ *       cell.recover(agentId());
+ *       return 42;
+ *     }),
+ *   OwnerLostError,
+ * );
+ * assertEquals(cell.initialized, false);
+ * ```
+ */
+export class OwnerLostError extends Error {
+  /**
+   * Constructs a new instance.
+   *
+   * @param message Which cell was lost.
+   */
+  constructor(message: string) {
+    super(message);
+    this.name = "OwnerLostError";
+  }
+}
+
+/**
+ * Thrown by a call within an initializer that would wait for another cell whose
+ * initializer, through any number of others, waits for the first one.
+ *
+ * Found are cycles of up to 15 initializers, in whatever agents, each of which
+ * waits for the next one's cell by a call that it is within: by any method of either
+ * kind of cell, with or without a timeout. Being within is known up to an
+ * asynchronous initializer's first `await`, and after it where the platform has
+ * `AsyncLocalStorage`: Deno, Node and Bun. It takes some tens of milliseconds.
+ * Not found are cycles through a `Mutex` of one's own or through agents that are
+ * blocked by other means. Corresponds to no error of the originals, which hang.
+ *
+ * @example Usage
+ * ```ts
+ * import { DeadlockError, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals, assertInstanceOf } from "@std/assert";
+ *
+ * const a = new MutexLazyInit(int32, { name: "a" });
+ * const b = new MutexLazyInit(int32, { name: "b" });
+ * const results = await Promise.allSettled([
+ *   a.getOrInitAsync(async () => {
+ *     await Promise.resolve();
+ *     return b.getOrInitAsync(() => 1);
+ *   }),
+ *   b.getOrInitAsync(() => a.getOrInitAsync(() => 2)),
+ * ]);
+ * const failed = results.find(({ status }) => status === "rejected");
+ * assertInstanceOf(failed?.reason, DeadlockError);
+ * assertEquals(failed.reason.cells.toSorted(), ["a", "b"]);
+ * ```
+ */
+export class DeadlockError extends Error {
+  /**
+   * The names of the cells of the cycle that the caller has to do with: those that
+   * it is initializing, and the one that it would wait for at last.
+   */
+  readonly cells: readonly string[];
+
+  /**
+   * Constructs a new instance.
+   *
+   * @param message Which cells wait for each other.
+   * @param cells The names of these cells.
+   */
+  constructor(message: string, cells: readonly string[]) {
+    super(message);
+    this.name = "DeadlockError";
+    this.cells = cells;
+  }
+}
