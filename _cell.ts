@@ -3,19 +3,24 @@
 
 import {
   assertCodec,
+  assertFunction,
   assertOptions,
   assertRange,
   assertShared,
   cannotBlock,
+  label,
   show,
 } from "./_checks.ts";
 import { alignToSlot, allocate, wordIndex, wordsOf } from "./_memory.ts";
+import { Wait } from "./_deadlock.ts";
+import type { RunningCell } from "./_running.ts";
 import { canBlock, OnceState, type Phase } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
 import {
   AlreadyInitializedError,
   LayoutMismatchError,
   NotInitializedError,
+  OwnerLostError,
   RecursiveInitializationError,
 } from "./errors.ts";
 
@@ -66,11 +71,10 @@ export interface LazyInitWaitAsyncOptions {
 }
 
 /** What is fixed about a cell when it has been placed. */
-export interface Placement {
+export interface Placement extends RunningCell {
+  readonly kind: CellKind;
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
-  readonly name: string;
-  readonly state: OnceState;
 }
 
 /** The bytes that a cell with this codec takes, a multiple of 8. */
@@ -104,7 +108,10 @@ export function place(
   }
   const layout = layoutHash(kind, codec);
   const buffer = given === undefined ? allocate(byteLength) : given;
-  const state = new OnceState(buffer, byteOffset);
+  const state = new OnceState(buffer, byteOffset, {
+    // A LazyInit has no mutex that could
+    namesOwner: kind === "LazyInit",
+  });
   if (state.layout === 0) {
     assertRange(buffer, byteOffset, byteLength, 8);
     const zeroed = given === undefined ||
@@ -123,7 +130,7 @@ export function place(
     throw layoutMismatch(kind, name, codec, byteOffset, state.layout);
   }
   assertRange(buffer, byteOffset, byteLength, 8);
-  return { buffer, byteOffset, name, state };
+  return { kind, buffer, byteOffset, name, state };
 }
 
 /** Checks a handle, and that there is a cell of this kind and codec where it points. */
@@ -227,12 +234,7 @@ export function zeroFill({ buffer, byteOffset, byteLength }: Slot): void {
 }
 
 export function assertInitializer(initializer: unknown): void {
-  if (typeof initializer === "function") return;
-  throw new TypeError(
-    `Cannot initialize the cell as 'initializer' must be a function: current value is ${
-      show(initializer)
-    }`,
-  );
+  assertFunction(initializer, "initializer", "initialize the cell");
 }
 
 /** Throws unless the codec's values are views, which alone can be written through. */
@@ -245,13 +247,14 @@ export function assertView(codec: Codec<unknown>): void {
 
 /**
  * Runs a synchronous initializer on the slot and returns the value that it made,
- * as every agent will read it.
+ * as every agent will read it. `assertOwned` throws if the slot is no longer ours.
  */
 export function fill<T>(
   codec: Codec<T>,
   slot: Slot,
   initializer: (slot?: T) => unknown,
   alternative: string,
+  assertOwned: () => void,
 ): T {
   const view = codec.view === true ? codec.decode(slot) : undefined;
   const made = initializer(view);
@@ -262,6 +265,7 @@ export function fill<T>(
       `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
     );
   }
+  assertOwned();
   return store(codec, slot, view, made);
 }
 
@@ -270,9 +274,12 @@ export async function fillAsync<T>(
   codec: Codec<T>,
   slot: Slot,
   initializer: (slot?: T) => unknown,
+  assertOwned: () => void,
 ): Promise<T> {
   const view = codec.view === true ? codec.decode(slot) : undefined;
-  return store(codec, slot, view, await initializer(view));
+  const made = await initializer(view);
+  assertOwned();
+  return store(codec, slot, view, made);
 }
 
 function store<T>(
@@ -292,11 +299,6 @@ function store<T>(
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
-}
-
-/** How a cell is called in errors and inspection: its class, and its name if it has one. */
-export function label(kind: CellKind, name: string): string {
-  return name === "" ? kind : `${kind} ${JSON.stringify(name)}`;
 }
 
 export function alreadyInitialized<T>(
@@ -348,9 +350,40 @@ export function timedOut(
   );
 }
 
-/** Throws where a synchronous call would have to block but may not. */
-export function assertCanBlock(alternative: string): void {
-  if (!canBlock()) throw cannotBlock(alternative);
+export function ownerLost(kind: CellKind, name: string): OwnerLostError {
+  return new OwnerLostError(
+    `Cannot publish the value of ${
+      label(kind, name)
+    } as this agent must own the cell: it was declared dead by recover() meanwhile`,
+  );
+}
+
+/**
+ * Blocks until `attempt` returns something, sleeping in `sleep` for at most as
+ * long as that is given, in ms.
+ */
+export function blockUntil<R>(
+  cell: Placement,
+  timeout: number,
+  alternative: string,
+  attempt: () => R | undefined,
+  sleep: (timeout: number) => void,
+): R {
+  const deadline = performance.now() + timeout;
+  const wait = new Wait(cell);
+  try {
+    for (;;) {
+      const result = attempt();
+      if (result !== undefined) return result;
+      const left = deadline - performance.now();
+      if (left <= 0) throw timedOut(cell.kind, cell.name, timeout);
+      if (!canBlock()) throw cannotBlock(alternative);
+      wait.look();
+      sleep(Math.min(left, wait.interval));
+    }
+  } finally {
+    wait.end();
+  }
 }
 
 /** Shows a cell as `LazyInit "name" { 42 }`, and one without a value as `{ <phase> }`. */

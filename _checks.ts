@@ -19,6 +19,11 @@ export function show(value: unknown): string {
   return String(value);
 }
 
+/** How a cell is called in errors and inspection: its class, and its name if it has one. */
+export function label(kind: string, name: string): string {
+  return name === "" ? kind : `${kind} ${JSON.stringify(name)}`;
+}
+
 /** Throws where the agent has no shared memory at all. */
 export function assertSharedMemory(): void {
   if (sharedByteLength !== undefined) return;
@@ -117,6 +122,36 @@ export function assertTimeout(timeout: unknown): asserts timeout is number {
       `Cannot wait as 'timeout' must be at least 0 milliseconds: current value is ${timeout}`,
     );
   }
+}
+
+/** Throws unless `agentId` can be the id of an agent. */
+export function assertAgentId(agentId: unknown): asserts agentId is number {
+  if (typeof agentId !== "number") {
+    throw new TypeError(
+      `Cannot recover as 'agentId' must be the number of an agent: current value is ${
+        show(agentId)
+      }`,
+    );
+  }
+  if (!Number.isSafeInteger(agentId) || agentId < 1) {
+    throw new RangeError(
+      `Cannot recover as 'agentId' must be a positive integer: current value is ${agentId}`,
+    );
+  }
+}
+
+/** Throws unless `value` is a function. */
+export function assertFunction(
+  value: unknown,
+  name: string,
+  action: string,
+): void {
+  if (typeof value === "function") return;
+  throw new TypeError(
+    `Cannot ${action} as '${name}' must be a function: current value is ${
+      show(value)
+    }`,
+  );
 }
 
 /** Throws unless `options` is an object, be it an empty one. */

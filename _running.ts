@@ -6,19 +6,30 @@ import type { OnceState } from "./atomics.ts";
 /*
  * Which initializers the code that runs now is part of.
  *
- * The owner word tells a synchronous call that its own agent is initializing the
- * cell, and then it can never succeed. An asynchronous call may well wait for another
- * task of its agent, unless that task waits for the call: then it is part of the
- * initializer. While the initializer is on the stack, a variable tells that; after
+ * The owner of a cell tells a synchronous call that its own agent is initializing
+ * it, and then the call can never succeed. An asynchronous call may well wait for
+ * another task of its agent, unless that task waits for the call: then it is part of
+ * the initializer. While the initializer is on the stack, a variable tells that; after
  * its first await only an asynchronous context does, which Deno, Node and Bun have
  * and browsers do not yet.
  */
 
+/** A cell, as far as its initializers are concerned. */
+export interface RunningCell {
+  readonly kind: string;
+  readonly name: string;
+  readonly state: OnceState;
+}
+
 /** One run of an initializer, and the run that it is part of. */
-interface Run {
-  /** Which of the agent's runs this is; the cell's header says so, too. */
-  readonly id: number;
+export interface Run {
+  readonly cell: RunningCell;
   readonly outer: Run | undefined;
+  /**
+   * What the cell's header says of the run: in bits 0-15 which of the agent's runs it
+   * is, in bits 16-31 what `_deadlock.ts` passes on.
+   */
+  word: number;
   /** Runs that have finished are passed over, or those that start each other make chains without end. */
   finished: boolean;
 }
@@ -41,6 +52,8 @@ interface Runs {
   lastId: number;
 }
 
+const ID_MASK = 0xffff;
+
 const RUNS = Symbol.for("@lazyinit/lazyinit runs");
 const globals = globalThis as { [RUNS]?: Runs; process?: Builtins };
 const builtins = globals.process?.getBuiltinModule?.("async_hooks");
@@ -54,16 +67,22 @@ const runs = globals[RUNS] ??= {
 export function isWithinInitializer(state: OnceState): boolean {
   if (!state.ownedByThisAgent) return false;
   // By number, as one memory may be behind several SharedArrayBuffer objects
-  const { run: id } = state;
+  const id = state.run & ID_MASK;
+  return currentRuns().some((run) => (run.word & ID_MASK) === id);
+}
+
+/** The runs that the caller is part of and that have not finished, from the innermost on. */
+export function currentRuns(): Run[] {
+  const found: Run[] = [];
   for (let run = current(); run !== undefined; run = run.outer) {
-    if (run.id === id) return true;
+    if (!run.finished) found.push(run);
   }
-  return false;
+  return found;
 }
 
 /** Calls `body`, the synchronous initializer of the cell. */
-export function runInitializer<R>(state: OnceState, body: () => R): R {
-  const run = begin(state);
+export function runInitializer<R>(cell: RunningCell, body: () => R): R {
+  const run = begin(cell);
   try {
     return onStackDuring(run, body);
   } finally {
@@ -73,10 +92,10 @@ export function runInitializer<R>(state: OnceState, body: () => R): R {
 
 /** As {@linkcode runInitializer}, for an initializer that may be asynchronous. */
 export async function runInitializerAsync<R>(
-  state: OnceState,
+  cell: RunningCell,
   body: () => Promise<R>,
 ): Promise<R> {
-  const run = begin(state);
+  const run = begin(cell);
   const { context } = runs;
   try {
     return await onStackDuring(
@@ -88,11 +107,11 @@ export async function runInitializerAsync<R>(
   }
 }
 
-function begin(state: OnceState): Run {
-  // Ids may wrap: two runs of one agent that far apart are never unfinished at once
-  const id = runs.lastId = runs.lastId + 1 | 0;
-  state.recordRun(id);
-  return { id, outer: current(), finished: false };
+function begin(cell: RunningCell): Run {
+  // Ids may wrap: two runs of one agent that far apart are hardly ever unfinished at once
+  const word = runs.lastId = runs.lastId + 1 & ID_MASK;
+  cell.state.recordRun(word);
+  return { cell, outer: current(), word, finished: false };
 }
 
 /** The innermost run that the caller is part of and that has not finished. */

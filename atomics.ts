@@ -8,11 +8,14 @@
  * THE FOUR WORDS (32 bits each, then the slot)
  *
  *   word 0  state   bits 0-1 phase, bit 2 waiters, bits 3-31 generation
- *   word 1  owner   bits 0-29 agent id, bit 30 unused, bit 31 waiters
- *                   MutexLazyInit: this word is the Mutex
- *                   LazyInit: the id alone, while it is initializing
+ *                   LazyInit, while it is initializing: bit 3 announced,
+ *                   bits 4-31 the owner's agent id, in place of the generation
+ *   word 1  owner   MutexLazyInit: the Mutex, bits 0-27 the holder's agent id,
+ *                   bit 28 announced, bit 31 waiters
+ *                   LazyInit: the generation, which word 0 may have no room for
  *   word 2  layout  hash of the cell's layout, 0 = unclaimed
- *   word 3  run     which of its initializers the owner runs, while it does
+ *   word 3  run     while it is initializing: bits 0-15 which of its initializers
+ *                   the owner runs, bits 16-31 the probe that finds deadlocks
  *
  * All-zero memory must mean unclaimed, uninitialized, unlocked: it is what
  * SharedArrayBuffer and WebAssembly.Memory start from, so placing a cell needs
@@ -22,34 +25,42 @@
  *
  *                  begin(): CAS                 publish(): CAS, notify all
  *   uninitialized ──────────────▶ initializing ─────────────────▶ initialized
- *     ▲     ▲                          │                               │
- *     │     └──────────────────────────┘                               │
- *     │       rollback(): CAS, notify all                              │
+ *     ▲  ▲  ▲                       │  │  ▲ │                          │
+ *     │  │  └───────────────────────┘  │  └─┘ takeOver(): CAS          │
+ *     │  │   rollback(): CAS, notify   │  (LazyInit: another owner)    │
+ *     │  └─────────────────────────────┘                               │
+ *     │      revoke(): CAS, generation + 1, notify all                 │
  *     └────────────────────────────────────────────────────────────────┘
  *         reset(): CAS, generation + 1, notify all (MutexLazyInit, under its mutex)
  *
- *   uninitialized  nobody reads the slot; only reset(), under the mutex, zeroes it
- *   initializing   the agent that won begin() reads and writes it, nobody else
+ *   uninitialized  nobody reads the slot; only reset() and recover() zero it, and
+ *                  that under the mutex
+ *   initializing   the agent that won begin() or takeOver() reads and writes it
  *   initialized    every agent reads it, nobody writes it
  *
  * INVARIANTS
  *
- *   I1  An agent writes the slot if and only if it won begin() and has neither
- *       published nor rolled back, or holds the mutex after its own reset().
+ *   I1  An agent writes the slot if and only if it won begin() and the state still
+ *       names that run, or it won takeOver(), or it holds the mutex after its own
+ *       reset() or revoke().
  *   I2  The phase is "initialized" if and only if the slot holds a whole value.
  *   I3  Outside of I1's writers the slot of an uninitialized cell is all zero.
- *   I4  The generation grows if and only if an initialized cell is reset; so two
- *       equal state words in phase "initialized" mean the same value.
- *   I5  An agent sleeps on a word only while the waiters bit is set in that word
- *       or the agent that cleared the bit is about to notify everyone.
+ *   I4  The generation grows if and only if an initialized cell is reset or a run is
+ *       revoked; so two equal state words in phase "initialized" mean the same
+ *       value, and a run that was revoked finds no state word that is its own.
+ *   I5  An agent sleeps on a word only while the waiters bit is set in that word,
+ *       or the agent that cleared the bit is about to notify everyone, or has ended
+ *       before it could: recover() notifies even if there is nothing to recover.
  *   I6  A mutex word names its holder if and only if the mutex is held.
  *   I7  In a MutexLazyInit, only the holder of the mutex calls begin(), publish(),
- *       rollback() or reset(); in a LazyInit, winning begin() entitles to the rest.
+ *       rollback(), reset() or revoke(); in a LazyInit, winning begin() or
+ *       takeOver() entitles to the rest.
+ *   I8  A word says "announced" only while its owner holds its Web Lock or has ended.
  *
  * NO LOST WAKE-UP (I5). A sleeper sets the waiters bit with a CAS on the word
  * that it has judged, then sleeps with wait(word, that word with the bit). Whoever
- * replaces a word that has the bit notifies all; only begin(), which ends nobody's
- * wait, keeps the bit instead. If the replacement comes before the CAS,
+ * replaces a word that has the bit notifies all; only begin() and takeOver(), which
+ * end nobody's wait, keep the bit instead. If the replacement comes before the CAS,
  * the CAS fails; between CAS and wait, wait answers "not-equal"; after it, notify
  * finds the sleeper. Nothing is ever handed to one waiter alone: notify wakes
  * all, so a waiter that was aborted, timed out, or sits in an agent that is busy
@@ -66,28 +77,32 @@
  *     order of that word's read-modify-writes, each of which synchronizes with the
  *     next: the reads happen before the zeroes and cannot see them. A plain load in
  *     place of that CAS would not do: it orders nothing that comes before it.
+ *   slot, zeroed by recover()            races with nobody if the owner has ended,
+ *     as whoever says so has learnt it after the owner's last write.
  *   state word, read by MutexLazyInit.get()   a stale word is one from before a
  *     reset that nothing orders before the read, so the old value is a legal answer.
- *   state word, read by publish() and rollback()   a guess; the CAS decides.
  *   header and slot, read before they are claimed   only to see that all is zero; if
  *     not, a load of the layout word tells whether an agent has just claimed it.
  *   slot, read by getUnchecked() or written through getMut()   the caller's business.
- *   run word   written by the owner, and compared by the owner only.
- *   owner word of LazyInit, written after begin() and cleared before rollback() or
- *     after publish(): only the agent that won begin() writes it, and an agent
- *     compares it with its own id only, which no other agent writes.
+ *   generation word of LazyInit, read by publish() and rollback()   written by revoke()
+ *     only, before a CAS that begin() has read; if it is written later, their CAS fails.
+ *   run word, written after begin()      whoever reads what was there before takes it
+ *     for a probe, which none is that has not come round several times.
  *
  * THE TEMPTING WRONG VERSION sets "initialized" by the CAS that claims the cell
  * and writes the value next. A reader between the two sees the flag, and memory
  * that was never written; an initializer that throws there leaves it so for ever.
  *
  * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that
- * stays so, with the dead agent's id in word 1 but for the few instructions in which
- * a LazyInit is claimed or rolled back (use timeouts); initialized, a cell that every
- * agent can read; a held mutex, one that stays held by that id.
+ * stays so and names the owner in word 0 or 1; initialized, a cell that every agent can
+ * read; a held mutex, one that stays held by that id. recover() undoes the second and
+ * the last. It first replaces the word that names the agent, so that one of several
+ * agents that recover does the work, and if that one ends, too, is named in turn. An
+ * agent that was declared dead and lives fails at its next CAS (I4, I6); the plain
+ * writes that it makes before are the one thing that nothing can stop.
  *
  * THE GENERATION WRAPS after 2^29 resets. An agent would have to keep a cached value
- * unread for exactly that many to take a new value for the old one.
+ * unread, or an initializer run on, for exactly that many to take one for the other.
  */
 
 /**
@@ -110,6 +125,13 @@
  */
 
 import {
+  canAnnounce,
+  holdAgentLock,
+  watchAgentDuring,
+} from "./_announcement.ts";
+import {
+  assertAgentId,
+  assertFunction,
   assertRange,
   assertShared,
   assertTimeout,
@@ -117,7 +139,7 @@ import {
   signalOf,
 } from "./_checks.ts";
 import { allocate, wordIndex, wordsOf } from "./_memory.ts";
-import { LayoutMismatchError } from "./errors.ts";
+import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
 
 /** How far the initialization of a cell has come. */
 export type Phase = "uninitialized" | "initializing" | "initialized";
@@ -133,13 +155,20 @@ const PHASE_MASK = 3;
 const STATE_WAITERS = 1 << 2;
 const GENERATION_SHIFT = 3;
 
+/** In a cell that names its owner here, the owner has announced itself. */
+const STATE_ANNOUNCED = 1 << 3;
+const STATE_OWNER_SHIFT = 4;
+
 /** Nobody holds the mutex. */
 const UNLOCKED = 0;
+const OWNER_MASK = (1 << 28) - 1;
+/** The holder of the mutex has announced itself. */
+const MUTEX_ANNOUNCED = 1 << 28;
 /** Somebody may sleep on the mutex word. */
 const MUTEX_WAITERS = 1 << 31;
-const OWNER_MASK = (1 << 30) - 1;
 
 const OWNER_WORD = 1;
+const GENERATION_WORD = 1;
 const LAYOUT_WORD = 2;
 const RUN_WORD = 3;
 
@@ -155,8 +184,14 @@ const POLL_INTERVAL = 4;
 const AGENT_ID = Symbol.for("@lazyinit/lazyinit agent id");
 const globals = globalThis as { [AGENT_ID]?: number };
 const thisAgent = globals[AGENT_ID] ??=
-  // 30 bits fit beside the waiters bit; 0 is nobody
-  crypto.getRandomValues(new Uint32Array(1))[0]! >>> 2 || 1;
+  // 28 bits fit beside the other bits of a state word; 0 is nobody
+  crypto.getRandomValues(new Uint32Array(1))[0]! >>> 4 || 1;
+
+/** What this agent writes into the words of mutexes that it locks. */
+let holder = thisAgent;
+/** What this agent writes into the state of cells that name their owner there. */
+let claimant = thisAgent << STATE_OWNER_SHIFT | INITIALIZING;
+let announcement: Promise<void> | undefined;
 
 /** Equal to no value that {@linkcode canBlock} waits for, so that it never sleeps. */
 const probe = globalThis.SharedArrayBuffer &&
@@ -165,9 +200,9 @@ const probe = globalThis.SharedArrayBuffer &&
 /**
  * Returns the id of this agent (main thread or worker).
  *
- * It is drawn at random from 1 to 2^30 - 1 when the agent first loads this
+ * It is drawn at random from 1 to 2^28 - 1 when the agent first loads this
  * package: agents have nothing in common from which they could number
- * themselves. Among 16 agents two are alike once in nine million programs.
+ * themselves. Among 16 agents two are alike once in two million programs.
  *
  * @example Usage
  * ```ts
@@ -210,6 +245,58 @@ export function canBlock(): boolean {
   }
 }
 
+/**
+ * Announces to the other agents that this one lives, as long as it does.
+ *
+ * It holds a Web Lock that is named after its {@linkcode agentId} and that the
+ * platform frees when the agent ends, however that comes about. Whoever waits
+ * asynchronously for something that this agent has locked or is initializing then
+ * notices its end and recovers it. Without an announcement, that takes a call of
+ * `recover()`.
+ *
+ * It concerns workers where the platform frees the locks of those that end:
+ * browsers and Deno. Elsewhere, and on the main thread, with which its workers end
+ * anyway, the promise resolves and nothing is announced. In Deno, a worker that has
+ * announced itself stays alive until it is terminated or closes itself.
+ *
+ * Asynchronous initializers are announced while they run; they need no call. Does
+ * not block. The originals have nothing of the kind, as their threads cannot end in
+ * the middle.
+ *
+ * @example Usage
+ * ```ts
+ * import { announceAgent } from "@lazyinit/lazyinit/atomics";
+ *
+ * // At the beginning of a worker
+ * await announceAgent();
+ * ```
+ *
+ * @returns A promise that resolves when the agent has been announced.
+ */
+export function announceAgent(): Promise<void> {
+  if (!canAnnounce) return Promise.resolve();
+  return announcement ??= new Promise((resolve, reject) => {
+    holdAgentLock(thisAgent, () => {
+      holder |= MUTEX_ANNOUNCED;
+      claimant |= STATE_ANNOUNCED;
+      resolve();
+    }, reject);
+  });
+}
+
+function isAnnounced(): boolean {
+  return (holder & MUTEX_ANNOUNCED) !== 0;
+}
+
+/** Options of {@linkcode OnceState}. */
+export interface OnceStateOptions {
+  /**
+   * Whether the state word itself names the agent that is initializing, for a
+   * cell that has no mutex to tell. All agents must agree. `false` by default.
+   */
+  namesOwner?: boolean;
+}
+
 /** Options of the asynchronous waits of {@linkcode Mutex} and {@linkcode OnceState}. */
 export interface AtomicsWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
@@ -245,23 +332,28 @@ export class OnceState {
 
   readonly #words: Int32Array;
   readonly #index: number;
+  readonly #namesOwner: boolean;
+  #begun = 0;
 
   /**
    * Constructs a new instance over zeroed memory or over a header that exists.
    *
    * @param buffer The memory; 16 bytes of its own by default.
    * @param byteOffset Where the header begins, in bytes, a multiple of 8.
+   * @param options What the words mean.
    * @throws {TypeError} If `buffer` is not a `SharedArrayBuffer`.
    * @throws {RangeError} If the header does not lie within the buffer or is misaligned.
    */
   constructor(
     buffer: SharedArrayBuffer = allocate(OnceState.byteLength),
     byteOffset: number = 0,
+    options: OnceStateOptions = {},
   ) {
     assertShared(buffer);
     assertRange(buffer, byteOffset, OnceState.byteLength, 8);
     this.#words = wordsOf(buffer);
     this.#index = wordIndex(byteOffset);
+    this.#namesOwner = options.namesOwner === true;
   }
 
   /**
@@ -283,7 +375,8 @@ export class OnceState {
   }
 
   /**
-   * How many times the cell has been reset, modulo 2^29. Never blocks.
+   * How many times the cell has been reset or taken from an owner that was declared
+   * dead, modulo 2^29. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -297,10 +390,14 @@ export class OnceState {
    * assertEquals(state.generation, 1);
    * ```
    *
-   * @returns The number of resets.
+   * @returns The number of resets and recoveries.
    */
   get generation(): number {
-    return this.load() >>> GENERATION_SHIFT;
+    const word = this.load();
+    return this.#namesOwner && phaseOf(word) === "initializing"
+      // Pairs with the store of revoke()
+      ? Atomics.load(this.#words, this.#index + GENERATION_WORD)
+      : word >>> GENERATION_SHIFT;
   }
 
   /**
@@ -412,29 +509,84 @@ export class OnceState {
    * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   begin(): boolean {
-    const words = this.#words;
-    const index = this.#index;
-    // I1: pairs with the CAS of rollback(), reset() and the other begin()s: one wins.
-    // Tried first with the word of fresh memory, where it is the only operation
-    return Atomics.compareExchange(words, index, 0, INITIALIZING) === 0 ||
-      this.#beginAnew();
+    const claim = this.#namesOwner ? claimant : INITIALIZING;
+    // I1: pairs with the CAS of rollback(), reset(), revoke() and the other begin()s:
+    // one wins. Tried first with the word of fresh memory, where it is the only operation
+    const begun =
+      Atomics.compareExchange(this.#words, this.#index, 0, claim) === 0;
+    if (!begun) return this.#beginAnew();
+    this.#begun = claim;
+    return true;
   }
 
   /** Cold: the cell has waiters or a generation already, or is not uninitialized. */
   #beginAnew(): boolean {
     let word = this.load();
     while (phaseOf(word) === "uninitialized") {
+      const waiters = word & STATE_WAITERS;
+      const claim = this.#namesOwner
+        ? claimant
+        : word & ~STATE_WAITERS | INITIALIZING;
       // I1 and I5: one wins, and the waiters bit stays as it is
       const found = Atomics.compareExchange(
         this.#words,
         this.#index,
         word,
-        word | INITIALIZING,
+        claim | waiters,
       );
-      if (found === word) return true;
+      if (found === word) {
+        this.#begun = claim;
+        // Pairs with waitAsync(): who waits since before there was an owner may watch it now
+        if (waiters !== 0 && isAnnounced()) this.wakeAll();
+        return true;
+      }
       word = found;
     }
     return false;
+  }
+
+  /**
+   * The state word, but for its waiters, that the last successful
+   * {@linkcode OnceState.begin} of this object has written: by it a run is told from
+   * a later one. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * assertEquals(state.owns(state.begun), true);
+   * ```
+   *
+   * @returns The word; 0 if this object has never begun.
+   */
+  get begun(): number {
+    return this.#begun;
+  }
+
+  /**
+   * Returns whether the run that has begun with `begun` still owns the slot, that
+   * is, whether nobody has declared its agent dead. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * const { begun } = state;
+   * state.revoke();
+   * assertEquals(state.owns(begun), false);
+   * ```
+   *
+   * @param begun What {@linkcode OnceState.begun} was after the run's `begin()`.
+   * @returns Whether that run may go on to publish or roll back.
+   */
+  owns(begun: number): boolean {
+    return (this.load() & ~STATE_WAITERS) === begun;
   }
 
   /**
@@ -453,13 +605,16 @@ export class OnceState {
    * assertEquals(state.phase, "initialized");
    * ```
    *
+   * @param begun Which run publishes; that of the last `begin()` of this object by
+   * default.
    * @returns The state word, by which a cached value can be recognized.
-   * @throws {Error} If nobody is initializing.
+   * @throws {OwnerLostError} If the run's agent was declared dead meanwhile.
+   * @throws {Error} If this object has not begun.
    * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
-  publish(): number {
+  publish(begun: number = this.#begun): number {
     // I2: the value is whole, and its writes come before the CAS
-    return this.#leave(INITIALIZED);
+    return this.#leave(begun, INITIALIZED);
   }
 
   /**
@@ -478,41 +633,77 @@ export class OnceState {
    * assertEquals(state.phase, "uninitialized");
    * ```
    *
-   * @throws {Error} If nobody is initializing.
+   * @param begun Which run rolls back; that of the last `begin()` of this object by
+   * default.
+   * @throws {OwnerLostError} If the run's agent was declared dead meanwhile.
+   * @throws {Error} If this object has not begun.
    * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
-  rollback(): void {
+  rollback(begun: number = this.#begun): void {
     // I3: the slot is zero again, and its writes come before the CAS
-    this.#leave(UNINITIALIZED);
+    this.#leave(begun, UNINITIALIZED);
   }
 
-  #leave(phase: number): number {
+  #leave(begun: number, phase: number): number {
+    if (begun === 0) throw this.#notBegun();
     const words = this.#words;
     const index = this.#index;
-    // Plain, as it is a guess: other agents set the waiters bit at any time
-    let word = words[index]!;
-    for (;;) {
-      const current = phaseOf(word);
-      if (current !== "initializing") {
-        throw new Error(
-          `Cannot leave the initializing phase as the cell must be in it: it is ${current}`,
-        );
-      }
-      const next = word & ~(PHASE_MASK | STATE_WAITERS) | phase;
-      // Pairs with load() in every agent that reads or waits
-      const found = Atomics.compareExchange(words, index, word, next);
-      if (found === word) {
-        this.#wake(word);
-        return next;
-      }
-      word = found;
-    }
+    const generation = this.#namesOwner
+      // Plain, as only revoke() writes it, and then the CAS fails
+      ? words[index + GENERATION_WORD]!
+      : begun >>> GENERATION_SHIFT;
+    const next = generation << GENERATION_SHIFT | phase;
+    // I1: pairs with load() in every agent that reads or waits. Tried first as if nobody
+    // waited; it fails if revoke() was here
+    const found = Atomics.compareExchange(words, index, begun, next);
+    if (found !== begun) this.#leaveContended(begun, next, found);
+    this.#begun = 0;
+    return next;
   }
 
-  /** Wakes all waiters of `replaced`, the word that this agent has just replaced. */
-  #wake(replaced: number): void {
-    // I5: pairs with the wait() of everybody who set the bit that is now clear
-    if (replaced & STATE_WAITERS) Atomics.notify(this.#words, this.#index);
+  /** Cold: somebody waits, or this run no longer owns the slot. */
+  #leaveContended(begun: number, next: number, found: number): void {
+    const word = begun | STATE_WAITERS;
+    // I1: as above. Once set, the waiters bit stays until the owner leaves
+    if (
+      found !== word ||
+      Atomics.compareExchange(this.#words, this.#index, word, next) !== word
+    ) {
+      throw new OwnerLostError(
+        `Cannot leave the initializing phase as this agent must own the cell: it was declared dead by recover(), and the cell is ${this.phase}`,
+      );
+    }
+    this.wakeAll();
+  }
+
+  /** Cold. */
+  #notBegun(): Error {
+    return new Error(
+      `Cannot leave the initializing phase as this object must have entered it: the cell is ${this.phase}`,
+    );
+  }
+
+  /**
+   * Wakes everybody who waits, to look again. Never blocks.
+   *
+   * The transitions do so themselves; this is for a change elsewhere that waiters
+   * want to know of, or in place of an agent that may have ended before it did.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * const woken = state.waitForChangeAsync(state.load());
+   * state.wakeAll();
+   * await woken;
+   * assertEquals(state.phase, "uninitialized");
+   * ```
+   */
+  wakeAll(): void {
+    // I5: pairs with the wait() of everybody who has set the waiters bit
+    Atomics.notify(this.#words, this.#index);
   }
 
   /**
@@ -547,7 +738,7 @@ export class OnceState {
         generation << GENERATION_SHIFT,
       );
       if (found === word) {
-        this.#wake(word);
+        if (word & STATE_WAITERS) this.wakeAll();
         return true;
       }
       word = found;
@@ -556,50 +747,96 @@ export class OnceState {
   }
 
   /**
-   * Records this agent as the one that is initializing, in a cell that has no
-   * mutex to tell. For the agent that won {@linkcode OnceState.begin}.
+   * Makes this agent the owner of a cell that names its owner in the state word, in
+   * the place of an agent that has ended. It then is to zero the slot and to
+   * {@linkcode OnceState.revoke}. Never blocks.
    *
    * @example Usage
    * ```ts
-   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { agentId, OnceState } from "@lazyinit/lazyinit/atomics";
    * import { assertEquals } from "@std/assert";
    *
-   * const state = new OnceState();
-   * if (state.begin()) state.recordOwner();
-   * assertEquals(state.ownedByThisAgent, true);
+   * const state = new OnceState(undefined, 0, { namesOwner: true });
+   * state.begin();
+   * // As another agent would, when this one has ended
+   * assertEquals(state.takeOver(agentId()), true);
+   * assertEquals(state.revoke(), true);
    * ```
+   *
+   * @param agentId The agent that has ended.
+   * @returns Whether that agent was initializing the cell.
    */
-  recordOwner(): void {
-    // Plain, as only the winner of begin() writes it: an atomic store costs a third of initOnce()
-    this.#words[this.#index + OWNER_WORD] = thisAgent;
+  takeOver(agentId: number): boolean {
+    let word = this.load();
+    while (
+      phaseOf(word) === "initializing" &&
+      word >>> STATE_OWNER_SHIFT === agentId
+    ) {
+      // I1: pairs with the CAS of publish() and rollback() of the agent, should it live
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        claimant | word & STATE_WAITERS,
+      );
+      if (found === word) return true;
+      word = found;
+    }
+    return false;
   }
 
   /**
-   * Removes what {@linkcode OnceState.recordOwner} recorded. To be called before
-   * a rollback, so that it cannot remove the record of the next agent, and after
-   * a publication, so that an agent that dies in between has left its id.
+   * Goes from initializing to uninitialized in the next generation, whoever has
+   * begun, and wakes all waiters: that run can no longer publish or roll back. For
+   * the agent that has taken over the mutex or, by {@linkcode OnceState.takeOver},
+   * the cell from an agent that has ended. Never blocks.
    *
    * @example Usage
    * ```ts
-   * import { OnceState } from "@lazyinit/lazyinit/atomics";
-   * import { assertEquals } from "@std/assert";
+   * import { OnceState, OwnerLostError } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
    *
    * const state = new OnceState();
    * state.begin();
-   * state.recordOwner();
-   * state.publish();
-   * state.clearOwner();
-   * assertEquals(state.ownedByThisAgent, false);
+   * assertEquals(state.revoke(), true);
+   * assertThrows(() => state.publish(), OwnerLostError);
+   * assertEquals(state.generation, 1);
    * ```
+   *
+   * @returns Whether the cell was being initialized.
    */
-  clearOwner(): void {
-    // Plain, as in recordOwner()
-    this.#words[this.#index + OWNER_WORD] = 0;
+  revoke(): boolean {
+    let word = this.load();
+    if (phaseOf(word) !== "initializing") return false;
+    const next = this.generation + 1 << GENERATION_SHIFT;
+    if (this.#namesOwner) {
+      // I4: pairs with the reads of publish(), rollback() and the getter
+      Atomics.store(
+        this.#words,
+        this.#index + GENERATION_WORD,
+        next >>> GENERATION_SHIFT,
+      );
+    }
+    while (phaseOf(word) === "initializing") {
+      // I1 and I4: pairs with the CAS of publish() and rollback(), which fail from here on
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        next,
+      );
+      if (found === word) {
+        this.wakeAll();
+        return true;
+      }
+      word = found;
+    }
+    return false;
   }
 
   /**
    * Records which run of an initializer of this agent the cell is in. For the
-   * agent that won {@linkcode OnceState.begin}.
+   * agent that won {@linkcode OnceState.begin}. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -611,16 +848,45 @@ export class OnceState {
    * assertEquals(state.run, 7);
    * ```
    *
-   * @param run A number of the agent's own, a 32-bit integer; 0 for none.
+   * @param run A 32-bit integer of the agent's own making.
    */
   recordRun(run: number): void {
-    // Plain, as in recordOwner()
+    // Plain, as who reads an older one will look again
     this.#words[this.#index + RUN_WORD] = run;
   }
 
   /**
-   * What was recorded last by {@linkcode OnceState.recordRun}. It means something
-   * to the agent that is initializing only. Never blocks.
+   * Replaces what was recorded by {@linkcode OnceState.recordRun}, unless somebody
+   * else has begun a run since. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * if (state.begin()) state.recordRun(7);
+   * assertEquals(state.replaceRun(7, 8), true);
+   * assertEquals(state.replaceRun(7, 9), false);
+   * ```
+   *
+   * @param run What was recorded last.
+   * @param replacement A 32-bit integer.
+   * @returns Whether it was replaced.
+   */
+  replaceRun(run: number, replacement: number): boolean {
+    // Pairs with the load of `run` in other agents
+    return Atomics.compareExchange(
+      this.#words,
+      this.#index + RUN_WORD,
+      run,
+      replacement,
+    ) === run;
+  }
+
+  /**
+   * What was recorded last by {@linkcode OnceState.recordRun}, while the cell is
+   * being initialized; nothing of meaning otherwise. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -630,11 +896,11 @@ export class OnceState {
    * assertEquals(new OnceState().run, 0);
    * ```
    *
-   * @returns The number of the run, 0 if there is none.
+   * @returns A 32-bit integer.
    */
   get run(): number {
-    // Plain, as an agent sees its own writes
-    return this.#words[this.#index + RUN_WORD]!;
+    // Pairs with the CAS of replaceRun()
+    return Atomics.load(this.#words, this.#index + RUN_WORD);
   }
 
   /**
@@ -645,13 +911,47 @@ export class OnceState {
    * import { OnceState } from "@lazyinit/lazyinit/atomics";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(new OnceState().ownedByThisAgent, false);
+   * const state = new OnceState(undefined, 0, { namesOwner: true });
+   * assertEquals(state.ownedByThisAgent, false);
+   * state.begin();
+   * assertEquals(state.ownedByThisAgent, true);
    * ```
    *
-   * @returns Whether the owner word names this agent.
+   * @returns Whether the state names this agent, or else the mutex of the cell does.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   get ownedByThisAgent(): boolean {
-    return isThisAgent(this.#words, this.#index + OWNER_WORD);
+    if (!this.#namesOwner) {
+      return isThisAgent(this.#words, this.#index + OWNER_WORD);
+    }
+    const word = this.load();
+    return phaseOf(word) === "initializing" &&
+      word >>> STATE_OWNER_SHIFT === thisAgent;
+  }
+
+  /**
+   * The agent that is initializing a cell that names its owner in the state word,
+   * if it has announced itself. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState(undefined, 0, { namesOwner: true });
+   * assertEquals(state.announcedOwner, undefined);
+   * ```
+   *
+   * @returns The id of the agent; `undefined` if there is none, or none that has
+   * announced itself.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
+   */
+  get announcedOwner(): number | undefined {
+    const word = this.load();
+    return this.#namesOwner && phaseOf(word) === "initializing" &&
+        (word & STATE_ANNOUNCED) !== 0
+      ? word >>> STATE_OWNER_SHIFT
+      : undefined;
   }
 
   /**
@@ -837,6 +1137,8 @@ export function phaseOf(word: number): Phase {
 
 /** Creates a token; only a mutex that has just been locked may. */
 let createToken: (words: Int32Array, index: number) => UnlockToken;
+/** Uses a token up without unlocking anything. */
+let useUp: (token: UnlockToken) => void;
 
 /**
  * The proof that a {@linkcode Mutex} was locked, and the only way to unlock it.
@@ -857,6 +1159,7 @@ let createToken: (words: Int32Array, index: number) => UnlockToken;
 export class UnlockToken implements Disposable {
   static {
     createToken = (words, index) => new UnlockToken(words, index);
+    useUp = (token) => token.#words = undefined;
   }
 
   /** The words that the mutex is in; `undefined` when the token is used up. */
@@ -880,7 +1183,8 @@ export class UnlockToken implements Disposable {
    * assertEquals(token.locked, true);
    * ```
    *
-   * @returns `true` until the token is used up.
+   * @returns `true` until the token is used up, be it by the next lock of the same
+   * {@linkcode Mutex} object after this agent was declared dead.
    */
   get locked(): boolean {
     return this.#words !== undefined;
@@ -897,32 +1201,31 @@ export class UnlockToken implements Disposable {
    * assertEquals(new Mutex().lock().unlock(), true);
    * ```
    *
-   * @returns Whether this call unlocked it; `false` if the token was used up.
+   * @returns Whether this call unlocked it; `false` if the token was used up, or this
+   * agent has lost the lock because it was declared dead.
    */
   unlock(): boolean {
     const words = this.#words;
     if (words === undefined) return false;
     this.#words = undefined;
     // I6: pairs with the CAS of the next lock()
-    const word = Atomics.compareExchange(
-      words,
-      this.#index,
-      thisAgent,
-      UNLOCKED,
-    );
-    return word === thisAgent || this.#unlockContended(words);
+    const word = Atomics.compareExchange(words, this.#index, holder, UNLOCKED);
+    return word === holder || this.#unlockContended(words, word);
   }
 
-  /** Cold: the waiters bit is set. */
-  #unlockContended(words: Int32Array): boolean {
-    const held = thisAgent | MUTEX_WAITERS;
-    // I6: pairs with the CAS of the next lock(); a word that names somebody else stays
-    if (
-      Atomics.compareExchange(words, this.#index, held, UNLOCKED) !== held
-    ) return false;
-    // I5: pairs with the wait() of everybody who set the bit that is now clear
-    Atomics.notify(words, this.#index);
-    return true;
+  /** Cold: the word has the waiters bit, or was announced later or earlier, or lost. */
+  #unlockContended(words: Int32Array, word: number): boolean {
+    while ((word & OWNER_MASK) === thisAgent) {
+      // I6: pairs with the CAS of the next lock(); a word that names somebody else stays
+      const found = Atomics.compareExchange(words, this.#index, word, UNLOCKED);
+      if (found === word) {
+        // I5: pairs with the wait() of everybody who set the bit that is now clear
+        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);
+        return true;
+      }
+      word = found;
+    }
+    return false;
   }
 
   /**
@@ -981,6 +1284,8 @@ export class Mutex {
   readonly byteOffset: number;
   readonly #words: Int32Array;
   readonly #index: number;
+  /** Of the last lock, so that it cannot unlock a later one of the same agent. */
+  #token: UnlockToken | undefined = undefined;
 
   /**
    * Constructs a new instance over zeroed memory or over a mutex that exists.
@@ -1066,6 +1371,9 @@ export class Mutex {
    * TC39's sketch of an asynchronous lock takes a callback to run under it; this
    * returns the token, which `using` disposes of as surely.
    *
+   * If the holder has announced itself by {@linkcode announceAgent} and ends, the
+   * lock is freed as by {@linkcode Mutex.recover}.
+   *
    * @example Usage
    * ```ts
    * import { Mutex } from "@lazyinit/lazyinit/atomics";
@@ -1087,8 +1395,18 @@ export class Mutex {
       signal?.throwIfAborted();
       const token = this.#tryLock();
       if (token !== null) return token;
-      await this.waitForUnlockAsync(options);
+      await watchAgentDuring(
+        this.waitForUnlockAsync(options),
+        this.announcedOwner,
+        (agentId) => this.#recoverAnnounced(agentId),
+      );
     }
+  }
+
+  #recoverAnnounced(agentId: number): void {
+    // It may have unlocked and ended before it could wake anybody, or lock again unannounced
+    if (this.announcedOwner === agentId) this.recover(agentId);
+    else this.wakeAll();
   }
 
   /**
@@ -1173,16 +1491,167 @@ export class Mutex {
     await sleepAsync(this.#words, this.#index, word, signal);
   }
 
+  /**
+   * Frees the lock of an agent that has ended and can no longer unlock it. Never
+   * blocks, save for what `repair` does.
+   *
+   * What the mutex guards may be half changed: `repair` runs under the lock, which
+   * this agent has taken over, before anybody else gets it. If the agent does live,
+   * its token no longer unlocks anything, but nothing keeps it from going on. The
+   * originals have no such call; Linux calls such mutexes robust.
+   *
+   * @example Usage
+   * ```ts
+   * import { agentId, Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * const token = mutex.lock();
+   * // As another agent would, when this one has ended
+   * assertEquals(mutex.recover(agentId()), true);
+   * assertEquals(token.unlock(), false);
+   * assertEquals(mutex.recover(agentId()), false);
+   * ```
+   *
+   * @param agentId The agent that has ended, as its own `agentId()` told.
+   * @param repair Brings what the mutex guards in order. If it throws, the lock is
+   * freed all the same, and the error comes out of this call.
+   * @returns Whether that agent held the lock.
+   * @throws {TypeError} If `agentId` is not a number or `repair` not a function.
+   * @throws {RangeError} If `agentId` is not a positive integer.
+   */
+  recover(agentId: number, repair: () => void = () => {}): boolean {
+    assertAgentId(agentId);
+    assertFunction(repair, "repair", "recover the mutex");
+    try {
+      const token = this.#takeOver(agentId);
+      if (token === null) return false;
+      try {
+        repair();
+      } finally {
+        token.unlock();
+      }
+      return true;
+    } finally {
+      this.wakeAll();
+    }
+  }
+
+  /** Locks the mutex in the place of the agent that holds it. */
+  #takeOver(agentId: number): UnlockToken | null {
+    let word = Atomics.load(this.#words, this.#index);
+    while ((word & OWNER_MASK) === agentId) {
+      // I6: pairs with the CAS of unlock() in the agent, should it live
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        holder | word & MUTEX_WAITERS,
+      );
+      if (found === word) return this.#createToken();
+      word = found;
+    }
+    return null;
+  }
+
+  /**
+   * Wakes everybody who waits, to look again. Never blocks.
+   *
+   * An unlock does so itself; this is in place of an agent that may have ended
+   * before it did.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * using _token = mutex.lock();
+   * const woken = mutex.waitForUnlockAsync();
+   * mutex.wakeAll();
+   * await woken;
+   * assertEquals(mutex.heldByThisAgent, true);
+   * ```
+   */
+  wakeAll(): void {
+    // I5: pairs with the wait() of everybody who has set the waiters bit
+    Atomics.notify(this.#words, this.#index);
+  }
+
+  /**
+   * Marks the mutex, which this agent holds, as that of an agent that has announced
+   * itself, and wakes everybody who waits, so that they watch it. Never blocks.
+   *
+   * For a lock that was taken before the announcement; a later one is marked.
+   *
+   * @example Usage
+   * ```ts
+   * import { agentId, Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * using _token = mutex.lock();
+   * assertEquals(mutex.markAnnounced(), true);
+   * assertEquals(mutex.announcedOwner, agentId());
+   * ```
+   *
+   * @returns Whether this agent holds the mutex.
+   */
+  markAnnounced(): boolean {
+    let word = Atomics.load(this.#words, this.#index);
+    while ((word & OWNER_MASK) === thisAgent) {
+      // Pairs with the load of announcedOwner
+      const found = Atomics.compareExchange(
+        this.#words,
+        this.#index,
+        word,
+        word | MUTEX_ANNOUNCED,
+      );
+      if (found === word) {
+        this.wakeAll();
+        return true;
+      }
+      word = found;
+    }
+    return false;
+  }
+
+  /**
+   * The agent that holds the mutex, if it has announced itself. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new Mutex().announcedOwner, undefined);
+   * ```
+   *
+   * @returns The id of the agent; `undefined` if there is none, or none that has
+   * announced itself.
+   */
+  get announcedOwner(): number | undefined {
+    // Pairs with the CAS of lock() and markAnnounced()
+    const word = Atomics.load(this.#words, this.#index);
+    return word & MUTEX_ANNOUNCED ? word & OWNER_MASK : undefined;
+  }
+
   #tryLock(): UnlockToken | null {
     // I6: pairs with the CAS of unlock(): what its holder wrote can be read after this
     return Atomics.compareExchange(
         this.#words,
         this.#index,
         UNLOCKED,
-        thisAgent,
+        holder,
       ) === UNLOCKED
-      ? createToken(this.#words, this.#index)
+      ? this.#createToken()
       : null;
+  }
+
+  #createToken(): UnlockToken {
+    // Whoever has just locked the mutex lost the lock before, if it still has a token
+    if (this.#token !== undefined) useUp(this.#token);
+    return this.#token = createToken(this.#words, this.#index);
   }
 
   #lockWithin(timeout: number): UnlockToken | null {

@@ -20,10 +20,10 @@
 
 import {
   alreadyInitialized,
-  assertCanBlock,
   assertInitializer,
   assertView,
   attach,
+  blockUntil,
   cellByteLength,
   fill,
   inspectCell,
@@ -32,15 +32,18 @@ import {
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
   notInitialized,
+  ownerLost,
   place,
   type Placement,
   recursive,
   slotOf,
-  timedOut,
   zeroFill,
 } from "./_cell.ts";
-import { signalOf, timeoutOf } from "./_checks.ts";
-import type { OnceState, Phase } from "./atomics.ts";
+import { watchAgentDuring } from "./_announcement.ts";
+import { assertAgentId, signalOf, timeoutOf } from "./_checks.ts";
+import { sleepLooking } from "./_deadlock.ts";
+import { runInitializer } from "./_running.ts";
+import { type OnceState, type Phase, phaseOf } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
 export type {
@@ -383,6 +386,7 @@ export class LazyInit<T> {
    * @throws {AlreadyInitializedError} If the cell is initialized, then with the
    * value, or being initialized by another agent.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
+   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
    * @throws {TypeError} If the codec cannot represent the value.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
@@ -392,15 +396,16 @@ export class LazyInit<T> {
       throw alreadyInitialized("LazyInit", this.name, this.phase, this.get());
     }
     const slot = this.#slot;
+    const { begun } = this.#state;
     let stored: T;
     try {
       this.#codec.encode(value, slot);
       stored = this.#codec.decode(slot);
     } catch (error) {
-      this.#rollBack();
+      this.#rollBack(begun);
       throw error;
     }
-    return this.#publish(stored);
+    return this.#publish(begun, stored);
   }
 
   /**
@@ -426,6 +431,7 @@ export class LazyInit<T> {
    * @returns The value as every agent will read it; `undefined` if this call did
    * not make it, and then `initializer` was not called.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
+   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * or the codec cannot represent the value.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
@@ -434,48 +440,96 @@ export class LazyInit<T> {
   callOnce(initializer: Initializer<T>): Readonly<T> | undefined {
     assertInitializer(initializer);
     if (!this.#begin()) return undefined;
+    const { begun } = this.#state;
     let stored: T;
     try {
-      stored = fill(
-        this.#codec,
-        this.#slot,
-        initializer as (slot?: T) => unknown,
-        "MutexLazyInit.getOrInitAsync()",
+      stored = runInitializer(
+        this.#placement,
+        () =>
+          fill(
+            this.#codec,
+            this.#slot,
+            initializer as (slot?: T) => unknown,
+            "MutexLazyInit.getOrInitAsync()",
+            () => this.#assertOwned(begun),
+          ),
       );
     } catch (error) {
-      this.#rollBack();
+      this.#rollBack(begun);
       throw error;
     }
-    return this.#publish(stored);
+    return this.#publish(begun, stored);
   }
 
   /** Makes this agent the one that initializes, unless there is or was one. */
   #begin(): boolean {
-    if (this.#state.begin()) {
-      this.#state.recordOwner();
-      return true;
-    }
+    if (this.#state.begin()) return true;
     this.#assertNotRecursive();
     return false;
   }
 
-  /** The phase comes first: the owner word means nothing in the other two. */
   #assertNotRecursive(): void {
-    if (this.phase === "initializing" && this.#state.ownedByThisAgent) {
-      throw recursive("LazyInit", this.name);
-    }
+    if (this.#state.ownedByThisAgent) throw recursive("LazyInit", this.name);
   }
 
-  #publish(stored: T): Readonly<T> {
-    this.#state.publish();
-    this.#state.clearOwner();
+  #assertOwned(begun: number): void {
+    if (!this.#state.owns(begun)) throw ownerLost("LazyInit", this.name);
+  }
+
+  #publish(begun: number, stored: T): Readonly<T> {
+    this.#state.publish(begun);
     return this.#value = stored;
   }
 
-  #rollBack(): void {
+  #rollBack(begun: number): void {
+    // The slot of a run that was declared dead may be somebody else's by now
+    if (!this.#state.owns(begun)) return;
     zeroFill(this.#slot);
-    this.#state.clearOwner();
-    this.#state.rollback();
+    this.#state.rollback(begun);
+  }
+
+  /**
+   * Takes the cell from an agent that has ended while it was initializing it: the
+   * slot is zeroed, the cell is uninitialized again, and who waits goes on waiting
+   * for the next initializer. Never blocks.
+   *
+   * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
+   * nothing keeps it from writing through a view of the slot that it was given.
+   * Waiters notice the end of an agent that has announced itself on their own.
+   * Corresponds to no call of the crate.
+   *
+   * @example Usage
+   * ```ts
+   * import { agentId, int32, LazyInit, OwnerLostError } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * assertEquals(cell.recover(agentId()), false);
+   * assertThrows(() =>
+   *   cell.callOnce(() => {
+   *     // As another agent would, when this one has ended
+   *     assertEquals(cell.recover(agentId()), true);
+   *     return 42;
+   *   }), OwnerLostError);
+   * assertEquals(cell.initOnce(43), 43);
+   * ```
+   *
+   * @param agentId The agent that has ended, as its own `agentId()` told.
+   * @returns Whether it was initializing the cell.
+   * @throws {TypeError} If `agentId` is not a number.
+   * @throws {RangeError} If `agentId` is not a positive integer.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  recover(agentId: number): boolean {
+    assertAgentId(agentId);
+    const held = this.#state.takeOver(agentId);
+    if (held) {
+      zeroFill(this.#slot);
+      this.#state.revoke();
+    }
+    // In place of an agent that has ended before it could
+    this.#state.wakeAll();
+    return held;
   }
 
   /**
@@ -506,13 +560,19 @@ export class LazyInit<T> {
    */
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
-    if (!this.initialized) {
-      this.#assertNotRecursive();
-      if (timeout > 0) assertCanBlock("waitAsync()");
-    }
-    if (!this.#state.wait(timeout)) {
-      throw timedOut("LazyInit", this.name, timeout);
-    }
+    return this.initialized ? this.value : this.#wait(timeout);
+  }
+
+  /** Cold: the cell is not initialized. */
+  #wait(timeout: number): Readonly<T> {
+    this.#assertNotRecursive();
+    blockUntil(
+      this.#placement,
+      timeout,
+      "waitAsync()",
+      () => this.initialized || undefined,
+      (left) => this.#state.wait(left),
+    );
     return this.value;
   }
 
@@ -539,10 +599,19 @@ export class LazyInit<T> {
   async waitAsync(
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<Readonly<T>> {
-    signalOf(options);
+    const signal = signalOf(options);
     this.#assertNotRecursive();
-    await this.#state.waitAsync(options);
-    return this.value;
+    const state = this.#state;
+    for (;;) {
+      const word = state.load();
+      if (phaseOf(word) === "initialized") return this.value;
+      await sleepLooking(this.#placement, signal, (options) =>
+        watchAgentDuring(
+          state.waitForChangeAsync(word, options),
+          state.announcedOwner,
+          (agentId) => this.recover(agentId),
+        ));
+    }
   }
 
   /**

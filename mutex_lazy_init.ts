@@ -21,10 +21,10 @@
 
 import {
   alreadyInitialized,
-  assertCanBlock,
   assertInitializer,
   assertView,
   attach,
+  blockUntil,
   cellByteLength,
   fill,
   fillAsync,
@@ -34,14 +34,20 @@ import {
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
   notInitialized,
+  ownerLost,
   place,
   type Placement,
   recursive,
   slotOf,
-  timedOut,
   zeroFill,
 } from "./_cell.ts";
+import {
+  canAnnounce,
+  holdAgentLock,
+  watchAgentDuring,
+} from "./_announcement.ts";
 import { signalOf, timeoutOf } from "./_checks.ts";
+import { sleepLooking } from "./_deadlock.ts";
 import { wordIndex, wordsOf } from "./_memory.ts";
 import {
   isWithinInitializer,
@@ -49,13 +55,15 @@ import {
   runInitializerAsync,
 } from "./_running.ts";
 import {
+  agentId,
   Mutex,
   OnceState,
   type Phase,
   phaseOf,
-  UnlockToken,
+  type UnlockToken,
 } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
+import { OwnerLostError } from "./errors.ts";
 
 export type {
   CellKind,
@@ -95,6 +103,12 @@ export type InitResult<T> =
     /** What was thrown, unchanged. */
     readonly error: unknown;
   };
+
+/** What entitles a run to publish or roll back: the mutex, and the word that it began with. */
+interface Begun {
+  readonly token: UnlockToken;
+  readonly begun: number;
+}
 
 /**
  * A value in shared memory that one agent at a time may initialize while the
@@ -631,19 +645,17 @@ export class MutexLazyInit<T> {
     for (;;) {
       if (!this.#refresh()) signal?.throwIfAborted();
       const begun = this.#tryBegin();
-      if (begun instanceof UnlockToken) {
+      if (begun !== undefined) {
+        if ("ok" in begun) return begun;
         // In the same turn, so that no abort and no other task comes in between
         return await abortable(this.#runAsync(begun, initializer), signal);
       }
-      if (begun !== undefined) return begun;
       this.#assertNotWithin();
-      const word = this.#state.load();
-      const phase = phaseOf(word);
-      if (phase === "initializing") {
-        await this.#state.waitForChangeAsync(word, options);
-      } else if (phase === "uninitialized") {
-        await this.#mutex.waitForUnlockAsync(options);
-      }
+      await sleepLooking(
+        this.#placement,
+        signal,
+        (options) => this.#sleepAsync(options),
+      );
     }
   }
 
@@ -686,17 +698,18 @@ export class MutexLazyInit<T> {
   ): InitResult<T> {
     const begun = this.#tryBegin() ??
       this.#beginContended(timeout, alternative);
-    if (!(begun instanceof UnlockToken)) return begun;
+    if ("ok" in begun) return begun;
     let stored: T;
     try {
       stored = runInitializer(
-        this.#state,
+        this.#placement,
         () =>
           fill(
             this.#codec,
             this.#slot,
             initializer as (slot?: T) => unknown,
             alternative,
+            () => this.#assertOwned(begun),
           ),
       );
     } catch (error) {
@@ -705,26 +718,46 @@ export class MutexLazyInit<T> {
     return this.#publish(begun, stored);
   }
 
-  /** Never rejects, so that an aborted caller may leave it to itself. */
+  /** Rejects only with what an aborted caller may leave to itself. */
   async #runAsync(
-    token: UnlockToken,
+    begun: Begun,
     initializer: AsyncInitializer<T>,
   ): Promise<InitResult<T>> {
     let stored: T;
+    const conceal = this.#announce(begun);
     try {
       stored = await runInitializerAsync(
-        this.#state,
+        this.#placement,
         () =>
           fillAsync(
             this.#codec,
             this.#slot,
             initializer as (slot?: T) => unknown,
+            () => this.#assertOwned(begun),
           ),
       );
+      return this.#publish(begun, stored);
     } catch (error) {
-      return this.#rollBack(token, error);
+      return this.#rollBack(begun, error);
+    } finally {
+      conceal();
     }
-    return this.#publish(token, stored);
+  }
+
+  /** Lets other agents know of the end of this one until the returned function is called. */
+  #announce(begun: Begun): () => void {
+    if (!canAnnounce) return () => {};
+    return holdAgentLock(
+      agentId(),
+      () => {
+        // Not the word of another run that this agent may have begun since
+        if (!this.#state.owns(begun.begun)) return;
+        this.#mutex.markAnnounced();
+        this.#state.wakeAll();
+      },
+      // Then nobody knows, as where there are no locks
+      () => {},
+    );
   }
 
   /**
@@ -734,7 +767,7 @@ export class MutexLazyInit<T> {
    * The value is told at once, as another task may reset the cell before an
    * asynchronous call goes on.
    */
-  #tryBegin(): UnlockToken | InitResult<T> | undefined {
+  #tryBegin(): Begun | InitResult<T> | undefined {
     if (this.#refresh()) {
       return {
         ok: false,
@@ -750,59 +783,100 @@ export class MutexLazyInit<T> {
     } finally {
       if (!begun) token.unlock();
     }
-    return begun ? token : undefined;
+    return begun ? { token, begun: this.#state.begun } : undefined;
+  }
+
+  /** Waits until it can begin, or until the cell is initialized. */
+  #beginContended(
+    timeout: number,
+    alternative: string,
+  ): Begun | InitResult<T> {
+    this.#assertNotHeld();
+    return blockUntil(
+      this.#placement,
+      timeout,
+      alternative,
+      () => this.#tryBegin(),
+      (left) => this.#sleep(left),
+    );
   }
 
   /**
-   * Waits until it can begin, or until the cell is initialized.
+   * Sleeps as long as somebody is in the way of beginning.
    *
    * Who comes while an initializer runs sleeps on the state word, so that one
    * broadcast tells everybody. The mutex is held without one during a reset and for
    * a moment before and after; who comes then sleeps on it until it is unlocked, but
    * does not take it to do so, as there may be nothing left to do.
    */
-  #beginContended(
-    timeout: number,
-    alternative: string,
-  ): UnlockToken | InitResult<T> {
-    this.#assertNotHeld();
-    const deadline = performance.now() + timeout;
-    for (;;) {
-      const left = deadline - performance.now();
-      const word = this.#state.load();
-      const phase = phaseOf(word);
-      if (phase !== "initialized") {
-        if (left <= 0) throw timedOut("MutexLazyInit", this.name, timeout);
-        assertCanBlock(alternative);
-        if (phase === "initializing") this.#state.waitForChange(word, left);
-        else this.#mutex.waitForUnlock(left);
-      }
-      const begun = this.#tryBegin();
-      if (begun !== undefined) return begun;
+  #sleep(timeout: number): void {
+    const word = this.#state.load();
+    const phase = phaseOf(word);
+    if (phase === "initializing") this.#state.waitForChange(word, timeout);
+    else if (phase === "uninitialized") this.#mutex.waitForUnlock(timeout);
+  }
+
+  /** As {@linkcode #sleep}, and watches the agent that is in the way, if that can be. */
+  async #sleepAsync(options: LazyInitWaitAsyncOptions): Promise<void> {
+    const word = this.#state.load();
+    const phase = phaseOf(word);
+    if (phase === "initializing") {
+      await this.#watchOwnerDuring(
+        this.#state.waitForChangeAsync(word, options),
+      );
+    } else if (phase === "uninitialized") {
+      await this.#watchOwnerDuring(this.#mutex.waitForUnlockAsync(options));
     }
   }
 
-  #publish(token: UnlockToken, stored: T): InitResult<T> {
-    this.#state.recordRun(0);
+  /** The owner is asked for when `sleep` has begun, as who announces itself later wakes it. */
+  #watchOwnerDuring(sleep: Promise<void>): Promise<void> {
+    return watchAgentDuring(sleep, this.#mutex.announcedOwner, (agentId) => {
+      if (this.#mutex.announcedOwner === agentId) this.recover(agentId);
+      // It has unlocked and ended before it could wake anybody, or has gone on unannounced
+      else this.#wakeAll();
+    });
+  }
+
+  #wakeAll(): void {
+    this.#mutex.wakeAll();
+    this.#state.wakeAll();
+  }
+
+  #assertOwned({ begun }: Begun): void {
+    if (!this.#state.owns(begun)) throw ownerLost("MutexLazyInit", this.name);
+  }
+
+  #publish({ token, begun }: Begun, stored: T): InitResult<T> {
     try {
-      this.#word = this.#state.publish();
-      this.#value = stored;
-    } finally {
-      // Even if somebody has overwritten the state meanwhile
-      token.unlock();
+      this.#word = this.#state.publish(begun);
+    } catch (error) {
+      // Who has taken the cell has the mutex, too; otherwise the state was overwritten
+      if (!(error instanceof OwnerLostError)) token.unlock();
+      throw error;
     }
+    this.#value = stored;
+    token.unlock();
     return { ok: true, value: stored };
   }
 
-  #rollBack(token: UnlockToken, error: unknown): InitResult<T> {
-    zeroFill(this.#slot);
-    this.#state.recordRun(0);
+  #rollBack({ token, begun }: Begun, error: unknown): InitResult<T> {
+    const failure = { ok: false, reason: "during-init", error } as const;
     try {
-      this.#state.rollback();
-    } finally {
-      token.unlock();
+      // It may be the slot of another run by now
+      if (this.#state.owns(begun)) zeroFill(this.#slot);
+      this.#state.rollback(begun);
+    } catch (lost) {
+      // As in #publish()
+      if (!(lost instanceof OwnerLostError)) {
+        token.unlock();
+        throw lost;
+      }
+      if (error instanceof OwnerLostError) throw error;
+      return failure;
     }
-    return { ok: false, reason: "during-init", error };
+    token.unlock();
+    return failure;
   }
 
   #made(result: InitResult<T>): Readonly<T> {
@@ -816,7 +890,7 @@ export class MutexLazyInit<T> {
   }
 
   /** A synchronous call can never succeed while its own agent initializes the cell. */
-  #assertNotHeld(): void {
+  #assertNotHeld(): undefined {
     if (this.#mutex.heldByThisAgent) {
       throw recursive("MutexLazyInit", this.name);
     }
@@ -860,12 +934,13 @@ export class MutexLazyInit<T> {
   reset(options?: LazyInitWaitOptions): boolean {
     const timeout = timeoutOf(options);
     this.#assertNotHeld();
-    let token = this.#mutex.lockIfAvailable();
-    if (token === null && timeout > 0) {
-      assertCanBlock("resetAsync()");
-      token = this.#mutex.lockIfAvailable(timeout);
-    }
-    if (token === null) throw timedOut("MutexLazyInit", this.name, timeout);
+    const token = this.#mutex.lockIfAvailable() ?? blockUntil(
+      this.#placement,
+      timeout,
+      "resetAsync()",
+      () => this.#mutex.lockIfAvailable() ?? undefined,
+      (left) => this.#mutex.waitForUnlock(left),
+    );
     return this.#resetLocked(token);
   }
 
@@ -900,7 +975,12 @@ export class MutexLazyInit<T> {
       const token = this.#mutex.lockIfAvailable();
       if (token !== null) return this.#resetLocked(token);
       this.#assertNotWithin();
-      await this.#mutex.waitForUnlockAsync(options);
+      await sleepLooking(
+        this.#placement,
+        signal,
+        (options) =>
+          this.#watchOwnerDuring(this.#mutex.waitForUnlockAsync(options)),
+      );
     }
   }
 
@@ -944,14 +1024,15 @@ export class MutexLazyInit<T> {
    */
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
-    const deadline = performance.now() + timeout;
-    // Again, as a reset may be faster than this agent is woken
-    while (!this.#refresh()) {
-      this.#assertNotHeld();
-      const left = deadline - performance.now();
-      if (left <= 0) throw timedOut("MutexLazyInit", this.name, timeout);
-      assertCanBlock("waitAsync()");
-      this.#state.wait(left);
+    if (!this.#refresh()) {
+      blockUntil(
+        this.#placement,
+        timeout,
+        "waitAsync()",
+        // Again, as a reset may be faster than this agent is woken
+        () => this.#refresh() || this.#assertNotHeld(),
+        (left) => this.#state.wait(left),
+      );
     }
     return this.#value as Readonly<T>;
   }
@@ -979,12 +1060,65 @@ export class MutexLazyInit<T> {
   async waitAsync(
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<Readonly<T>> {
-    signalOf(options);
+    const signal = signalOf(options);
     while (!this.#refresh()) {
       this.#assertNotWithin();
-      await this.#state.waitAsync(options);
+      await sleepLooking(this.#placement, signal, async (options) => {
+        const word = this.#state.load();
+        if (phaseOf(word) === "initialized") return;
+        await this.#watchOwnerDuring(
+          this.#state.waitForChangeAsync(word, options),
+        );
+      });
     }
     return this.#value as Readonly<T>;
+  }
+
+  /**
+   * Takes the cell from an agent that has ended while it was initializing or
+   * resetting it: the slot is zeroed, the cell is uninitialized again, its mutex is
+   * unlocked, and one of those who wait goes on with its initializer. A value that
+   * was published stays. Never blocks.
+   *
+   * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
+   * nothing keeps it from writing through a view of the slot that it was given.
+   * Waiters notice the end of an agent that has announced itself on their own.
+   * Corresponds to no call of the kernel.
+   *
+   * @example Usage
+   * ```ts
+   * import { agentId, int32, MutexLazyInit, OwnerLostError } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new MutexLazyInit(int32);
+   * assertEquals(cell.recover(agentId()), false);
+   * assertThrows(() =>
+   *   cell.init(() => {
+   *     // As another agent would, when this one has ended
+   *     assertEquals(cell.recover(agentId()), true);
+   *     return 42;
+   *   }), OwnerLostError);
+   * assertEquals(cell.init(() => 43), 43);
+   * ```
+   *
+   * @param agentId The agent that has ended, as its own `agentId()` told.
+   * @returns Whether it was initializing or resetting the cell.
+   * @throws {TypeError} If `agentId` is not a number.
+   * @throws {RangeError} If `agentId` is not a positive integer.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  recover(agentId: number): boolean {
+    try {
+      return this.#mutex.recover(agentId, () => {
+        // First, so that the agent can no longer publish, should it live
+        this.#state.revoke();
+        // I3: of a value that was begun, or of one whose reset was
+        if (this.phase === "uninitialized") zeroFill(this.#slot);
+      });
+    } finally {
+      // In place of an agent that has ended before it could
+      this.#state.wakeAll();
+    }
   }
 
   /**

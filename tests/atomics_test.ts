@@ -13,6 +13,7 @@ import {
   LayoutMismatchError,
   Mutex,
   OnceState,
+  OwnerLostError,
   phaseOf,
   UnlockToken,
 } from "../mod.ts";
@@ -23,7 +24,7 @@ import { withoutBlocking, withoutWaitAsync } from "./testdata/platform.ts";
 const WAITERS = 0b100;
 
 Deno.test("agentId() returns a positive integer that stays the same", () => {
-  assert(Number.isInteger(agentId()) && agentId() > 0 && agentId() < 2 ** 30);
+  assert(Number.isInteger(agentId()) && agentId() > 0 && agentId() < 2 ** 28);
   assertEquals(agentId(), agentId());
 });
 
@@ -92,11 +93,11 @@ Deno.test("OnceState() goes through its phases", () => {
 
 Deno.test("OnceState.publish() and .rollback() refuse a cell that nobody initializes", () => {
   const state = new OnceState();
-  assertThrows(() => state.publish(), Error, "it is uninitialized");
-  assertThrows(() => state.rollback(), Error, "it is uninitialized");
+  assertThrows(() => state.publish(), Error, "the cell is uninitialized");
+  assertThrows(() => state.rollback(), Error, "the cell is uninitialized");
   state.begin();
   state.publish();
-  assertThrows(() => state.publish(), Error, "it is initialized");
+  assertThrows(() => state.publish(), Error, "the cell is initialized");
   assertEquals(state.phase, "initialized");
 });
 
@@ -156,22 +157,87 @@ Deno.test("OnceState.begin() keeps the waiters bit and the generation", () => {
   assertEquals(state.generation, 1);
 });
 
-Deno.test("OnceState.recordOwner() and .recordRun() write the words that .clearOwner() and 0 clear", () => {
+Deno.test("OnceState.begin() names its owner in the state word, if it is to", () => {
   const buffer = new SharedArrayBuffer(16);
   const words = new Int32Array(buffer);
-  const state = new OnceState(buffer);
-  state.recordOwner();
-  state.recordRun(7);
-  assertEquals([...words], [0, agentId(), 0, 7]);
+  const state = new OnceState(buffer, 0, { namesOwner: true });
+  assertEquals(state.ownedByThisAgent, false);
+  state.begin();
+  assertEquals(words[0], agentId() << 4 | 1);
   assertEquals(state.ownedByThisAgent, true);
+  assertEquals(state.announcedOwner, undefined);
+  state.publish();
+  assertEquals([...words], [2, 0, 0, 0]);
+  assertEquals(state.ownedByThisAgent, false);
+});
+
+Deno.test("OnceState.replaceRun() leaves alone what somebody else has recorded", () => {
+  const buffer = new SharedArrayBuffer(16);
+  const state = new OnceState(buffer);
+  state.recordRun(7);
+  assertEquals(new Int32Array(buffer)[3], 7);
+  assertEquals(state.replaceRun(8, 9), false);
   assertEquals(state.run, 7);
-  assertEquals(
-    new Mutex(buffer, OnceState.mutexOffset).heldByThisAgent,
-    true,
-  );
-  state.clearOwner();
-  state.recordRun(0);
-  assertEquals([...words], [0, 0, 0, 0]);
+  assertEquals(state.replaceRun(7, -1), true);
+  assertEquals(state.run, -1);
+});
+
+Deno.test("OnceState.takeOver() takes a cell from the agent that is initializing it only", () => {
+  const buffer = new SharedArrayBuffer(16);
+  const words = new Int32Array(buffer);
+  const state = new OnceState(buffer, 0, { namesOwner: true });
+  const other = agentId() === 7 ? 8 : 7;
+  assertEquals(state.takeOver(other), false);
+  words[0] = other << 4 | WAITERS | 1;
+  assertEquals(state.takeOver(agentId()), false);
+  assertEquals(state.takeOver(other), true);
+  assertEquals(words[0], agentId() << 4 | WAITERS | 1);
+  words[0] = 2;
+  assertEquals(state.takeOver(0), false);
+});
+
+Deno.test("OnceState.revoke() ends a run for good, and wakes", async () => {
+  for (const namesOwner of [false, true]) {
+    const state = new OnceState(undefined, 0, { namesOwner });
+    assertEquals(state.revoke(), false);
+    state.begin();
+    const { begun } = state;
+    assertEquals(state.owns(begun), true);
+    const changed = state.waitForChangeAsync(state.load());
+    assertEquals(state.owns(begun), true);
+    assertEquals(state.revoke(), true);
+    await changed;
+    assertEquals(state.phase, "uninitialized");
+    assertEquals(state.generation, 1);
+    assertEquals(state.owns(begun), false);
+    assertThrows(() => state.publish(begun), OwnerLostError);
+    assertThrows(() => state.rollback(begun), OwnerLostError);
+
+    state.begin();
+    assertEquals(state.generation, 1);
+    if (!namesOwner) assertThrows(() => state.publish(begun), OwnerLostError);
+    state.publish();
+    assertEquals(state.generation, 1);
+    assertEquals(state.revoke(), false);
+    assertEquals(state.phase, "initialized");
+  }
+});
+
+Deno.test("OnceState.revoke() wraps the generation and keeps the phase legal", () => {
+  for (const namesOwner of [false, true]) {
+    const buffer = new SharedArrayBuffer(16);
+    const words = new Int32Array(buffer);
+    const state = new OnceState(buffer, 0, { namesOwner });
+    words[0] = -8; // the last generation, uninitialized
+    words[1] = 2 ** 29 - 1;
+    state.begin();
+    assertEquals(state.generation, 2 ** 29 - 1);
+    assertEquals(state.revoke(), true);
+    assertEquals(words[0], 0);
+    assertEquals(state.generation, 0);
+    state.begin();
+    assertEquals(state.publish() >>> 3, namesOwner ? 0 : state.generation);
+  }
 });
 
 Deno.test("OnceState.wait() times out, and refuses bad timeouts", () => {

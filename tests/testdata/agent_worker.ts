@@ -71,6 +71,38 @@ async function perform(job: Job): Promise<unknown> {
         return job.value;
       });
 
+    case "nest": {
+      const { method, value } = job;
+      const enter = () => {
+        new Flag(job.entered).raise();
+        new Flag(job.leave).block();
+      };
+      if (job.handle.kind === "LazyInit") {
+        const inner = LazyInit.from(job.inner, pair);
+        return LazyInit.from(job.handle, pair).callOnce(() => {
+          enter();
+          return inner.wait();
+        });
+      }
+      const cell = MutexLazyInit.from(job.handle, pair);
+      const inner = MutexLazyInit.from(job.inner, pair);
+      if (method === "getOrInitAsync") {
+        return await cell.getOrInitAsync(async () => {
+          enter();
+          // Not on the stack any more
+          await Promise.resolve();
+          return await inner.getOrInitAsync(() => value);
+        });
+      }
+      return cell.getOrInit(() => {
+        enter();
+        if (method === "getOrInit") return inner.getOrInit(() => value);
+        if (method === "wait") return inner.wait();
+        inner.reset();
+        return value;
+      });
+    }
+
     case "wait":
       return job.handle.kind === "LazyInit"
         ? await LazyInit.from(job.handle, pair)[job.method]()

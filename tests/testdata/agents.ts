@@ -91,6 +91,27 @@ export class Agents implements Disposable {
     );
   }
 
+  /** Has an agent initialize a cell with what it gets from another when it is let. */
+  nest(
+    index: number,
+    { handle }: { handle: LazyInitHandle },
+    inner: { handle: LazyInitHandle },
+    value: Pair,
+    method: Extract<Job, { kind: "nest" }>["method"],
+  ): Promise<Paused> {
+    return this.#pause(
+      index,
+      (flags) => ({
+        kind: "nest",
+        handle,
+        inner: inner.handle,
+        method,
+        value,
+        ...flags,
+      }),
+    );
+  }
+
   async #pause(
     index: number,
     jobOf: (flags: Record<"entered" | "leave", SharedArrayBuffer>) => Job,

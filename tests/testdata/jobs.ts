@@ -40,6 +40,16 @@ export type Job =
     leave: SharedArrayBuffer;
   }
   | {
+    /** Initializes a cell with what it gets from another, once `leave` is raised. */
+    kind: "nest";
+    handle: LazyInitHandle;
+    inner: LazyInitHandle;
+    method: "getOrInit" | "getOrInitAsync" | "wait" | "reset";
+    value: Pair;
+    entered: SharedArrayBuffer;
+    leave: SharedArrayBuffer;
+  }
+  | {
     kind: "wait";
     method: "wait" | "waitAsync";
     handle: LazyInitHandle;

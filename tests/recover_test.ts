@@ -1,0 +1,541 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import {
+  agentId,
+  announceAgent,
+  type Codec,
+  int32,
+  LazyInit,
+  type LazyInitHandle,
+  Mutex,
+  MutexLazyInit,
+  OwnerLostError,
+  string,
+  typedArray,
+} from "../mod.ts";
+import { Agents } from "./testdata/agents.ts";
+import { Flag, until } from "./testdata/flag.ts";
+import { pair, pairOf } from "./testdata/jobs.ts";
+import type { Message, Stage } from "./testdata/mortal_worker.ts";
+
+const RAISED = new Flag();
+RAISED.raise();
+
+/** A real worker that ends in the middle of something. */
+class Mortal implements Disposable {
+  readonly worker: Worker;
+  readonly id: number;
+
+  private constructor(worker: Worker, id: number) {
+    this.worker = worker;
+    this.id = id;
+  }
+
+  static start(): Promise<Mortal> {
+    const url = new URL("./testdata/mortal_worker.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module" });
+    // Its uncaught errors are meant
+    worker.onerror = (event) => event.preventDefault();
+    return new Promise((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<number>) =>
+        resolve(new Mortal(worker, data));
+    });
+  }
+
+  tell(message: Message): void {
+    this.worker.postMessage(message);
+  }
+
+  /** Has it begin with the cell and end at a stage; its initializer blocks until `leave` is raised. */
+  end(
+    { handle }: { handle: LazyInitHandle },
+    stage: Stage,
+    {
+      announced = false,
+      entered = new Flag(),
+      leave = RAISED,
+      ended = new Flag(),
+    },
+  ): void {
+    this.tell({
+      kind: "end",
+      handle,
+      stage,
+      announced,
+      entered: entered.buffer,
+      leave: leave.buffer,
+      ended: ended.buffer,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.worker.terminate();
+  }
+}
+
+function wordsOf({ handle }: { handle: LazyInitHandle }): Int32Array {
+  return new Int32Array(handle.buffer, handle.byteOffset);
+}
+
+function slotOf({ handle }: { handle: LazyInitHandle }): Uint8Array {
+  return new Uint8Array(handle.buffer, handle.byteOffset + 16);
+}
+
+/** Somebody sleeps on the state word or on the mutex, or is about to. */
+function hasWaiters(cell: { handle: LazyInitHandle }): boolean {
+  const [state, mutex] = wordsOf(cell);
+  return (state! & 0b100) !== 0 || mutex! < 0;
+}
+
+Deno.test("recover() refuses what is no agent id", () => {
+  for (
+    const subject of [
+      new LazyInit(int32),
+      new MutexLazyInit(int32),
+      new Mutex(),
+    ]
+  ) {
+    assertThrows(
+      () => subject.recover("1" as never),
+      TypeError,
+      "Cannot recover as 'agentId' must be the number of an agent: current value is \"1\"",
+    );
+    for (const agentId of [0, -1, 1.5, NaN]) {
+      assertThrows(
+        () => subject.recover(agentId),
+        RangeError,
+        `'agentId' must be a positive integer: current value is ${agentId}`,
+      );
+    }
+    assertEquals(subject.recover(agentId()), false);
+    assertEquals(subject.recover(2 ** 40), false);
+  }
+  assertThrows(
+    () => new Mutex().recover(agentId(), 1 as never),
+    TypeError,
+    "Cannot recover the mutex as 'repair' must be a function: current value is 1",
+  );
+});
+
+Deno.test("LazyInit.recover() empties the cell, and the agent cannot publish any more", () => {
+  const cell = new LazyInit(string(16));
+  const codec: Codec<string> = {
+    ...string(16),
+    decode(slot) {
+      // What was encoded is in the slot
+      assert(slotOf(cell).some((byte) => byte !== 0));
+      assertEquals(cell.recover(agentId()), true);
+      assert(slotOf(cell).every((byte) => byte === 0));
+      return string(16).decode(slot);
+    },
+  };
+  const zombie = LazyInit.from(cell.handle, codec);
+  assertThrows(() => zombie.initOnce("secret"), OwnerLostError);
+  assertEquals(cell.phase, "uninitialized");
+  assertEquals(cell.recover(agentId()), false);
+  assertEquals(cell.initOnce("next"), "next");
+  assertEquals(cell.recover(agentId()), false);
+  assertEquals(cell.value, "next");
+});
+
+Deno.test("LazyInit.recover() keeps an initializer that goes on from writing to the slot", () => {
+  const cell = new LazyInit(int32, { name: "answer" });
+  assertThrows(
+    () =>
+      cell.callOnce(() => {
+        cell.recover(agentId());
+        assertEquals(cell.callOnce(() => 1), 1);
+        return 2;
+      }),
+    OwnerLostError,
+    'Cannot publish the value of LazyInit "answer" as this agent must own the cell: it was declared dead by recover() meanwhile',
+  );
+  assertEquals(LazyInit.from(cell.handle, int32).value, 1);
+});
+
+Deno.test("LazyInit.recover() keeps an initializer that fails from zeroing the slot", () => {
+  const cell = new LazyInit(int32);
+  const error = new Error("Failed");
+  const thrown = assertThrows(() =>
+    cell.callOnce(() => {
+      cell.recover(agentId());
+      cell.initOnce(1);
+      throw error;
+    })
+  );
+  assertStrictEquals(thrown, error);
+  assertEquals(LazyInit.from(cell.handle, int32).value, 1);
+});
+
+Deno.test("MutexLazyInit.recover() empties the cell, and the agent cannot publish any more", async () => {
+  for (const init of ["init", "tryInit", "getOrInit"] as const) {
+    const cell = new MutexLazyInit(int32, { name: "answer" });
+    assertThrows(
+      () =>
+        cell[init](() => {
+          assertEquals(cell.recover(agentId()), true);
+          return 1;
+        }),
+      OwnerLostError,
+      'Cannot publish the value of MutexLazyInit "answer"',
+    );
+    assertEquals([...wordsOf(cell)].toSpliced(2, 2), [8, 0, 0, 0]);
+    assertEquals(cell.recover(agentId()), false);
+    assertEquals(cell[init === "tryInit" ? "init" : init](() => 2), 2);
+  }
+  for (
+    const init of ["initAsync", "tryInitAsync", "getOrInitAsync"] as const
+  ) {
+    const cell = new MutexLazyInit(typedArray(Int32Array, 2));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const zombie = cell[init](async (slot) => {
+      slot.fill(1);
+      await promise;
+    });
+    assertEquals(cell.recover(agentId()), true);
+    assertEquals([...slotOf(cell)], Array(8).fill(0));
+    resolve();
+    await assertRejects(() => zombie, OwnerLostError);
+    assertEquals(cell.phase, "uninitialized");
+    assertEquals(wordsOf(cell)[1], 0);
+  }
+});
+
+Deno.test("MutexLazyInit.recover() keeps an earlier run from ending a later one of the same agent", async () => {
+  for (const outcome of ["returns", "throws"]) {
+    for (const codec of [int32, { ...int32 }]) {
+      const cell = new MutexLazyInit(int32);
+      const first = Promise.withResolvers<number>();
+      const second = Promise.withResolvers<number>();
+      const zombie = cell.initAsync(() => first.promise);
+      assertEquals(cell.recover(agentId()), true);
+      // Through the same object, and through another
+      const other = codec === int32
+        ? cell
+        : MutexLazyInit.from(cell.handle, codec);
+      const next = other.initAsync(() => second.promise);
+      const error = new Error("Failed");
+      if (outcome === "returns") {
+        first.resolve(1);
+        await assertRejects(() => zombie, OwnerLostError);
+      } else {
+        first.reject(error);
+        assertStrictEquals(await assertRejects(() => zombie), error);
+      }
+      assertEquals(cell.phase, "initializing");
+      assertEquals(wordsOf(cell)[1], agentId());
+      second.resolve(2);
+      assertEquals(await next, 2);
+      assertEquals(cell.value, 2);
+      assertEquals(wordsOf(cell)[1], 0);
+    }
+  }
+});
+
+Deno.test("MutexLazyInit.recover() leaves a value alone that was published", () => {
+  const cell = new MutexLazyInit(int32);
+  cell.init(() => 42);
+  // As if this agent had ended before it could unlock
+  wordsOf(cell)[1] = agentId();
+  assertEquals(cell.recover(agentId()), true);
+  assertEquals(MutexLazyInit.from(cell.handle, int32).value, 42);
+  assertEquals(cell.reset({ timeout: 0 }), true);
+});
+
+Deno.test("MutexLazyInit.recover() rolls back an initializer that fails with another cell's OwnerLostError", () => {
+  const cell = new MutexLazyInit(int32);
+  const other = new MutexLazyInit(int32);
+  const result = cell.tryInit(() =>
+    other.init(() => {
+      other.recover(agentId());
+      return 1;
+    })
+  );
+  assert(!result.ok && result.reason === "during-init");
+  assert(result.error instanceof OwnerLostError);
+  assertEquals(cell.init(() => 2), 2);
+});
+
+Deno.test("Mutex.recover() repairs what the mutex guards before it frees the lock", async () => {
+  const mutex = new Mutex();
+  const token = mutex.lock();
+  const waiting = mutex.lockAsync();
+  let repaired = false;
+  assertEquals(
+    mutex.recover(agentId(), () => {
+      assertEquals(mutex.lockIfAvailable(), null);
+      repaired = true;
+    }),
+    true,
+  );
+  const next = await waiting;
+  assert(repaired);
+  assertEquals(token.unlock(), false);
+  assertEquals(next.locked, true);
+  assertEquals(next.unlock(), true);
+});
+
+Deno.test("Mutex.recover() frees the lock even if the repair fails", () => {
+  const mutex = new Mutex();
+  mutex.lock();
+  const error = new Error("Broken");
+  const thrown = assertThrows(() =>
+    mutex.recover(agentId(), () => {
+      throw error;
+    })
+  );
+  assertStrictEquals(thrown, error);
+  assertEquals(mutex.lockIfAvailable()?.unlock(), true);
+});
+
+Deno.test("Mutex.recover() uses up the token that was lost", () => {
+  const mutex = new Mutex();
+  const lost = mutex.lock();
+  mutex.recover(agentId());
+  const next = mutex.lock();
+  assertEquals(lost.locked, false);
+  assertEquals(lost.unlock(), false);
+  assertEquals(next.unlock(), true);
+});
+
+Deno.test("recover() wakes those whom an agent would have woken that has ended", async () => {
+  const cell = new LazyInit(int32);
+  const value = cell.waitAsync();
+  wordsOf(cell)[0] = 2;
+  assertEquals(cell.recover(1), false);
+  assertEquals(await value, 0);
+
+  const resettable = new MutexLazyInit(int32);
+  const waiting = resettable.waitAsync();
+  wordsOf(resettable)[0] = 2;
+  assertEquals(resettable.recover(1), false);
+  assertEquals(await waiting, 0);
+
+  const mutex = new Mutex();
+  mutex.lock();
+  const unlocked = mutex.waitForUnlockAsync();
+  new Int32Array(mutex.buffer)[0] = 0;
+  assertEquals(mutex.recover(1), false);
+  await unlocked;
+});
+
+Deno.test("MutexLazyInit.recover() refuses the value of a worker that was only slow", async () => {
+  using agents = await Agents.start(1);
+  const cell = new MutexLazyInit(pair);
+  const id = await agents.do(0, { kind: "agentId" });
+  const { leave, done } = await agents.initialize(0, cell, {
+    value: pairOf(1),
+  });
+  const here = cell.getOrInitAsync(() => pairOf(2));
+  assertEquals(cell.recover(id), true);
+  assertEquals(await here, pairOf(2));
+  leave();
+  await assertRejects(() => done, Error, "it was declared dead by recover()");
+  assertEquals(MutexLazyInit.from(cell.handle, pair).value, pairOf(2));
+});
+
+Deno.test("Mutex.recover() keeps a worker that was only slow from unlocking", async () => {
+  using agents = await Agents.start(1);
+  const mutex = new Mutex();
+  const id = await agents.do(0, { kind: "agentId" });
+  const { leave, done } = await agents.hold(0, mutex);
+  const waiting = mutex.lockAsync();
+  assertEquals(mutex.recover(id), true);
+  const token = await waiting;
+  leave();
+  await done;
+  assertEquals(mutex.heldByThisAgent, true);
+  assertEquals(token.unlock(), true);
+});
+
+const STAGES = [
+  "locked",
+  "initializing",
+  "writing",
+  "written",
+  "published",
+  "failed",
+  "resetting",
+] satisfies Stage[];
+
+for (const stage of STAGES) {
+  const published = stage === "published";
+
+  Deno.test(`MutexLazyInit.recover() lets everybody go on if an agent ends when it has come to "${stage}"`, async () => {
+    using mortal = await Mortal.start();
+    using agents = await Agents.start(2);
+    const cell = new MutexLazyInit(pair);
+    if (stage === "resetting") cell.init(() => pairOf(3));
+    const [entered, leave, ended] = [new Flag(), new Flag(), new Flag()];
+    mortal.end(cell, stage, { entered, leave, ended });
+    const inInitializer = stage !== "locked" && stage !== "resetting";
+    await (inInitializer ? entered : ended).raised();
+
+    const all = agents.all((index) => ({
+      kind: "initialize",
+      method: index === 0 ? "getOrInit" : "getOrInitAsync",
+      handle: cell.handle,
+      outcome: { value: pairOf(2) },
+    }));
+    const here = cell.waitAsync();
+    await until(() => hasWaiters(cell));
+    leave.raise();
+    await ended.raised();
+
+    assertEquals(cell.recover(mortal.id), true);
+    const values = [...await all, await here];
+    const expected = pairOf(published ? 1 : 2);
+    assertEquals(values, [expected, expected, expected]);
+    assertEquals(cell.recover(mortal.id), false);
+    assertEquals(wordsOf(cell)[1], 0);
+  });
+
+  if (stage === "locked" || stage === "resetting") continue;
+
+  Deno.test(`LazyInit.recover() lets everybody go on if an agent ends when it has come to "${stage}"`, async () => {
+    using mortal = await Mortal.start();
+    using agents = await Agents.start(1);
+    const cell = new LazyInit(pair);
+    const [entered, leave, ended] = [new Flag(), new Flag(), new Flag()];
+    mortal.end(cell, stage, { entered, leave, ended });
+    await entered.raised();
+    const there = agents.do(0, {
+      kind: "wait",
+      method: "wait",
+      handle: cell.handle,
+    });
+    const here = cell.waitAsync();
+    await until(() => hasWaiters(cell));
+    leave.raise();
+    await ended.raised();
+
+    assertEquals(cell.recover(mortal.id), !published);
+    assertEquals(
+      cell.callOnce(() => pairOf(2)),
+      published ? undefined : pairOf(2),
+    );
+    const expected = pairOf(published ? 1 : 2);
+    assertEquals([await there, await here], [expected, expected]);
+    if (!published) assertEquals(new Uint32Array(cell.handle.buffer)[1], 1);
+  });
+}
+
+const ENDS: Record<string, (mortal: Mortal) => void> = {
+  "is terminated": ({ worker }) => worker.terminate(),
+  "closes itself": (mortal) => mortal.tell({ kind: "close" }),
+  "throws uncaught": (mortal) => mortal.tell({ kind: "throw" }),
+};
+
+for (const [ends, end] of Object.entries(ENDS)) {
+  Deno.test(`MutexLazyInit.getOrInitAsync() takes over from an agent that ${ends}`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    const entered = new Flag();
+    mortal.tell({
+      kind: "initialize",
+      handle: cell.handle,
+      entered: entered.buffer,
+    });
+    await entered.raised();
+    const values = [
+      cell.getOrInitAsync(() => pairOf(2)),
+      cell.waitAsync(),
+      cell.getOrInitAsync(() => pairOf(2)),
+    ];
+    end(mortal);
+    for (const value of await Promise.all(values)) {
+      assertEquals(value, pairOf(2));
+    }
+  });
+
+  Deno.test(`MutexLazyInit.resetAsync() takes over from an agent that ${ends}`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    const entered = new Flag();
+    mortal.tell({
+      kind: "initialize",
+      handle: cell.handle,
+      entered: entered.buffer,
+    });
+    await entered.raised();
+    const reset = cell.resetAsync();
+    end(mortal);
+    assertEquals(await reset, false);
+    assertEquals(cell.init(() => pairOf(2)), pairOf(2));
+  });
+
+  Deno.test(`announceAgent() lets Mutex.lockAsync() take over from an agent that ${ends}`, async () => {
+    using mortal = await Mortal.start();
+    const mutex = new Mutex();
+    const entered = new Flag();
+    mortal.tell({
+      kind: "lock",
+      mutex: mutex.buffer,
+      announced: true,
+      entered: entered.buffer,
+    });
+    await entered.raised();
+    assertEquals(mutex.announcedOwner, mortal.id);
+    const waiting = [mutex.lockAsync(), mutex.lockAsync()];
+    end(mortal);
+    using token = await Promise.race(waiting);
+    assertEquals(token.locked, true);
+    assertEquals(token.unlock(), true);
+    for (const token of await Promise.all(waiting)) token.unlock();
+  });
+
+  Deno.test(`MutexLazyInit.init() wakes the others if one that waits ${ends}`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    mortal.tell({ kind: "wait", handle: cell.handle });
+    await until(() => hasWaiters(cell));
+    const waiting = cell.waitAsync();
+    end(mortal);
+    cell.init(() => pairOf(1));
+    assertEquals(await waiting, pairOf(1));
+  });
+}
+
+for (const stage of STAGES) {
+  Deno.test(`MutexLazyInit.getOrInitAsync() takes over from an announced agent that ends when it has come to "${stage}"`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    // Waits since before there is anybody to watch
+    const early = cell.waitAsync();
+    if (stage === "resetting") cell.init(() => pairOf(3));
+    const ended = new Flag();
+    mortal.end(cell, stage, { announced: true, ended });
+    await ended.raised();
+    const value = await cell.getOrInitAsync(() => pairOf(2));
+    assertEquals(value, pairOf(stage === "published" ? 1 : 2));
+    if (stage !== "resetting") assertEquals(await early, value);
+  });
+
+  if (stage === "locked" || stage === "resetting") continue;
+
+  Deno.test(`LazyInit.waitAsync() takes over from an announced agent that ends when it has come to "${stage}"`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new LazyInit(pair);
+    const early = cell.waitAsync();
+    const ended = new Flag();
+    mortal.end(cell, stage, { announced: true, ended });
+    if (stage === "published") return assertEquals(await early, pairOf(1));
+    await until(() => wordsOf(cell)[1] === 1 && cell.phase === "uninitialized");
+    cell.initOnce(pairOf(2));
+    assertEquals(await early, pairOf(2));
+  });
+}
+
+Deno.test("announceAgent() resolves and does nothing on the main thread", async () => {
+  await announceAgent();
+  const mutex = new Mutex();
+  using _token = mutex.lock();
+  assertEquals(mutex.announcedOwner, undefined);
+});

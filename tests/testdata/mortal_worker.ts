@@ -1,0 +1,149 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+/// <reference lib="deno.worker" />
+
+/* An agent that ends in the middle of what it does, at once and without cleaning up. */
+
+import {
+  agentId,
+  announceAgent,
+  LazyInit,
+  type LazyInitHandle,
+  Mutex,
+  MutexLazyInit,
+  OnceState,
+} from "../../mod.ts";
+import { Flag } from "./flag.ts";
+import { pair, pairOf } from "./jobs.ts";
+
+/** Where the agent ends. */
+export type Stage =
+  /** It has locked the cell's mutex and not yet begun. */
+  | "locked"
+  /** Its initializer runs. */
+  | "initializing"
+  /** It has written a part of the value. */
+  | "writing"
+  /** It has written the value and not published it. */
+  | "written"
+  /** It has published the value and woken nobody. */
+  | "published"
+  /** Its initializer has failed, and it is about to zero the slot. */
+  | "failed"
+  /** It has reset the cell, and is about to zero the slot. */
+  | "resetting";
+
+export type Message =
+  | {
+    /** Begins, and ends by itself. */
+    kind: "end";
+    handle: LazyInitHandle;
+    stage: Stage;
+    announced: boolean;
+    /** Raised by the initializer, … */
+    entered: SharedArrayBuffer;
+    /** … which then blocks until this one is raised. */
+    leave: SharedArrayBuffer;
+    /** Raised in the last moment. */
+    ended: SharedArrayBuffer;
+  }
+  | {
+    /** Locks a mutex, and keeps it. */
+    kind: "lock";
+    mutex: SharedArrayBuffer;
+    announced: boolean;
+    entered: SharedArrayBuffer;
+  }
+  | {
+    /** Runs an asynchronous initializer that never finishes. */
+    kind: "initialize";
+    handle: LazyInitHandle;
+    entered: SharedArrayBuffer;
+  }
+  | {
+    /** Waits for others to initialize. */
+    kind: "wait";
+    handle: LazyInitHandle;
+  }
+  | {
+    /** Closes itself, or throws where nobody catches. */
+    kind: "close" | "throw";
+  };
+
+type Task = Extract<Message, { kind: "end" }>;
+
+function end(task: Task): never {
+  // Not by raise(), as this may stand in for Atomics.notify
+  Atomics.store(new Int32Array(task.ended), 0, 1);
+  return Deno.exit();
+}
+
+function perform(task: Task): void {
+  const { handle, stage } = task;
+  const last = () => end(task);
+  const codec: typeof pair = {
+    ...pair,
+    encode(value, slot) {
+      if (stage === "writing") {
+        new Int32Array(slot.buffer, slot.byteOffset, 2).fill(-1);
+        last();
+      }
+      pair.encode(value, slot);
+      if (stage === "written") last();
+    },
+  };
+  const cell = handle.kind === "LazyInit"
+    ? LazyInit.from(handle, codec)
+    : MutexLazyInit.from(handle, codec);
+  const initializer = () => {
+    new Flag(task.entered).raise();
+    new Flag(task.leave).block();
+    if (stage === "initializing") last();
+    if (stage === "published") Atomics.notify = last;
+    if (stage === "failed") {
+      Uint8Array.prototype.fill = last;
+      throw new Error("Failed");
+    }
+    return pairOf(1);
+  };
+  if (cell instanceof LazyInit) {
+    cell.callOnce(initializer);
+  } else if (stage === "resetting") {
+    Uint8Array.prototype.fill = last;
+    cell.reset();
+  } else {
+    if (stage === "locked") OnceState.prototype.begin = last;
+    cell.getOrInit(initializer);
+  }
+}
+
+self.onmessage = async ({ data }: MessageEvent<Message>) => {
+  switch (data.kind) {
+    case "end":
+      if (data.announced) await announceAgent();
+      return perform(data);
+
+    case "lock":
+      if (data.announced) await announceAgent();
+      new Mutex(data.mutex).lock();
+      return new Flag(data.entered).raise();
+
+    case "initialize":
+      return await MutexLazyInit.from(data.handle, pair).getOrInitAsync(() => {
+        new Flag(data.entered).raise();
+        return new Promise(() => {});
+      });
+
+    case "wait":
+      return await MutexLazyInit.from(data.handle, pair).waitAsync();
+
+    case "close":
+      return self.close();
+
+    case "throw":
+      // Out of any promise
+      return setTimeout(() => {
+        throw new Error("Thrown on purpose");
+      });
+  }
+};
+self.postMessage(agentId());
