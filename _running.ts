@@ -9,9 +9,9 @@ import type { OnceState } from "./atomics.ts";
  * The owner of a cell tells a synchronous call that its own agent is initializing
  * it, and then the call can never succeed. An asynchronous call may well wait for
  * another task of its agent, unless that task waits for the call: then it is part of
- * the initializer. While the initializer is on the stack, a variable tells that; after
- * its first await only an asynchronous context does, which Deno, Node and Bun have
- * and browsers do not yet.
+ * the initializer. An asynchronous context tells that, which Deno, Node and Bun have
+ * and browsers do not yet; there, and for synchronous initializers, a variable tells it
+ * while the initializer is on the stack.
  */
 
 /** A cell, as far as its initializers are concerned. */
@@ -49,6 +49,8 @@ interface Builtins {
 interface Runs {
   readonly context: AsyncContext | undefined;
   onStack: Run | undefined;
+  /** The context that {@linkcode onStack} was called in: in another one it says nothing. */
+  onStackWithin: Run | undefined;
   lastId: number;
 }
 
@@ -60,6 +62,7 @@ const builtins = globals.process?.getBuiltinModule?.("async_hooks");
 const runs = globals[RUNS] ??= {
   context: builtins && new builtins.AsyncLocalStorage(),
   onStack: undefined,
+  onStackWithin: undefined,
   lastId: 0,
 };
 
@@ -74,7 +77,8 @@ export function isWithinInitializer(state: OnceState): boolean {
 /** The runs that the caller is part of and that have not finished, from the innermost on. */
 export function currentRuns(): Run[] {
   const found: Run[] = [];
-  for (let run = current(); run !== undefined; run = run.outer) {
+  let run = current(runs.context?.getStore());
+  for (; run !== undefined; run = run.outer) {
     if (!run.finished) found.push(run);
   }
   return found;
@@ -82,9 +86,10 @@ export function currentRuns(): Run[] {
 
 /** Calls `body`, the synchronous initializer of the cell. */
 export function runInitializer<R>(cell: RunningCell, body: () => R): R {
-  const run = begin(cell);
+  const within = runs.context?.getStore();
+  const run = begin(cell, within);
   try {
-    return onStackDuring(run, body);
+    return onStackDuring(run, within, body);
   } finally {
     run.finished = true;
   }
@@ -95,38 +100,44 @@ export async function runInitializerAsync<R>(
   cell: RunningCell,
   body: () => Promise<R>,
 ): Promise<R> {
-  const run = begin(cell);
   const { context } = runs;
+  const run = begin(cell, context?.getStore());
   try {
-    return await onStackDuring(
-      run,
-      () => context === undefined ? body() : context.run(run, body),
-    );
+    return await (context === undefined
+      ? onStackDuring(run, undefined, body)
+      : context.run(run, body));
   } finally {
     run.finished = true;
   }
 }
 
-function begin(cell: RunningCell): Run {
+function begin(cell: RunningCell, within: Run | undefined): Run {
   // Ids may wrap: two runs of one agent that far apart are hardly ever unfinished at once
   const word = runs.lastId = runs.lastId + 1 & ID_MASK;
   cell.state.recordRun(word);
-  return { cell, outer: current(), word, finished: false };
+  return { cell, outer: current(within), word, finished: false };
 }
 
 /** The innermost run that the caller is part of and that has not finished. */
-function current(): Run | undefined {
-  let run = runs.onStack ?? runs.context?.getStore();
+function current(within: Run | undefined): Run | undefined {
+  // Deno may run other tasks in the middle of one, when it first loads a part of itself
+  let run = runs.onStackWithin === within ? runs.onStack ?? within : within;
   while (run?.finished) run = run.outer;
   return run;
 }
 
-function onStackDuring<R>(run: Run, body: () => R): R {
-  const outer = runs.onStack;
+function onStackDuring<R>(
+  run: Run,
+  within: Run | undefined,
+  body: () => R,
+): R {
+  const { onStack, onStackWithin } = runs;
   runs.onStack = run;
+  runs.onStackWithin = within;
   try {
     return body();
   } finally {
-    runs.onStack = outer;
+    runs.onStack = onStack;
+    runs.onStackWithin = onStackWithin;
   }
 }

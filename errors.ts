@@ -193,20 +193,22 @@ export class OwnerLostError extends Error {
  * @example Usage
  * ```ts
  * import { DeadlockError, int32, MutexLazyInit } from "@lazyinit/lazyinit";
- * import { assertEquals, assertInstanceOf } from "@std/assert";
+ * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const a = new MutexLazyInit(int32, { name: "a" });
  * const b = new MutexLazyInit(int32, { name: "b" });
- * const results = await Promise.allSettled([
+ * const calls = [
  *   a.getOrInitAsync(async () => {
  *     await Promise.resolve();
  *     return b.getOrInitAsync(() => 1);
  *   }),
  *   b.getOrInitAsync(() => a.getOrInitAsync(() => 2)),
- * ]);
- * const failed = results.find(({ status }) => status === "rejected");
- * assertInstanceOf(failed?.reason, DeadlockError);
- * assertEquals(failed.reason.cells.toSorted(), ["a", "b"]);
+ * ];
+ * const error = await assertRejects(() => Promise.all(calls), DeadlockError);
+ * assertEquals(error.cells.toSorted(), ["a", "b"]);
+ *
+ * // One gave way, and the other went on
+ * await Promise.any(calls);
  * ```
  */
 export class DeadlockError extends Error {

@@ -8,6 +8,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { inspect } from "node:util";
 import {
   agentId,
@@ -881,6 +882,26 @@ Deno.test("MutexLazyInit shows itself in Deno and Node", () => {
     Deno.inspect(new MutexLazyInit(int32)),
     "MutexLazyInit { <uninitialized> }",
   );
+});
+
+Deno.test("MutexLazyInit tells another task that runs in the middle of an initializer from that", async () => {
+  const outer = new MutexLazyInit(int32);
+  const cell = new MutexLazyInit(int32);
+  const { promise, resolve } = defer<number>();
+  let inOuter: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined;
+  const made = outer.initAsync(() => {
+    inOuter = AsyncLocalStorage.snapshot();
+    return promise;
+  });
+  let value: Promise<number> | undefined;
+  // Deno runs other tasks there when it first loads a part of itself
+  cell.init(() => {
+    value = inOuter!(() => cell.waitAsync());
+    return 42;
+  });
+  assertEquals(await value, 42);
+  resolve(1);
+  await made;
 });
 
 Deno.test("MutexLazyInit names its owner while it is initializing", async () => {

@@ -341,6 +341,18 @@ Deno.test("MutexLazyInit.recover() refuses the value of a worker that was only s
   assertEquals(MutexLazyInit.from(cell.handle, pair).value, pairOf(2));
 });
 
+Deno.test("MutexLazyInit.recover() takes over from a worker that was terminated while it blocks", async () => {
+  const agents = await Agents.start(1);
+  const cell = new MutexLazyInit(pair);
+  const id = await agents.do(0, { kind: "agentId" });
+  const { leave } = await agents.initialize(0, cell, { value: pairOf(1) });
+  agents[Symbol.dispose]();
+  const here = cell.getOrInitAsync(() => pairOf(2));
+  assertEquals(cell.recover(id), true);
+  assertEquals(await here, pairOf(2));
+  leave();
+});
+
 Deno.test("Mutex.recover() keeps a worker that was only slow from unlocking", async () => {
   using agents = await Agents.start(1);
   const mutex = new Mutex();
