@@ -944,12 +944,12 @@ export class OnceState {
    *
    * @returns The id of the agent; `undefined` if there is none, or none that has
    * announced itself.
-   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
   get announcedOwner(): number | undefined {
     const word = this.load();
-    return this.#namesOwner && phaseOf(word) === "initializing" &&
-        (word & STATE_ANNOUNCED) !== 0
+    const announced = INITIALIZING | STATE_ANNOUNCED;
+    return this.#namesOwner &&
+        (word & (PHASE_MASK | STATE_ANNOUNCED)) === announced
       ? word >>> STATE_OWNER_SHIFT
       : undefined;
   }

@@ -1,0 +1,519 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * Runs the threads of a scenario in every order that makes a difference.
+ *
+ * Each thread is a real worker that runs the real modules. It asks before each
+ * operation on the scenario's memory, and the explorer lets one of them go on at a
+ * time: it carries out the operation, hands over the result, and the thread runs to
+ * its next one. Waiting and waking are the explorer's own: it keeps who sleeps on
+ * which word, and a thread that sleeps is not let go on until it is notified or, if
+ * the scenario allows for that many, its timeout is chosen.
+ *
+ * A schedule is the list of choices among those who can go on. They are searched
+ * depth first: run to the end, go back to the last choice that has an alternative,
+ * run again from the beginning with that. What a thread does depends on nothing but
+ * what it has been told so far. So a state is what each thread was told, where it
+ * stands, and what is in the memory; two schedules that come to the same state have
+ * the same futures, and the second one is not followed any further. Orders of
+ * operations that do not touch each other meet again in this way, after a few steps.
+ *
+ * That makes it exhaustive for sequentially consistent memory, at the granularity of
+ * atomic operations and of the words that test codecs read and write; nothing is
+ * said of reorderings that the memory model allows to plain accesses, for which there
+ * is the argument at the top of `atomics.ts`. With a bound on preemptions, all those
+ * schedules are run in which a thread that could go on is left that many times at the
+ * most.
+ */
+
+import {
+  Channel,
+  NOT_EQUAL,
+  OK,
+  PENDING,
+  type Request,
+  TIMED_OUT,
+} from "./channel.ts";
+import type { Thread } from "./thread.ts";
+import type { Start } from "./thread_worker.ts";
+
+/** Threads over one memory, and what must hold of them. */
+export interface Scenario {
+  readonly name: string;
+  /** How many threads there are. */
+  readonly threads: number;
+  /** How often at the most a thread that could go on is left; without a bound by default. */
+  readonly preemptions?: number;
+  /** How many timeouts may pass in one schedule; 0 by default. */
+  readonly timeouts?: number;
+  /** A thread that may die at any point; none by default. */
+  readonly mortal?: number;
+  /** The size of the memory, in 32-bit words, and what they are called. */
+  readonly words: readonly string[];
+  /** Words that are read without asking at any time, if they are not all zero in the end. */
+  readonly plainWords: readonly number[];
+  /** In the thread: makes the cells, without asking, and returns what the thread does. */
+  prepare(thread: Thread): () => unknown;
+  /** Returns what is wrong with the memory when all threads have ended. */
+  end?(memory: Int32Array, ledger: Int32Array): string | undefined;
+}
+
+/** What came of exploring a scenario. */
+export interface Exploration {
+  /** How many schedules were run to their end. */
+  readonly schedules: number;
+  /** How many were given up because they had come to a state seen before. */
+  readonly pruned: number;
+  /** How many states there are. */
+  readonly states: number;
+  readonly failure: Failure | undefined;
+}
+
+/** A schedule that has come to a bad end. */
+export interface Failure {
+  readonly message: string;
+  /** Replays the schedule. */
+  readonly seed: string;
+  /** A line a step. */
+  readonly trace: readonly string[];
+}
+
+/** One thing that can happen next. */
+interface Choice {
+  readonly thread: number;
+  readonly kind: "step" | "wake" | "timeout" | "resume" | "die";
+}
+
+/** A point at which something was chosen. */
+interface Node {
+  /** Who asked for what, to see that a schedule replays. */
+  readonly asked: string;
+  readonly count: number;
+  chosen: number;
+}
+
+/** A thread, as far as the explorer knows it. */
+class Agent {
+  readonly channel: Channel;
+  request!: Request;
+  /** It sleeps in `wait`, on `request.word`. */
+  asleep = false;
+  /** It was notified, and has not been told yet. */
+  notified = false;
+  dead = false;
+  /** The asynchronous waits that were notified, in that order. */
+  settled: number[] = [];
+  /** How many asynchronous waits it has begun. */
+  waits = 0;
+  /** A hash of all that it was told. */
+  told = 0;
+
+  constructor(channel: Channel) {
+    this.channel = channel;
+  }
+
+  get ended(): boolean {
+    return this.dead || this.request.operation === "done";
+  }
+
+  reset(): void {
+    this.asleep = this.notified = this.dead = false;
+    this.settled = [];
+    this.waits = this.told = 0;
+  }
+}
+
+/** Somebody who sleeps on a word: an agent, or one of its asynchronous waits. */
+interface Sleeper {
+  readonly thread: number;
+  readonly word: number;
+  /** Which asynchronous wait; -1 for the agent itself. */
+  readonly wait: number;
+}
+
+const LEDGER_WORDS = 64;
+
+export class Explorer implements Disposable {
+  readonly #scenario: Scenario;
+  readonly #agents: Agent[];
+  readonly #workers: Worker[];
+  readonly #memory: Int32Array<SharedArrayBuffer>;
+  readonly #ledger: Int32Array<SharedArrayBuffer>;
+
+  // Of the schedule that is run
+  #sleepers: Sleeper[] = [];
+  #timeouts = 0;
+  #preemptions = 0;
+  #last = -1;
+  #trace: string[] = [];
+
+  private constructor(
+    scenario: Scenario,
+    workers: Worker[],
+    agents: Agent[],
+    memory: SharedArrayBuffer,
+    ledger: SharedArrayBuffer,
+  ) {
+    this.#scenario = scenario;
+    this.#workers = workers;
+    this.#agents = agents;
+    this.#memory = new Int32Array(memory);
+    this.#ledger = new Int32Array(ledger);
+  }
+
+  /** Starts the threads of a scenario, which `module` exports in its `scenarios`. */
+  static async start(scenario: Scenario, module: string): Promise<Explorer> {
+    const memory = new SharedArrayBuffer(scenario.words.length * 4);
+    const ledger = new SharedArrayBuffer(LEDGER_WORDS * 4);
+    const agents = Array.from(
+      { length: scenario.threads },
+      () => new Agent(new Channel()),
+    );
+    const workers = await Promise.all(agents.map(({ channel }, index) => {
+      const url = new URL("./thread_worker.ts", import.meta.url);
+      const worker = new Worker(url, { type: "module" });
+      const start: Start = {
+        index,
+        scenario: scenario.name,
+        module,
+        channel: channel.buffer,
+        memory,
+        ledger,
+      };
+      worker.postMessage(start);
+      return new Promise<Worker>((resolve, reject) => {
+        worker.onmessage = () => resolve(worker);
+        worker.onerror = (event) => {
+          event.preventDefault();
+          reject(new Error(event.message));
+        };
+      });
+    }));
+    // Each asks for its first step
+    for (const { channel } of agents) channel.awaitRequest();
+    return new Explorer(scenario, workers, agents, memory, ledger);
+  }
+
+  /** Runs all schedules, until one fails. */
+  explore(): Exploration {
+    const path: Node[] = [];
+    const seen = new Set<string>();
+    let schedules = 0;
+    let pruned = 0;
+    for (;;) {
+      const outcome = this.#run(path, seen);
+      if (outcome === "pruned") pruned++;
+      else schedules++;
+      const failure = typeof outcome === "object"
+        ? { ...outcome, seed: this.#seedOf(path) }
+        : undefined;
+      while (path.length > 0 && path.at(-1)!.chosen + 1 >= path.at(-1)!.count) {
+        path.pop();
+      }
+      const node = path.at(-1);
+      if (failure !== undefined || node === undefined) {
+        return { schedules, pruned, states: seen.size, failure };
+      }
+      node.chosen++;
+    }
+  }
+
+  /** Runs one schedule again, and returns its trace. */
+  replay(seed: string): { trace: readonly string[]; message: string } {
+    const choices = seed.slice(seed.indexOf(":") + 1);
+    const path = [...choices].map((choice) => ({
+      asked: "",
+      count: Infinity,
+      chosen: parseInt(choice, 36),
+    }));
+    const outcome = this.#run(path, undefined);
+    return typeof outcome === "object"
+      ? outcome
+      : { trace: this.#trace, message: "Nothing is wrong" };
+  }
+
+  [Symbol.dispose](): void {
+    for (const worker of this.#workers) worker.terminate();
+  }
+
+  #seedOf(path: Node[]): string {
+    const choices = path.map(({ chosen }) => chosen.toString(36)).join("");
+    // Whoever replays chooses the first from there on
+    return `${this.#scenario.name}:${choices.replace(/0+$/, "")}`;
+  }
+
+  /** Runs a schedule that begins with `path`, which it extends. */
+  #run(
+    path: Node[],
+    seen: Set<string> | undefined,
+  ): "ended" | "pruned" | { message: string; trace: readonly string[] } {
+    this.#begin();
+    let outcome: "ended" | "pruned" | string | undefined;
+    for (let depth = 0; outcome === undefined; depth++) {
+      const failed = this.#agents.find((agent) =>
+        agent.request.operation === "fail"
+      );
+      if (failed !== undefined) {
+        outcome = failed.channel.message;
+        break;
+      }
+      const choices = this.#choices();
+      if (choices.length === 0) {
+        outcome = this.#end();
+        break;
+      }
+      let node = path[depth];
+      if (node === undefined) {
+        if (seen !== undefined) {
+          const key = this.#key();
+          if (seen.has(key)) {
+            outcome = "pruned";
+            break;
+          }
+          seen.add(key);
+        }
+        node = { asked: this.#asked(), count: choices.length, chosen: 0 };
+        path.push(node);
+      } else if (node.asked !== "" && node.asked !== this.#asked()) {
+        throw new Error(
+          `The threads of ${this.#scenario.name} do not always do the same: ${node.asked}, then ${this.#asked()}`,
+        );
+      }
+      this.#perform(choices[node.chosen]!);
+    }
+    this.#abandon();
+    return outcome === "ended" || outcome === "pruned"
+      ? outcome
+      : { message: outcome, trace: this.#trace };
+  }
+
+  #begin(): void {
+    this.#memory.fill(0);
+    this.#ledger.fill(0);
+    this.#sleepers = [];
+    this.#timeouts = this.#preemptions = 0;
+    this.#last = -1;
+    this.#trace = [];
+    for (const agent of this.#agents) {
+      agent.reset();
+      // It makes its cells, and runs to its first operation
+      this.#grant(agent, 0);
+    }
+  }
+
+  #abandon(): void {
+    for (const { channel } of this.#agents) {
+      while (channel.request.operation !== "done") channel.abandon();
+    }
+  }
+
+  #grant(agent: Agent, result: number): void {
+    agent.told = hash(agent.told, result);
+    for (const word of this.#scenario.plainWords) {
+      agent.told = hash(agent.told, this.#memory[word]!);
+    }
+    agent.channel.grant(result);
+    agent.request = agent.channel.request;
+  }
+
+  /** What can happen next, with the thread that went on last first. */
+  #choices(): Choice[] {
+    const { preemptions = Infinity, timeouts = 0, mortal } = this.#scenario;
+    const choices: Choice[] = [];
+    for (const [thread, agent] of this.#agents.entries()) {
+      const { operation, a, b } = agent.request;
+      if (agent.ended) continue;
+      if (agent.asleep) {
+        if (agent.notified) choices.push({ thread, kind: "wake" });
+        else if (b === 1 && this.#timeouts < timeouts) {
+          choices.push({ thread, kind: "timeout" });
+        }
+      } else if (operation === "await") {
+        if (this.#agents[a]!.ended) choices.push({ thread, kind: "step" });
+      } else if (operation !== "idle") choices.push({ thread, kind: "step" });
+      else if (agent.settled.length > 0) {
+        choices.push({ thread, kind: "resume" });
+      } else if (
+        this.#timeouts < timeouts &&
+        this.#sleepers.some((sleeper) => sleeper.thread === thread)
+      ) choices.push({ thread, kind: "timeout" });
+      if (thread === mortal) choices.push({ thread, kind: "die" });
+    }
+    const going = choices.findIndex(({ thread, kind }) =>
+      thread === this.#last && kind !== "timeout" && kind !== "die"
+    );
+    if (going === -1) return choices;
+    const [first] = choices.splice(going, 1);
+    return this.#preemptions < preemptions ? [first!, ...choices] : [first!];
+  }
+
+  #perform({ thread, kind }: Choice): void {
+    const agent = this.#agents[thread]!;
+    const last = this.#agents[this.#last];
+    if (
+      last !== undefined && last !== agent &&
+      this.#choices()[0]!.thread === this.#last
+    ) this.#preemptions++;
+    this.#last = thread;
+    const { request } = agent;
+    switch (kind) {
+      case "step":
+        return this.#step(thread, agent);
+      case "wake":
+        agent.asleep = agent.notified = false;
+        this.#log(thread, `wakes on ${this.#nameOf(request.word)}`);
+        return this.#grant(agent, OK);
+      case "resume": {
+        const wait = agent.settled.shift()!;
+        this.#log(thread, `goes on after asynchronous wait ${wait}`);
+        return this.#grant(agent, wait << 2 | OK);
+      }
+      case "die":
+        agent.dead = true;
+        this.#sleepers = this.#sleepers.filter((sleeper) =>
+          sleeper.thread !== thread
+        );
+        return this.#log(thread, "dies");
+      case "timeout": {
+        this.#timeouts++;
+        const index = this.#sleepers.findIndex((sleeper) =>
+          sleeper.thread === thread
+        );
+        const [{ word, wait }] = this.#sleepers.splice(index, 1) as [Sleeper];
+        this.#log(thread, `times out on ${this.#nameOf(word)}`);
+        agent.asleep = false;
+        return this.#grant(agent, wait < 0 ? TIMED_OUT : wait << 2 | TIMED_OUT);
+      }
+    }
+  }
+
+  /** Carries out what the thread asks for. */
+  #step(thread: number, agent: Agent): void {
+    const memory = this.#memory;
+    const { operation, word, a, b } = agent.request;
+    const name = this.#nameOf(word);
+    const before = memory[word];
+    let result: number;
+    switch (operation) {
+      case "yield":
+        // It reads the word next, or writes it
+        this.#log(thread, word < 0 ? "yields" : `accesses ${name} (${before})`);
+        return this.#grant(agent, before ?? 0);
+      case "await":
+        this.#log(thread, `sees that thread ${a} has ended`);
+        return this.#grant(agent, 0);
+      case "wait":
+      case "waitAsync": {
+        if (before !== a) {
+          this.#log(thread, `${operation} ${name}: ${before}, not ${a}`);
+          return this.#grant(agent, NOT_EQUAL);
+        }
+        this.#log(thread, `${operation} ${name}: sleeps on ${a}`);
+        if (operation === "wait") {
+          agent.asleep = true;
+          this.#sleepers.push({ thread, word, wait: -1 });
+          return;
+        }
+        const wait = agent.waits++;
+        this.#sleepers.push({ thread, word, wait });
+        return this.#grant(agent, PENDING + wait);
+      }
+      case "notify": {
+        const woken = this.#sleepers.filter((sleeper) => sleeper.word === word)
+          .slice(0, a);
+        this.#sleepers = this.#sleepers.filter((sleeper) =>
+          !woken.includes(sleeper)
+        );
+        for (const sleeper of woken) {
+          const other = this.#agents[sleeper.thread]!;
+          if (sleeper.wait < 0) other.notified = true;
+          else other.settled.push(sleeper.wait);
+        }
+        this.#log(
+          thread,
+          `notify ${name}: wakes ${
+            woken.map((sleeper) => `thread ${sleeper.thread}`).join(", ") ||
+            "nobody"
+          }`,
+        );
+        return this.#grant(agent, woken.length);
+      }
+      case "compareExchange":
+        result = Atomics.compareExchange(memory, word, a, b);
+        break;
+      case "load":
+        result = Atomics.load(memory, word);
+        break;
+      case "store":
+      case "exchange":
+      case "add":
+      case "sub":
+      case "or":
+      case "and":
+        result = Atomics[operation](memory, word, a);
+        break;
+      default:
+        throw new Error(`A thread cannot ask for ${operation} here`);
+    }
+    const after = memory[word]!;
+    this.#log(
+      thread,
+      `${operation} ${name}: ${before}${after === before ? "" : ` → ${after}`}${
+        operation === "compareExchange" && before !== a ? `, not ${a}` : ""
+      }`,
+    );
+    this.#grant(agent, result);
+  }
+
+  /** Nobody can go on: all have ended, or somebody sleeps for ever. */
+  #end(): "ended" | string {
+    const sleeping = this.#agents.flatMap((agent, thread) =>
+      agent.ended ? [] : [`thread ${thread}`]
+    );
+    if (sleeping.length > 0) {
+      return `Lost wake-up: ${sleeping.join(", ")} would sleep for ever`;
+    }
+    return this.#scenario.end?.(this.#memory, this.#ledger) ?? "ended";
+  }
+
+  #key(): string {
+    const { preemptions } = this.#scenario;
+    return [
+      ...this.#memory,
+      ...this.#ledger,
+      ...this.#agents.map((agent) =>
+        `${agent.told} ${agent.asleep} ${agent.notified} ${agent.dead} ${agent.settled}`
+      ),
+      ...this.#sleepers.map(({ thread, word, wait }) =>
+        `${thread} ${word} ${wait}`
+      ),
+      this.#timeouts,
+      ...(preemptions === undefined ? [] : [this.#last, this.#preemptions]),
+    ].join();
+  }
+
+  #asked(): string {
+    return this.#agents.map(({ request, told }) =>
+      `${request.operation} ${request.word} ${request.a} ${request.b} after ${told}`
+    ).join("; ");
+  }
+
+  #log(thread: number, text: string): void {
+    this.#trace.push(
+      `${`${this.#trace.length + 1}`.padStart(3)}  thread ${thread}  ${text}`,
+    );
+  }
+
+  #nameOf(word: number): string {
+    return this.#scenario.words[word] ?? `word ${word}`;
+  }
+}
+
+/** Mixes a number into a hash of 53 bits. */
+function hash(seed: number, value: number): number {
+  let low = Math.imul(seed ^ value, 0x9e3779b1) + 0x7f4a7c15;
+  low ^= low >>> 15;
+  let high = Math.imul(seed / 2 ** 32 ^ value ^ low, 0x85ebca6b) + 1;
+  high ^= high >>> 13;
+  return (high >>> 11) * 2 ** 32 + (low >>> 0);
+}

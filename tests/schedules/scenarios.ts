@@ -1,0 +1,559 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import {
+  AlreadyInitializedError,
+  type Codec,
+  LazyInit,
+  Mutex,
+  MutexLazyInit,
+  OwnerLostError,
+} from "../../mod.ts";
+import type { Scenario } from "./explorer.ts";
+import type { Thread } from "./thread.ts";
+
+/** A value of two words that must agree; the ledger knows which were made. */
+interface Pair {
+  readonly left: number;
+  readonly right: number;
+}
+
+/** What the ledger counts. */
+const WRITING = 0;
+const RUNNING = 1;
+const MADE_BY_CALL = 2;
+const FAILED = 3;
+const RESETS = 4;
+/** From here on, 1 for each value that was made. */
+const MADE = 16;
+
+const CELL = ["state", "owner", "layout", "run", "slot[0]", "slot[1]"];
+const STATE = 0;
+const OWNER = 1;
+const SLOT = 4;
+
+/** Writes and reads one word at a time. */
+function pairs(thread: Thread, atomically = false): Codec<Pair> {
+  const { ledger } = thread;
+  const words = new Int32Array(thread.memory);
+  const access = (word: number) => {
+    if (!atomically) thread.yield(word);
+  };
+  return {
+    tag: "pair",
+    byteLength: 8,
+    encode({ left, right }, { byteOffset }) {
+      const word = byteOffset / 4;
+      thread.check(++ledger[WRITING]! === 1, "Two agents write to the slot");
+      access(word);
+      words[word] = left;
+      access(word + 1);
+      words[word + 1] = right;
+      ledger[WRITING]!--;
+      ledger[MADE + left] = 1;
+    },
+    decode({ byteOffset }) {
+      const word = byteOffset / 4;
+      access(word);
+      const left = words[word]!;
+      access(word + 1);
+      return { left, right: words[word + 1]! };
+    },
+  };
+}
+
+/** Every value that a cell hands out goes through this. */
+function look(thread: Thread, pair: Pair | undefined): number {
+  if (pair === undefined) return 0;
+  const { left, right } = pair;
+  thread.check(left === right, `A torn value was read: ${left} and ${right}`);
+  thread.check(
+    thread.ledger[MADE + left] === 1,
+    `A value was read that nobody has made: ${left}`,
+  );
+  return left;
+}
+
+/** An initializer during which others may come. */
+function make(thread: Thread, value: number, fails = () => false): () => Pair {
+  const { ledger } = thread;
+  return () => {
+    thread.check(++ledger[RUNNING]! === 1, "Two initializers run at once");
+    thread.yield();
+    ledger[RUNNING]!--;
+    if (fails()) throw new Failure();
+    ledger[MADE_BY_CALL]!++;
+    return { left: value, right: value };
+  };
+}
+
+class Failure extends Error {}
+
+/** Nobody counts on an agent any more that has been declared dead. */
+function forget({ ledger }: Thread): void {
+  ledger[WRITING] = ledger[RUNNING] = 0;
+}
+
+/** Runs `call`, and swallows its initializer's failure. */
+function attempt<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof Failure) return undefined;
+    throw error;
+  }
+}
+
+function lazyInit(thread: Thread): LazyInit<Pair> {
+  return new LazyInit(pairs(thread), { buffer: thread.memory });
+}
+
+function mutexLazyInit(thread: Thread): MutexLazyInit<Pair> {
+  return new MutexLazyInit(pairs(thread), { buffer: thread.memory });
+}
+
+/** What is wrong with the header or the slot of a cell that nobody uses any more. */
+function illegal(memory: Int32Array, phases: number[]): string | undefined {
+  const state = memory[STATE]!;
+  if (!phases.includes(state & 3)) {
+    return `The phase is ${state & 3} in the end`;
+  }
+  if ((state & 3) === 0 && (memory[SLOT] !== 0 || memory[SLOT + 1] !== 0)) {
+    return "The slot of the uninitialized cell is not zero";
+  }
+  return undefined;
+}
+
+/** As {@linkcode illegal}, for a `MutexLazyInit`. */
+function illegalMutex(memory: Int32Array, phases: number[]) {
+  if (memory[OWNER] !== 0) return `The mutex is ${memory[OWNER]} in the end`;
+  return illegal(memory, phases);
+}
+
+type Shape = Pick<Scenario, "threads" | "preemptions">;
+
+/** With two threads all schedules are run, with three those of two preemptions or less. */
+const TWO: Shape = { threads: 2 };
+const THREE: Shape = { threads: 3, preemptions: 2 };
+
+function twoAndThree(
+  name: string,
+  rest: Omit<Scenario, "name" | "threads" | "preemptions">,
+): Scenario[] {
+  return [TWO, THREE].map((shape) => ({
+    ...rest,
+    ...shape,
+    name: `${name}-${shape.threads}`,
+  }));
+}
+
+export const scenarios: Scenario[] = [
+  ...twoAndThree("init-once-race", {
+    words: CELL,
+    plainWords: [],
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      const value = thread.index + 1;
+      return () => {
+        try {
+          look(thread, cell.initOnce({ left: value, right: value }));
+          thread.ledger[MADE_BY_CALL]!++;
+        } catch (error) {
+          if (!(error instanceof AlreadyInitializedError)) throw error;
+          look(thread, error.value as Pair | undefined);
+        }
+        look(thread, cell.get());
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegal(memory, [2])
+        : `${
+          ledger[MADE_BY_CALL]
+        } agents were told that they had initialized the cell`,
+  }),
+  ...twoAndThree("call-once-failing", {
+    words: CELL,
+    plainWords: [],
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      const fails = () => thread.index === 0;
+      return () => {
+        look(
+          thread,
+          attempt(() => cell.callOnce(make(thread, thread.index + 1, fails))),
+        );
+        look(thread, cell.get());
+      };
+    },
+    end: (memory, ledger) =>
+      illegal(memory, ledger[MADE_BY_CALL] === 0 ? [0] : [2]),
+  }),
+  ...twoAndThree("get-or-init", {
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return () => {
+        const first = look(
+          thread,
+          cell.getOrInit(make(thread, thread.index + 1)),
+        );
+        thread.yield(STATE);
+        thread.check(
+          look(thread, cell.get()) === first,
+          "The value has changed",
+        );
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegalMutex(memory, [2])
+        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+  }),
+  ...twoAndThree("get-or-init-failing-once", {
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const fails = () => thread.ledger[FAILED]!++ === 0;
+      return () => {
+        look(
+          thread,
+          attempt(() => cell.getOrInit(make(thread, thread.index + 1, fails))),
+        );
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegalMutex(memory, [2])
+        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+  }),
+  ...twoAndThree("reader-during-publication", {
+    words: CELL,
+    plainWords: [],
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      return () => {
+        if (thread.index === 0) return cell.callOnce(make(thread, 1));
+        look(thread, cell.get());
+        thread.check(look(thread, cell.wait()) === 1, "It waited for nothing");
+        look(thread, cell.get());
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  }),
+  ...twoAndThree("waiters-through-a-failure", {
+    words: CELL,
+    plainWords: [],
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      const fails = () => thread.ledger[FAILED]!++ === 0;
+      return () => {
+        if (thread.index > 0) return look(thread, cell.wait());
+        attempt(() => cell.callOnce(make(thread, 1, fails)));
+        cell.callOnce(make(thread, 2, fails));
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  }),
+  ...twoAndThree("reset-and-readers", {
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const { ledger } = thread;
+      if (thread.index === 0) {
+        return () => {
+          cell.init(make(thread, 1));
+          thread.check(cell.reset(), "The reset found nothing");
+          ledger[RESETS]!++;
+          thread.yield(STATE);
+          thread.check(cell.get() === undefined, "The reset left a value");
+          cell.init(make(thread, 2));
+        };
+      }
+      return () => {
+        for (let i = 0; i < 2; i++) {
+          thread.yield(STATE);
+          const isReset = ledger[RESETS]! > 0;
+          const value = look(thread, cell.get());
+          thread.check(
+            !isReset || value !== 1,
+            "A value was read that had been reset before",
+          );
+        }
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
+  }),
+  ...twoAndThree("reset-and-get-or-init", {
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return () => {
+        look(thread, cell.getOrInit(make(thread, thread.index + 1)));
+        if (thread.index === 0 && cell.reset()) thread.ledger[RESETS]!++;
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL]! <= ledger[RESETS]! + 1
+        ? illegalMutex(memory, [0, 2])
+        : "Two initializers have succeeded in one generation",
+  }),
+  ...twoAndThree("mutex", {
+    words: ["mutex", "counter"],
+    plainWords: [],
+    prepare(thread) {
+      const mutex = new Mutex(thread.memory);
+      const words = new Int32Array(thread.memory);
+      return () => {
+        const token = mutex.lock();
+        thread.yield(1);
+        const count = words[1]!;
+        thread.yield(1);
+        words[1] = count + 1;
+        thread.check(token.unlock(), "The lock was lost");
+      };
+    },
+    end: ([mutex, counter]) =>
+      mutex === 0 && counter! > 1
+        ? undefined
+        : `The mutex is ${mutex} and the counter ${counter} in the end`,
+  }),
+  {
+    name: "timed-lock-2",
+    threads: 2,
+    timeouts: 2,
+    words: ["mutex"],
+    plainWords: [],
+    prepare(thread) {
+      const mutex = new Mutex(thread.memory);
+      const { ledger } = thread;
+      return () => {
+        const token = thread.index === 0
+          ? mutex.lock()
+          : mutex.lockIfAvailable(5);
+        if (token === null) return;
+        thread.check(++ledger[RUNNING]! === 1, "Two agents hold the lock");
+        thread.yield();
+        ledger[RUNNING]!--;
+        thread.check(token.unlock(), "The lock was lost");
+      };
+    },
+    end: ([mutex]) =>
+      mutex === 0 ? undefined : `The mutex is ${mutex} in the end`,
+  },
+  {
+    // Sleeps may also end for no reason, or when they have lasted for a minute
+    name: "spurious-wake-ups-2",
+    threads: 2,
+    preemptions: 2,
+    timeouts: 1,
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const value = make(thread, thread.index + 1);
+      return async () => {
+        look(thread, await cell.getOrInitAsync(value));
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegalMutex(memory, [2])
+        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+  },
+  {
+    name: "aborted-waiter-beside-a-live-one-2",
+    threads: 2,
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      if (thread.index === 0) return () => cell.init(make(thread, 1));
+      return async () => {
+        const controller = new AbortController();
+        const { signal } = controller;
+        const aborted = cell.waitAsync({ signal }).then(
+          (value) => look(thread, value),
+          (reason) => {
+            thread.check(reason === signal.reason, `It failed: ${reason}`);
+          },
+        );
+        const live = cell.waitAsync();
+        thread.yield();
+        controller.abort();
+        look(thread, await live);
+        await aborted;
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
+  },
+  {
+    name: "aborted-lock-beside-a-live-one-2",
+    threads: 2,
+    words: ["mutex"],
+    plainWords: [],
+    prepare(thread) {
+      const mutex = new Mutex(thread.memory);
+      if (thread.index === 0) {
+        return () => {
+          const token = mutex.lock();
+          thread.yield();
+          token.unlock();
+        };
+      }
+      return async () => {
+        const controller = new AbortController();
+        const aborted = mutex.lockAsync(controller).then(
+          (token) => token.unlock(),
+          () => {},
+        );
+        const live = mutex.lockAsync().then((token) => token.unlock());
+        thread.yield();
+        controller.abort();
+        thread.check(await live === true, "The lock was lost");
+        await aborted;
+      };
+    },
+    end: ([mutex]) =>
+      mutex === 0 ? undefined : `The mutex is ${mutex} in the end`,
+  },
+  ...twoAndThree("synchronous-beside-asynchronous", {
+    words: CELL,
+    plainWords: [STATE],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const initializer = make(thread, thread.index + 1);
+      return async () => {
+        if (thread.index === 1) {
+          look(thread, await cell.getOrInitAsync(initializer));
+        } else look(thread, cell.getOrInit(initializer));
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegalMutex(memory, [2])
+        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+  }),
+  {
+    // Its owner may die between any two steps
+    name: "dead-owner-2",
+    threads: 2,
+    mortal: 0,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      return () => {
+        if (thread.index === 0) return cell.callOnce(make(thread, 1));
+        thread.awaitEnd(0);
+        forget(thread);
+        cell.recover(1);
+        const value = look(thread, cell.callOnce(make(thread, 2)));
+        thread.check(value === 2 || cell.initialized, "The cell is lost");
+        look(thread, cell.get());
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  },
+  ...[TWO, { threads: 3, preemptions: 1 }].map((shape): Scenario => ({
+    ...shape,
+    name: `dead-owner-and-waiters-${shape.threads}`,
+    mortal: 0,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return () => {
+        if (thread.index === 1) {
+          thread.awaitEnd(0);
+          forget(thread);
+          cell.recover(1);
+        }
+        look(thread, cell.getOrInit(make(thread, thread.index + 1)));
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
+  })),
+  {
+    name: "dead-resetter-2",
+    threads: 2,
+    mortal: 0,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return () => {
+        if (thread.index === 0) {
+          cell.init(make(thread, 1));
+          return cell.reset();
+        }
+        look(thread, cell.get());
+        thread.awaitEnd(0);
+        forget(thread);
+        cell.recover(1);
+        look(thread, cell.getOrInit(make(thread, 2)));
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
+  },
+  {
+    name: "dead-holder-of-a-mutex-3",
+    threads: 3,
+    preemptions: 2,
+    mortal: 0,
+    words: ["mutex"],
+    plainWords: [],
+    prepare(thread) {
+      const mutex = new Mutex(thread.memory);
+      return () => {
+        if (thread.index === 1) {
+          thread.awaitEnd(0);
+          mutex.recover(1);
+        }
+        const token = mutex.lock();
+        thread.yield();
+        token.unlock();
+      };
+    },
+    end: ([mutex]) =>
+      mutex === 0 ? undefined : `The mutex is ${mutex} in the end`,
+  },
+  ...([LazyInit, MutexLazyInit] as const).map((Cell): Scenario => ({
+    // Nobody has died: the owner is only slow, and must notice
+    name: `owner-declared-dead-${Cell.name}-2`,
+    threads: 2,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      // An owner that is alive may write at any time: in one step here
+      const cell = new Cell(pairs(thread, true), { buffer: thread.memory });
+      const value = thread.index + 1;
+      const initializer = () => {
+        thread.yield();
+        return { left: value, right: value };
+      };
+      return () => {
+        if (thread.index === 1) cell.recover(1);
+        try {
+          const made = cell instanceof LazyInit
+            ? cell.callOnce(initializer)
+            : cell.getOrInit(initializer);
+          if (look(thread, made) === value) thread.ledger[MADE_BY_CALL]!++;
+        } catch (error) {
+          if (!(error instanceof OwnerLostError)) throw error;
+          thread.check(thread.index === 0, "The wrong agent lost the cell");
+        }
+        look(thread, cell.get());
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL]! > 1
+        ? "Two initializers have succeeded in one generation"
+        : Cell === LazyInit
+        ? illegal(memory, [0, 2])
+        : illegalMutex(memory, [2]),
+  })),
+];

@@ -1,0 +1,208 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+/// <reference lib="deno.worker" />
+
+/*
+ * A thread of a scenario: a real worker that runs the real modules, but asks the
+ * explorer before each operation on the scenario's memory. What it replaces, it
+ * replaces before the modules are loaded.
+ */
+
+import { setImmediate } from "node:timers";
+import {
+  Abandoned,
+  Channel,
+  NOT_EQUAL,
+  type Operation,
+  PENDING,
+  TIMED_OUT,
+} from "./channel.ts";
+import { Thread } from "./thread.ts";
+
+/** What the explorer sends to start with. */
+export interface Start {
+  index: number;
+  scenario: string;
+  /** Where the scenarios are, which import the modules. */
+  module: string;
+  channel: SharedArrayBuffer;
+  memory: SharedArrayBuffer;
+  ledger: SharedArrayBuffer;
+}
+
+const RUNS = Symbol.for("@lazyinit/lazyinit runs");
+const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
+
+/** Nothing is asked while the cells are made. */
+let asking = false;
+/** The virtual time, in ms. */
+let now = 0;
+/** The asynchronous waits that go on. */
+let pending = new Map<number, (result: "ok" | "timed-out") => void>();
+
+function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
+  const asks = (view: { buffer: ArrayBufferLike }) =>
+    asking && view.buffer === memory;
+
+  const operations = [
+    "load",
+    "store",
+    "compareExchange",
+    "exchange",
+    "add",
+    "sub",
+    "or",
+    "and",
+  ] satisfies Operation[];
+  for (const operation of operations) {
+    const original = Atomics[operation] as (
+      ...args: [Int32Array, number, number, number]
+    ) => number;
+    Object.assign(Atomics, {
+      [operation]: (view: Int32Array, index: number, a = 0, b = 0) =>
+        asks(view)
+          ? channel.ask(operation, wordOf(view, index), a, b)
+          : original(view, index, a, b),
+    });
+  }
+
+  const { wait, waitAsync, notify } = Atomics as unknown as {
+    wait: (...args: unknown[]) => string;
+    waitAsync: (...args: unknown[]) => unknown;
+    notify: (...args: unknown[]) => number;
+  };
+  Object.assign(Atomics, {
+    wait(view: Int32Array, index: number, value: number, timeout = Infinity) {
+      if (!asks(view)) return wait(view, index, value, timeout);
+      const timed = timeout === Infinity ? 0 : 1;
+      const result = channel.ask("wait", wordOf(view, index), value, timed);
+      if (result === TIMED_OUT) now += timeout;
+      return WAIT_RESULTS[result];
+    },
+    waitAsync(view: Int32Array, index: number, value: number, timeout: number) {
+      if (!asks(view)) return waitAsync(view, index, value, timeout);
+      const result = channel.ask("waitAsync", wordOf(view, index), value, 1);
+      if (result === NOT_EQUAL) return { async: false, value: "not-equal" };
+      return {
+        async: true,
+        value: new Promise((resolve) => pending.set(result - PENDING, resolve)),
+      };
+    },
+    notify(view: Int32Array, index: number, count = Infinity) {
+      if (!asks(view)) return notify(view, index, count);
+      const limit = Math.min(count, 2 ** 31 - 1);
+      return channel.ask("notify", wordOf(view, index), limit);
+    },
+  });
+}
+
+function wordOf(view: Int32Array, index: number): number {
+  return view.byteOffset / Int32Array.BYTES_PER_ELEMENT + index;
+}
+
+/** Has the zeroing of a slot take as many steps as the slot has words. */
+function replaceFill(channel: Channel, memory: SharedArrayBuffer): void {
+  const { fill } = Uint8Array.prototype;
+  Uint8Array.prototype.fill = function (
+    this: Uint8Array,
+    value,
+    from = 0,
+    to = this.length,
+  ) {
+    if (!asking || (this.buffer as unknown) !== memory) {
+      return fill.call(this, value, from, to) as typeof this;
+    }
+    for (let i = from; i < to; i += 4) {
+      channel.ask("yield", (this.byteOffset + i) / 4);
+      fill.call(this, value, i, i + 4);
+    }
+    return this;
+  };
+}
+
+/**
+ * Time passes when a timeout is chosen only; timers never fire, as timeouts stand for
+ * them; and nobody hears of the end of an agent.
+ */
+function replacePlatform(): void {
+  performance.now = () => now;
+  Object.defineProperty(navigator, "locks", { value: undefined });
+  Object.assign(globalThis, {
+    setTimeout: () => 0,
+    clearTimeout: () => {},
+    setInterval: () => 0,
+    clearInterval: () => {},
+  });
+}
+
+self.onmessage = async ({ data }: MessageEvent<Start>) => {
+  const { index, memory } = data;
+  const channel = new Channel(data.channel);
+  Object.assign(globalThis, {
+    [Symbol.for("@lazyinit/lazyinit agent id")]: index + 1,
+  });
+  replaceAtomics(channel, memory);
+  replaceFill(channel, memory);
+  replacePlatform();
+  self.addEventListener("unhandledrejection", (event) => {
+    // Whoever would have handled it has been abandoned
+    if (channel.abandoned) event.preventDefault();
+  });
+  const { scenarios } = await import(
+    data.module
+  ) as typeof import("./scenarios.ts");
+  const scenario = scenarios.find(({ name }) => name === data.scenario)!;
+  const thread = new Thread(
+    index,
+    channel,
+    memory,
+    new Int32Array(data.ledger),
+  );
+
+  // What the modules count from schedule to schedule, if the scenario has loaded them
+  const runs = (globalThis as { [RUNS]?: { lastId: number } })[RUNS] ??
+    { lastId: 0 };
+
+  /** Counts schedules, so that nothing of one reaches into the next. */
+  let schedule = 0;
+  let ended = true;
+
+  function begin(): void {
+    const current = ++schedule;
+    ended = false;
+    now = 0;
+    pending = new Map();
+    runs.lastId = 0;
+    const body = scenario.prepare(thread);
+    asking = true;
+    (async () => await body())().catch((error) => {
+      if (error instanceof Abandoned || current !== schedule) return;
+      if (asking) channel.fail(`${error.stack}`);
+    }).catch(() => {}).finally(() => {
+      if (current === schedule) ended = true;
+    });
+  }
+
+  /** Comes when there is nothing left to do in the turn. */
+  function rest(): void {
+    try {
+      if (ended) {
+        asking = false;
+        channel.ask("done");
+        begin();
+      } else {
+        const wait = channel.ask("idle");
+        const [id, result] = [wait >> 2, wait & 3];
+        const resolve = pending.get(id)!;
+        pending.delete(id);
+        resolve(WAIT_RESULTS[result] as "ok" | "timed-out");
+      }
+    } catch (error) {
+      if (!(error instanceof Abandoned)) throw error;
+      schedule++;
+      ended = true;
+    }
+    setImmediate(rest);
+  }
+  self.postMessage("ready");
+  setImmediate(rest);
+};
