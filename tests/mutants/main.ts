@@ -1,0 +1,123 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * Makes one fault after the other in a copy of the repository, and looks whether
+ * the explorer or the tests notice. Prints what caught each, and fails if one was
+ * not caught. Arguments choose mutants by the beginning of their names.
+ */
+
+import { mutants } from "./mutants.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+/** What takes longer hangs, which is a way to notice, in ms. */
+const PATIENCE = 120_000;
+
+async function print(text: string): Promise<void> {
+  await Deno.stdout.write(new TextEncoder().encode(text));
+}
+
+async function copy(from: URL, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (/^(\.git|coverage|node_modules)$/.test(name)) continue;
+    if (isDirectory) await copy(new URL(`${name}/`, from), `${to}/${name}`);
+    else await Deno.copyFile(new URL(name, from), `${to}/${name}`);
+  }
+}
+
+/** Runs deno in the copy, and returns what it printed if it failed, else `undefined`. */
+async function failureOf(
+  directory: string,
+  args: string[],
+): Promise<string | undefined> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: directory,
+    env: { NO_COLOR: "1" },
+    signal: AbortSignal.timeout(PATIENCE),
+    stderr: "piped",
+  });
+  const { code, signal, stdout, stderr } = await command.output();
+  if (signal !== null) return "hang";
+  if (code === 0) return undefined;
+  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}
+
+/** What notices the fault in the copy. */
+async function catcher(
+  directory: string,
+  scenarios: readonly string[],
+): Promise<string | undefined> {
+  if (scenarios.length > 0) {
+    const output = await failureOf(directory, [
+      "run",
+      "--no-check",
+      "--allow-read",
+      "tests/schedules/explore.ts",
+      ...scenarios,
+    ]);
+    if (output !== undefined) {
+      return `scenario ${
+        /^FAILED (\S+)/m.exec(output)?.[1] ?? firstLine(output)
+      }`;
+    }
+  }
+  const output = await failureOf(directory, [
+    "test",
+    "--no-check",
+    "--fail-fast",
+    "--allow-read",
+    "--allow-run",
+    ...flags,
+    "--ignore=tests/schedules_test.ts",
+    "tests/",
+  ]);
+  if (output === undefined) return undefined;
+  return `test ${
+    /^(.+) \.\.\. ?FAILED/m.exec(output)?.[1] ?? firstLine(output)
+  }`;
+}
+
+function firstLine(text: string): string {
+  return text.trimStart().split("\n")[0]!;
+}
+
+async function flagsOf(): Promise<string[]> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "flags"],
+    cwd: ROOT,
+  }).output();
+  const text = new TextDecoder().decode(stdout).trim();
+  return text === "" ? [] : [text];
+}
+
+const flags = await flagsOf();
+const chosen = mutants.filter(({ name }) =>
+  Deno.args.length === 0 || Deno.args.some((prefix) => name.startsWith(prefix))
+);
+const directory = await Deno.makeTempDir();
+let survivors = 0;
+try {
+  await copy(ROOT, directory);
+  const failure = await catcher(directory, ["mutex-2"]);
+  if (failure !== undefined) {
+    throw new Error(`The modules fail without any mutation: ${failure}`);
+  }
+  await print("| mutant | caught by |\n| --- | --- |\n");
+  for (const { name, file, from, to, scenarios } of chosen) {
+    const path = `${directory}/${file}`;
+    const source = await Deno.readTextFile(path);
+    if (source.split(from).length !== 2) {
+      throw new Error(`${file} must have the text of "${name}" once: ${from}`);
+    }
+    await Deno.writeTextFile(path, source.replace(from, () => to));
+    const caught = await catcher(directory, scenarios);
+    await Deno.writeTextFile(path, source);
+    if (caught === undefined) survivors++;
+    await print(`| ${name} | ${caught ?? "NOTHING"} |\n`);
+  }
+} finally {
+  await Deno.remove(directory, { recursive: true });
+}
+await print(`\n${chosen.length} mutants, ${survivors} survived\n`);
+if (survivors > 0) Deno.exit(1);

@@ -1,0 +1,255 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/** A fault that somebody could make in the modules. */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Stands in the file once, … */
+  readonly from: string;
+  /** … and is replaced by this. */
+  readonly to: string;
+  /** Which scenarios are asked first, by the beginning of their names. */
+  readonly scenarios: readonly string[];
+}
+
+const ATOMICS = "atomics.ts";
+const CELL = "_cell.ts";
+const LAZY = "lazy_init.ts";
+const MUTEX = "mutex_lazy_init.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "publish before write",
+    file: LAZY,
+    from: "      this.#codec.encode(value, slot);\n",
+    to:
+      "      this.#state.publish(begun);\n      this.#codec.encode(value, slot);\n",
+    scenarios: ["init-once-race-2"],
+  },
+  {
+    name: "publish before write, as the crate does: by begin()",
+    file: ATOMICS,
+    from: "const claim = this.#namesOwner ? claimant : INITIALIZING;",
+    to: "const claim = INITIALIZED;",
+    scenarios: ["reader-during-publication-2"],
+  },
+  {
+    name: "no rollback on throw (LazyInit)",
+    file: LAZY,
+    from: "    zeroFill(this.#slot);\n    this.#state.rollback(begun);\n",
+    to: "    zeroFill(this.#slot);\n",
+    scenarios: ["call-once-failing-2"],
+  },
+  {
+    name: "no rollback on throw (MutexLazyInit)",
+    file: MUTEX,
+    from: "      this.#state.rollback(begun);\n",
+    to: "",
+    scenarios: ["get-or-init-failing-once-2"],
+  },
+  {
+    name: "missing notify on publish and rollback",
+    file: ATOMICS,
+    from:
+      "      );\n    }\n    this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    to: "      );\n    }\n  }\n\n  /** Cold. */\n  #notBegun",
+    scenarios: ["reader-during-publication-2"],
+  },
+  {
+    name: "missing notify on publish",
+    file: ATOMICS,
+    from: "    this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    to:
+      "    if ((next & PHASE_MASK) === UNINITIALIZED) this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    scenarios: ["reader-during-publication-2"],
+  },
+  {
+    name: "missing notify on rollback",
+    file: ATOMICS,
+    from: "    this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    to:
+      "    if ((next & PHASE_MASK) === INITIALIZED) this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    scenarios: ["get-or-init-failing-once-2"],
+  },
+  {
+    name: "missing notify on reset",
+    file: ATOMICS,
+    from: "        if (word & STATE_WAITERS) this.wakeAll();\n",
+    to: "",
+    scenarios: ["reset-and-get-or-init-2"],
+  },
+  {
+    name: "notify one instead of all (state)",
+    file: ATOMICS,
+    from:
+      "    // I5: pairs with the wait() of everybody who has set the waiters bit\n    Atomics.notify(this.#words, this.#index);\n  }\n\n  /**\n   * Goes from initialized",
+    to:
+      "    Atomics.notify(this.#words, this.#index, 1);\n  }\n\n  /**\n   * Goes from initialized",
+    scenarios: ["reader-during-publication-3", "get-or-init-3"],
+  },
+  {
+    name: "notify one instead of all (mutex)",
+    file: ATOMICS,
+    from:
+      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);",
+    to:
+      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index, 1);",
+    scenarios: ["mutex-3", "aborted-lock"],
+  },
+  {
+    name: "waiters bit dropped by begin()",
+    file: ATOMICS,
+    from: "        claim | waiters,\n",
+    to: "        claim,\n",
+    scenarios: ["waiters-through-a-failure-2"],
+  },
+  {
+    name: "waiters bit not set before the sleep",
+    file: ATOMICS,
+    from: "      word,\n      word | STATE_WAITERS,\n    ) === word;",
+    to: "      word,\n      word,\n    ) === word;",
+    scenarios: ["reader-during-publication-2"],
+  },
+  {
+    name: "unlock without wake",
+    file: ATOMICS,
+    from:
+      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);\n",
+    to: "",
+    scenarios: ["mutex-2"],
+  },
+  {
+    name: "unlock by whoever",
+    file: ATOMICS,
+    from:
+      "    while ((word & OWNER_MASK) === thisAgent) {\n      // I6: pairs with the CAS of the next lock()",
+    to:
+      "    while (word !== UNLOCKED) {\n      // I6: pairs with the CAS of the next lock()",
+    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+  },
+  {
+    name: "no generation bump by reset()",
+    file: ATOMICS,
+    from: "const generation = (word >>> GENERATION_SHIFT) + 1;",
+    to: "const generation = word >>> GENERATION_SHIFT;",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "no generation bump by revoke()",
+    file: ATOMICS,
+    from: "const next = this.generation + 1 << GENERATION_SHIFT;",
+    to: "const next = this.generation << GENERATION_SHIFT;",
+    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+  },
+  {
+    name: "no re-check after decode",
+    file: MUTEX,
+    from: "        if (!this.#state.confirm(word)) continue;\n",
+    to: "",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "cached value kept over reset",
+    file: MUTEX,
+    from:
+      "    return this.#words[this.#index] === this.#word ? this.#value : this.#load();",
+    to: "    return this.#word !== undefined ? this.#value : this.#load();",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "zero-fill skipped by reset()",
+    file: MUTEX,
+    from: "      zeroFill(this.#slot);\n      return true;\n",
+    to: "      return true;\n",
+    scenarios: ["reset-and-get-or-init-2"],
+  },
+  {
+    name: "zero-fill skipped on throw",
+    file: LAZY,
+    from: "    zeroFill(this.#slot);\n    this.#state.rollback(begun);\n",
+    to: "    this.#state.rollback(begun);\n",
+    scenarios: ["call-once-failing-2"],
+  },
+  {
+    name: "zero-fill before the reset of the state",
+    file: MUTEX,
+    from: "      if (!this.#state.reset()) return false;\n",
+    to:
+      "      zeroFill(this.#slot);\n      if (!this.#state.reset()) return false;\n",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "owner not cleared by a failure (mutex kept)",
+    file: MUTEX,
+    from: "    token.unlock();\n    return failure;\n",
+    to: "    return failure;\n",
+    scenarios: ["get-or-init-failing-once-2"],
+  },
+  {
+    name: "owner not cleared by a publication (mutex kept)",
+    file: MUTEX,
+    from: "    this.#value = stored;\n    token.unlock();\n",
+    to: "    this.#value = stored;\n",
+    scenarios: ["reset-and-get-or-init-2"],
+  },
+  {
+    name: "begins without the mutex",
+    file: MUTEX,
+    from: "    if (token === null) return undefined;\n",
+    to: "",
+    scenarios: ["reset-and-get-or-init-2"],
+  },
+  {
+    name: "resets without the mutex",
+    file: MUTEX,
+    from: "    const token = this.#mutex.lockIfAvailable() ?? blockUntil(",
+    to:
+      "    const token = { unlock() {} } as unknown as UnlockToken ?? blockUntil(",
+    scenarios: ["reset-and-get-or-init-2"],
+  },
+  {
+    name: "publishes a cell that was taken",
+    file: ATOMICS,
+    from:
+      "      found !== word ||\n      Atomics.compareExchange(this.#words, this.#index, word, next) !== word\n",
+    to:
+      "      Atomics.compareExchange(this.#words, this.#index, found, next) !== found\n",
+    scenarios: ["owner-declared-dead"],
+  },
+  {
+    name: "recovers without freeing the slot of the reset",
+    file: MUTEX,
+    from: '        if (this.phase === "uninitialized") zeroFill(this.#slot);\n',
+    to: "",
+    scenarios: ["dead-owner-and-waiters-2", "dead-resetter-2"],
+  },
+  {
+    name: "recovers without a notification in the place of the dead",
+    file: MUTEX,
+    from:
+      "      // In place of an agent that has ended before it could\n      this.#state.wakeAll();\n",
+    to: "",
+    scenarios: ["dead-owner-and-waiters-3"],
+  },
+  {
+    name: "declares a wait dead too soon (probe of the first level)",
+    file: "_deadlock.ts",
+    from: "const LAST_LEVEL = 3;",
+    to: "const LAST_LEVEL = -1;",
+    scenarios: [],
+  },
+  {
+    name: "passes no probe on",
+    file: "_deadlock.ts",
+    from: "const passesOn = probe > this.#probe && (seen & MAX_HOPS) > 0;",
+    to: "const passesOn = false;",
+    scenarios: [],
+  },
+  {
+    name: "runs the initializer before it is asked whether it may block",
+    file: CELL,
+    from: "      if (!canBlock()) throw cannotBlock(alternative);\n",
+    to: "",
+    scenarios: [],
+  },
+];
