@@ -780,6 +780,11 @@ export class MutexLazyInit<T> {
     let begun = false;
     try {
       begun = this.#state.begin();
+      if (begun && !this.#mutex.heldByThisAgent) {
+        // I7: who declared this agent dead before it began could not revoke the run
+        this.#state.rollback();
+        begun = false;
+      }
     } finally {
       if (!begun) token.unlock();
     }

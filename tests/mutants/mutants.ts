@@ -217,7 +217,14 @@ export const mutants: readonly Mutant[] = [
     scenarios: ["owner-declared-dead"],
   },
   {
-    name: "recovers without freeing the slot of the reset",
+    name: "begins with a mutex that was taken",
+    file: MUTEX,
+    from: "if (begun && !this.#mutex.heldByThisAgent) {",
+    to: "if (begun && this.#words === undefined) {",
+    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+  },
+  {
+    name: "recovers without zeroing the slot",
     file: MUTEX,
     from: '        if (this.phase === "uninitialized") zeroFill(this.#slot);\n',
     to: "",

@@ -141,6 +141,12 @@ export class Channel {
     this.#handOver(THREAD, PATIENCE);
   }
 
+  /** In the explorer: wakes the thread, which its termination does not. */
+  release(): void {
+    store(this.#words, TURN, THREAD);
+    notify(this.#words, TURN);
+  }
+
   /** In the explorer: blocks until the thread asks for its first step. */
   awaitRequest(): void {
     this.#awaitTurn(THREAD, PATIENCE);

@@ -234,6 +234,7 @@ export class Explorer implements Disposable {
 
   [Symbol.dispose](): void {
     for (const worker of this.#workers) worker.terminate();
+    for (const { channel } of this.#agents) channel.release();
   }
 
   #seedOf(path: Node[]): string {

@@ -525,6 +525,7 @@ export const scenarios: Scenario[] = [
     // Nobody has died: the owner is only slow, and must notice
     name: `owner-declared-dead-${Cell.name}-2`,
     threads: 2,
+    preemptions: 3,
     words: CELL,
     plainWords: [STATE, OWNER],
     prepare(thread) {
