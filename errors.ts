@@ -224,7 +224,7 @@ export class DeadlockError extends Error {
    * @param message Which cells wait for each other.
    * @param cells The names of these cells.
    */
-  constructor(message: string, cells: readonly string[]) {
+  constructor(message: string, cells: readonly string[] = []) {
     super(message);
     this.name = "DeadlockError";
     this.cells = cells;

@@ -553,6 +553,8 @@ export class LazyInit<T> {
    * @returns The value.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within.
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.

@@ -481,6 +481,9 @@ export class MutexLazyInit<T> {
    * @returns The value as every agent reads it.
    * @throws {AlreadyInitializedError} If the cell is initialized; it carries the value.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or the
@@ -522,6 +525,9 @@ export class MutexLazyInit<T> {
    * @param options How long to wait for another initializer.
    * @returns The value, and whether this call made it, or the initializer's error.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function, `timeout` is not a
    * number, or the agent would have to block but may not.
@@ -557,6 +563,9 @@ export class MutexLazyInit<T> {
    * @param options How long to wait for another initializer.
    * @returns The value, whoever made it.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or the
@@ -930,6 +939,8 @@ export class MutexLazyInit<T> {
    * @param options How long to wait for an initializer.
    * @returns Whether the cell was initialized.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
@@ -1021,6 +1032,8 @@ export class MutexLazyInit<T> {
    * @param options How long to wait.
    * @returns The value.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.

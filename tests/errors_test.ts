@@ -10,8 +10,10 @@ import {
 } from "@std/assert";
 import {
   AlreadyInitializedError,
+  DeadlockError,
   LayoutMismatchError,
   NotInitializedError,
+  OwnerLostError,
   RecursiveInitializationError,
 } from "../errors.ts";
 import {
@@ -30,6 +32,8 @@ const ERRORS = {
   NotInitializedError,
   RecursiveInitializationError,
   LayoutMismatchError,
+  OwnerLostError,
+  DeadlockError,
 };
 
 /** How errors call a cell with this name. */

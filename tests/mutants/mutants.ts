@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "        if (word & STATE_WAITERS) this.wakeAll();\n",
     to: "",
-    scenarios: ["reset-and-get-or-init-2"],
+    scenarios: [],
   },
   {
     name: "notify one instead of all (state)",
