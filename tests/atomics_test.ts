@@ -113,11 +113,14 @@ Deno.test("OnceState.reset() wraps the generation and keeps the phase legal", ()
 });
 
 Deno.test("OnceState.reset() wakes whoever waits for a change", async () => {
-  const state = new OnceState();
+  const buffer = new SharedArrayBuffer(16);
+  const state = new OnceState(buffer);
   state.begin();
   const word = state.publish();
   const changed = state.waitForChangeAsync(word);
   state.reset();
+  // Otherwise it would wake by itself, but after a minute
+  assertEquals(Atomics.notify(new Int32Array(buffer), 0), 0);
   await changed;
 });
 
