@@ -239,7 +239,7 @@ export const mutants: readonly Mutant[] = [
     scenarios: ["dead-owner-and-waiters-3"],
   },
   {
-    name: "declares a wait dead too soon (probe of the first level)",
+    name: "believes no probe that comes round",
     file: "_deadlock.ts",
     from: "const LAST_LEVEL = 3;",
     to: "const LAST_LEVEL = -1;",
@@ -253,7 +253,7 @@ export const mutants: readonly Mutant[] = [
     scenarios: [],
   },
   {
-    name: "runs the initializer before it is asked whether it may block",
+    name: "asks not whether the agent may block",
     file: CELL,
     from: "      if (!canBlock()) throw cannotBlock(alternative);\n",
     to: "",

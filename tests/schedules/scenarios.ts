@@ -129,6 +129,16 @@ function illegalMutex(memory: Int32Array, phases: number[]) {
   return illegal(memory, phases);
 }
 
+function madeOnce(memory: Int32Array, ledger: Int32Array) {
+  return ledger[MADE_BY_CALL] === 1
+    ? illegalMutex(memory, [2])
+    : `${ledger[MADE_BY_CALL]} initializers have succeeded`;
+}
+
+function unlocked([mutex]: Int32Array): string | undefined {
+  return mutex === 0 ? undefined : `The mutex is ${mutex} in the end`;
+}
+
 type Shape = Pick<Scenario, "threads" | "preemptions">;
 
 /** With two threads all schedules are run, with three those of two preemptions or less. */
@@ -205,10 +215,7 @@ export const scenarios: Scenario[] = [
         );
       };
     },
-    end: (memory, ledger) =>
-      ledger[MADE_BY_CALL] === 1
-        ? illegalMutex(memory, [2])
-        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+    end: madeOnce,
   }),
   ...twoAndThree("get-or-init-failing-once", {
     words: CELL,
@@ -223,10 +230,7 @@ export const scenarios: Scenario[] = [
         );
       };
     },
-    end: (memory, ledger) =>
-      ledger[MADE_BY_CALL] === 1
-        ? illegalMutex(memory, [2])
-        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+    end: madeOnce,
   }),
   ...twoAndThree("reader-during-publication", {
     words: CELL,
@@ -341,8 +345,7 @@ export const scenarios: Scenario[] = [
         thread.check(token.unlock(), "The lock was lost");
       };
     },
-    end: ([mutex]) =>
-      mutex === 0 ? undefined : `The mutex is ${mutex} in the end`,
+    end: unlocked,
   },
   {
     // Sleeps may also end for no reason, or when they have lasted for a minute
@@ -359,10 +362,7 @@ export const scenarios: Scenario[] = [
         look(thread, await cell.getOrInitAsync(value));
       };
     },
-    end: (memory, ledger) =>
-      ledger[MADE_BY_CALL] === 1
-        ? illegalMutex(memory, [2])
-        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+    end: madeOnce,
   },
   {
     name: "aborted-waiter-beside-a-live-one-2",
@@ -417,8 +417,7 @@ export const scenarios: Scenario[] = [
         await aborted;
       };
     },
-    end: ([mutex]) =>
-      mutex === 0 ? undefined : `The mutex is ${mutex} in the end`,
+    end: unlocked,
   },
   ...twoAndThree("synchronous-beside-asynchronous", {
     words: CELL,
@@ -432,10 +431,7 @@ export const scenarios: Scenario[] = [
         } else look(thread, cell.getOrInit(initializer));
       };
     },
-    end: (memory, ledger) =>
-      ledger[MADE_BY_CALL] === 1
-        ? illegalMutex(memory, [2])
-        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+    end: madeOnce,
   }),
   {
     // Its owner may die between any two steps
@@ -518,8 +514,7 @@ export const scenarios: Scenario[] = [
         token.unlock();
       };
     },
-    end: ([mutex]) =>
-      mutex === 0 ? undefined : `The mutex is ${mutex} in the end`,
+    end: unlocked,
   },
   ...([LazyInit, MutexLazyInit] as const).map((Cell): Scenario => ({
     // Nobody has died: the owner is only slow, and must notice
