@@ -294,7 +294,10 @@ export const scenarios: Scenario[] = [
     words: CELL,
     plainWords: [STATE],
     prepare(thread) {
-      const cell = mutexLazyInit(thread);
+      // That no value is torn is seen above: here it is written and read in one step
+      const cell = new MutexLazyInit(pairs(thread, true), {
+        buffer: thread.memory,
+      });
       return () => {
         look(thread, cell.getOrInit(make(thread, thread.index + 1)));
         if (thread.index === 0 && cell.reset()) thread.ledger[RESETS]!++;
