@@ -63,6 +63,9 @@ const A = 3;
 const B = 4;
 const RESULT = 5;
 const ABANDONED = 6;
+const NO = 0;
+const FOR_NOW = 1;
+const FOR_EVER = 2;
 const TEXT_LENGTH = 7;
 const TEXT = 32;
 const BYTE_LENGTH = 1024;
@@ -88,18 +91,24 @@ export class Channel {
   /** In a thread: asks for a step, blocks until it is granted, and returns what came of it. */
   ask(operation: Operation, word = -1, a = 0, b = 0): number {
     const words = this.#words;
+    if (this.released) throw new Abandoned();
     words[OPERATION] = OPERATIONS.indexOf(operation);
     words[WORD] = word;
     words[A] = a;
     words[B] = b;
     this.#handOver(EXPLORER, Infinity);
-    if (words[ABANDONED] === 1) throw new Abandoned();
+    if (this.abandoned) throw new Abandoned();
     return words[RESULT]!;
   }
 
   /** In a thread: whether the body is to end at once. */
   get abandoned(): boolean {
-    return this.#words[ABANDONED] === 1;
+    return this.#words[ABANDONED] !== NO;
+  }
+
+  /** In a thread: whether nobody listens any more. */
+  get released(): boolean {
+    return this.#words[ABANDONED] === FOR_EVER;
   }
 
   /** In a thread: reports that something is wrong, and does not return. */
@@ -131,18 +140,19 @@ export class Channel {
   /** In the explorer: lets the thread go on with a result, and blocks until it asks again. */
   grant(result: number): void {
     this.#words[RESULT] = result;
-    this.#words[ABANDONED] = 0;
+    this.#words[ABANDONED] = NO;
     this.#handOver(THREAD, PATIENCE);
   }
 
   /** In the explorer: has the body end at once, and blocks until it has. */
   abandon(): void {
-    this.#words[ABANDONED] = 1;
+    this.#words[ABANDONED] = FOR_NOW;
     this.#handOver(THREAD, PATIENCE);
   }
 
-  /** In the explorer: wakes the thread, which its termination does not. */
+  /** In the explorer: has the thread stop, as a termination does not reach who is blocked. */
   release(): void {
+    this.#words[ABANDONED] = FOR_EVER;
     store(this.#words, TURN, THREAD);
     notify(this.#words, TURN);
   }

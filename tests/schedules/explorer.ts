@@ -233,8 +233,8 @@ export class Explorer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const worker of this.#workers) worker.terminate();
     for (const { channel } of this.#agents) channel.release();
+    for (const worker of this.#workers) worker.terminate();
   }
 
   #seedOf(path: Node[]): string {

@@ -201,7 +201,7 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
       schedule++;
       ended = true;
     }
-    setImmediate(rest);
+    if (!channel.released) setImmediate(rest);
   }
   self.postMessage("ready");
   setImmediate(rest);
