@@ -14,3 +14,11 @@ export function deadline<T>(
   ms: number,
   options?: DeadlineOptions,
 ): Promise<T>;
+
+export class Lazy<T> {
+  constructor(init: () => T | Promise<T>);
+  get initialized(): boolean;
+  get(options?: { signal?: AbortSignal }): Promise<T>;
+  peek(): { ok: true; value: T } | { ok: false };
+  reset(): void;
+}

@@ -1,0 +1,112 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * Measures one group, named by its suite and its own name, and prints the samples of
+ * each subject as JSON, in nanoseconds an operation. A process of its own for each
+ * group keeps what the engine has learnt from one group out of the others.
+ */
+
+import { suite as acrossThreads } from "./across_threads.ts";
+import { suite as firstUse } from "./first_use.ts";
+import { suite as readPath } from "./read_path.ts";
+import { suite as scale } from "./scale.ts";
+import type { Group, Subject, Suite, Timer } from "./suite.ts";
+
+export const suites: readonly Suite[] = [
+  readPath,
+  firstUse,
+  acrossThreads,
+  scale,
+];
+
+/** What was measured of one subject in one process: a number a round. */
+export interface Samples {
+  readonly name: string;
+  readonly baseline: boolean;
+  readonly nanoseconds: number[];
+}
+
+/** How long a sample takes at the least, with what is done before the time counts, in ms. */
+const SAMPLE_DURATION = 2.5;
+
+class Stopwatch implements Timer {
+  #begun = 0;
+  #ended = 0;
+
+  start(): void {
+    this.#begun = performance.now();
+  }
+
+  end(): void {
+    this.#ended = performance.now();
+  }
+
+  /** How long one run takes, as far as it counts, in ms. */
+  async time({ run }: Subject): Promise<number> {
+    this.#begun = performance.now();
+    this.#ended = 0;
+    const running = run(this);
+    // A subject that is not asynchronous must not pay for a promise
+    if (running !== undefined) await running;
+    return (this.#ended || performance.now()) - this.#begun;
+  }
+}
+
+const stopwatch = new Stopwatch();
+
+/** Measures a number of runs, and returns how long one operation takes, in ns. */
+async function sample(
+  subject: Subject,
+  group: Group,
+  runs: number,
+): Promise<number> {
+  let milliseconds = 0;
+  for (let i = 0; i < runs; i++) milliseconds += await stopwatch.time(subject);
+  return 1e6 * milliseconds / runs / (subject.operations ?? group.operations);
+}
+
+/** How many runs make a sample. */
+async function runsOf(subject: Subject, group: Group): Promise<number> {
+  for (let runs = 1;; runs *= 2) {
+    const start = performance.now();
+    await sample(subject, group, runs);
+    if (performance.now() - start >= SAMPLE_DURATION) return runs;
+  }
+}
+
+/** Measures all subjects of a group, each once a round. */
+export async function measure(group: Group): Promise<Samples[]> {
+  const subjects = await group.create();
+  const samples = subjects.map(({ name, baseline = false }): Samples => ({
+    name,
+    baseline,
+    nanoseconds: [],
+  }));
+  const runs: number[] = [];
+  for (const subject of subjects) runs.push(await runsOf(subject, group));
+  const { warmUpRounds, rounds } = group;
+  for (let round = 0; round < warmUpRounds + rounds; round++) {
+    for (let i = 0; i < subjects.length; i++) {
+      // Nobody always comes after the same one
+      const turn = (i + round) % subjects.length;
+      const nanoseconds = await sample(subjects[turn]!, group, runs[turn]!);
+      if (round >= warmUpRounds) samples[turn]!.nanoseconds.push(nanoseconds);
+    }
+  }
+  return samples;
+}
+
+if (import.meta.main) {
+  const [suiteName, groupName] = Deno.args;
+  const group = suites.find(({ name }) => name === suiteName)?.groups
+    .find(({ name }) => name === groupName);
+  if (group === undefined) {
+    throw new RangeError(
+      `Cannot measure the group as it must be one of a suite: current value is ${suiteName}, ${groupName}`,
+    );
+  }
+  const samples = await measure(group);
+  Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(samples)));
+  // Ends the workers, too, which sleep
+  Deno.exit();
+}

@@ -1,0 +1,67 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * What a benchmark is made of, so that `deno bench` and the report run the same.
+ */
+
+/** Tells which part of a run counts; all of it, if it is not used. */
+export interface Timer {
+  start(): void;
+  end(): void;
+}
+
+/** One of several ways to do the same. */
+export interface Subject {
+  readonly name: string;
+  /** Whether the others are compared with it. */
+  readonly baseline?: boolean;
+  /** How many operations one run carries out, if not as many as the group says. */
+  readonly operations?: number;
+  run(timer: Timer): void | Promise<void>;
+}
+
+/** What is measured side by side. */
+export interface Group {
+  readonly name: string;
+  /** What one operation is. */
+  readonly operation: string;
+  readonly operations: number;
+  /** How many samples the report takes of each subject in one process. */
+  readonly rounds: number;
+  /** How many it takes before, and drops. */
+  readonly warmUpRounds: number;
+  /** Makes what the subjects use; those whose peers are missing here are left out. */
+  create(): Subject[] | Promise<Subject[]>;
+}
+
+/** The groups of one file. */
+export interface Suite {
+  readonly name: string;
+  readonly groups: readonly Group[];
+}
+
+/** Has `deno bench` run a suite. */
+export async function register({ groups }: Suite): Promise<void> {
+  for (const { name, operations, create } of groups) {
+    const subjects = await create();
+    const first = subjects.find(({ baseline }) => baseline === true);
+    for (const subject of subjects) {
+      Deno.bench({
+        name: subject.name,
+        group: operations === 1
+          ? name
+          : `${name}, ${operations.toLocaleString("en")} times`,
+        baseline: subject === first,
+        // Itself, as functions around it would not be awaited
+        fn: subject.run,
+      });
+    }
+  }
+}
+
+/** Where subjects leave what they have read, so that the engine cannot leave it out. */
+export let sink: unknown;
+
+export function consume(value: unknown): void {
+  sink = value;
+}

@@ -1,0 +1,163 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * Workers that do the same at the same time, round after round. Whoever has nothing
+ * to do sleeps, the main thread too, as there may be fewer cores than workers.
+ */
+
+import { Mutex as SharedMutex } from "multithreading";
+import { int32, LazyInit, Mutex, MutexLazyInit } from "../mod.ts";
+import { BareMutex } from "./peers.ts";
+
+/** What workers are asked to do: to wait for a value, or to take turns. */
+export const TASKS = [
+  "wait for a flag",
+  "wait for a LazyInit",
+  "wait for a MutexLazyInit",
+  "wait for a mutex of multithreading",
+  "take a bare mutex",
+  "take a Mutex",
+  "take a mutex of multithreading",
+] as const;
+export type Task = typeof TASKS[number];
+
+/** How often each worker takes a mutex in one round. */
+export const TURNS = 1_000;
+/** What workers wait for. */
+export const VALUE = 42;
+
+/** How long the main thread waits for workers to fall asleep after they have said so, in ms. */
+const DROWSINESS = 2;
+
+/** Through which words the main thread and its workers talk. */
+const ROUND = 0;
+const TASK = 1;
+const READY = 2;
+const DONE = 3;
+/** Never changes. */
+const IDLE = 4;
+
+/** Everything has a cache line of its own. */
+const LINE = 64;
+
+/** What a worker is started with. */
+export interface TeamMemory {
+  readonly size: number;
+  readonly control: SharedArrayBuffer;
+  readonly buffer: SharedArrayBuffer;
+  /** The mutex of `multithreading` has its memory for itself. */
+  readonly peer: SharedArrayBuffer;
+}
+
+/** What all members of a team see. */
+export class Workplace {
+  readonly size: number;
+  readonly control: Int32Array;
+  readonly flag: Int32Array;
+  /** What is counted under a mutex. */
+  readonly counter: Int32Array<SharedArrayBuffer>;
+  readonly mutexCell: MutexLazyInit<number>;
+  readonly bareMutex: BareMutex;
+  readonly mutex: Mutex;
+  readonly peer: SharedMutex<Int32Array<SharedArrayBuffer>>;
+  readonly #buffer: SharedArrayBuffer;
+
+  constructor({ size, control, buffer, peer }: TeamMemory) {
+    this.size = size;
+    this.control = new Int32Array(control);
+    this.#buffer = buffer;
+    this.mutexCell = new MutexLazyInit(int32, { buffer, byteOffset: LINE });
+    this.flag = new Int32Array(buffer, 2 * LINE, 1);
+    this.counter = new Int32Array(buffer, 3 * LINE, 1);
+    this.bareMutex = new BareMutex(new Int32Array(buffer, 4 * LINE, 1));
+    this.mutex = new Mutex(buffer, 5 * LINE);
+    this.peer = new SharedMutex(this.counter, peer);
+  }
+
+  /** The cell that cannot be reset; so it is placed anew for each round. */
+  lazyCell(): LazyInit<number> {
+    return new LazyInit(int32, { buffer: this.#buffer });
+  }
+
+  clearLazyCell(): void {
+    new Int32Array(this.#buffer, 0, LINE / 4).fill(0);
+  }
+}
+
+/** The main thread's side. */
+export class Team {
+  readonly workplace: Workplace;
+
+  private constructor(workplace: Workplace) {
+    this.workplace = workplace;
+  }
+
+  static async start(size: number): Promise<Team> {
+    const memory: TeamMemory = {
+      size,
+      control: new SharedArrayBuffer(LINE),
+      buffer: new SharedArrayBuffer(6 * LINE),
+      peer: new SharedArrayBuffer(4),
+    };
+    const url = new URL("./team_worker.ts", import.meta.url);
+    await Promise.all(Array.from({ length: size }, () => {
+      const worker = new Worker(url, { type: "module" });
+      worker.postMessage(memory);
+      return new Promise((resolve) => worker.onmessage = resolve);
+    }));
+    return new Team(new Workplace(memory));
+  }
+
+  /** Has all workers begin. */
+  begin(task: Task): void {
+    const { control } = this.workplace;
+    control[TASK] = TASKS.indexOf(task);
+    control[READY] = control[DONE] = 0;
+    Atomics.add(control, ROUND, 1);
+    Atomics.notify(control, ROUND);
+  }
+
+  /** Has all workers begin, and waits until they sleep. */
+  beginAndRest(task: Task): void {
+    this.begin(task);
+    awaitCount(this.workplace, READY);
+    Atomics.wait(this.workplace.control, IDLE, 0, DROWSINESS);
+  }
+
+  /** Waits until the last worker is done. */
+  finish(): void {
+    awaitCount(this.workplace, DONE);
+  }
+}
+
+/** A worker's side: does what it is asked to, for ever. */
+export function work(
+  memory: TeamMemory,
+  tasks: (workplace: Workplace) => Record<Task, () => void>,
+): void {
+  const workplace = new Workplace(memory);
+  const { control } = workplace;
+  const bodies = tasks(workplace);
+  for (let round = 0;; round++) {
+    Atomics.wait(control, ROUND, round);
+    bodies[TASKS[control[TASK]!]!]();
+    count(workplace, DONE);
+  }
+}
+
+/** Tells the main thread that this worker is about to sleep. */
+export function announceReady(workplace: Workplace): void {
+  count(workplace, READY);
+}
+
+function count({ control, size }: Workplace, word: number): void {
+  if (Atomics.add(control, word, 1) + 1 === size) Atomics.notify(control, word);
+}
+
+function awaitCount({ control, size }: Workplace, word: number): void {
+  for (;;) {
+    const counted = Atomics.load(control, word);
+    if (counted === size) return;
+    Atomics.wait(control, word, counted);
+  }
+}
