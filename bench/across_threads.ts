@@ -195,15 +195,36 @@ async function givers(): Promise<Subject[]> {
   ];
 }
 
-/** Many rounds, as the engine of each worker compiles what it does only after a while. */
-const wakeGroups = [2, 4, 8, 16].map((size): Group => ({
-  name: `wake ${size} blocked workers`,
-  operation: "publication",
-  operations: 1,
-  rounds: 300,
-  warmUpRounds: 800,
-  create: async () => wakers(await Team.start(size)),
-}));
+/** How often each worker has done the same before it counts: by then its engine has compiled it. */
+const WARM = 600;
+
+function wakeGroup(
+  size: number,
+  name: string,
+  rest: Pick<Group, "rounds" | "warmUpRounds">,
+): Group {
+  return {
+    name,
+    operation: "publication",
+    operations: 1,
+    ...rest,
+    create: async () => wakers(await Team.start(size)),
+  };
+}
+
+const wakeGroups = [2, 4, 8, 16].map((size) =>
+  wakeGroup(size, `wake ${size} blocked workers`, {
+    rounds: 200,
+    warmUpRounds: WARM,
+  })
+);
+
+/** What programs see in which each worker waits but once or twice. */
+const coldWakeGroup = wakeGroup(
+  8,
+  "wake 8 blocked workers, which have hardly ever waited before",
+  { rounds: 10, warmUpRounds: 0 },
+);
 
 const takeGroups = [2, 4].map((size): Group => ({
   name: `hand a mutex over among ${size} workers`,
@@ -218,6 +239,7 @@ export const suite: Suite = {
   name: "across_threads",
   groups: [
     ...wakeGroups,
+    coldWakeGroup,
     ...takeGroups,
     {
       name: `build an index of ${MEGABYTES} MB for ${SHARERS} workers`,

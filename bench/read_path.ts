@@ -214,7 +214,7 @@ function group(name: string, create: Group["create"]): Group {
     name,
     operation: "read",
     operations: READS,
-    rounds: 30,
+    rounds: 100,
     warmUpRounds: 10,
     create,
   };

@@ -1,5 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import { note } from "./suite.ts";
+
 /** The part of `Lazy` of `@std/async` that is used here. */
 export interface Lazy<T> {
   get(): Promise<T>;
@@ -15,6 +17,6 @@ interface StdAsync {
 const name: string = "@std/async";
 
 /** Undefined where JSR cannot be reached and no stand-in takes its place. */
-export const stdAsync: StdAsync | undefined = await import(name).catch(
-  () => undefined,
+export const stdAsync: StdAsync | undefined = await import(name).catch(() =>
+  note("@std/async is left out, as it cannot be reached: use `deno task bench`")
 );

@@ -40,10 +40,14 @@ export interface Suite {
   readonly groups: readonly Group[];
 }
 
+/** Groups with fewer rounds are of long runs. */
+const MANY_ROUNDS = 20;
+
 /** Has `deno bench` run a suite. */
 export async function register({ groups }: Suite): Promise<void> {
-  for (const { name, operations, create } of groups) {
-    const subjects = await create();
+  for (const group of groups) {
+    const { name, operations, rounds, warmUpRounds } = group;
+    const subjects = await group.create();
     const first = subjects.find(({ baseline }) => baseline === true);
     for (const subject of subjects) {
       Deno.bench({
@@ -52,6 +56,8 @@ export async function register({ groups }: Suite): Promise<void> {
           ? name
           : `${name}, ${operations.toLocaleString("en")} times`,
         baseline: subject === first,
+        // `deno bench` would take many more of runs that are long
+        ...(rounds < MANY_ROUNDS ? { n: rounds, warmup: warmUpRounds } : {}),
         // Itself, as functions around it would not be awaited
         fn: subject.run,
       });
@@ -64,4 +70,9 @@ export let sink: unknown;
 
 export function consume(value: unknown): void {
   sink = value;
+}
+
+/** Says what is not measured. */
+export function note(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
 }

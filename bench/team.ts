@@ -27,7 +27,7 @@ export const TURNS = 1_000;
 export const VALUE = 42;
 
 /** How long the main thread waits for workers to fall asleep after they have said so, in ms. */
-const DROWSINESS = 2;
+const DROWSINESS = 1;
 
 /** Through which words the main thread and its workers talk. */
 const ROUND = 0;
