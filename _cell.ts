@@ -350,9 +350,14 @@ export function timedOut(
   );
 }
 
-export function ownerLost(kind: CellKind, name: string): OwnerLostError {
+/** `action` is what the agent was about to do. */
+export function ownerLost(
+  action: string,
+  kind: CellKind,
+  name: string,
+): OwnerLostError {
   return new OwnerLostError(
-    `Cannot publish the value of ${
+    `Cannot ${action} ${
       label(kind, name)
     } as this agent must own the cell: it was declared dead by recover() meanwhile`,
   );

@@ -33,6 +33,9 @@
  *     └────────────────────────────────────────────────────────────────┘
  *         reset(): CAS, generation + 1, notify all (MutexLazyInit, under its mutex)
  *
+ *   In a MutexLazyInit, revoke() also takes a cell that is uninitialized or initialized
+ *   to the next generation, in which it stays what it is.
+ *
  *   uninitialized  nobody reads the slot; only reset() and recover() zero it, and
  *                  that under the mutex
  *   initializing   the agent that won begin() or takeOver() reads and writes it
@@ -45,16 +48,20 @@
  *       reset() or revoke().
  *   I2  The phase is "initialized" if and only if the slot holds a whole value.
  *   I3  Outside of I1's writers the slot of an uninitialized cell is all zero.
- *   I4  The generation grows if and only if an initialized cell is reset or a run is
- *       revoked; so two equal state words in phase "initialized" mean the same
- *       value, and a run that was revoked finds no state word that is its own.
+ *   I4  The generation grows if and only if an initialized cell is reset, or a cell
+ *       is taken from an agent that was declared dead; so two equal state words in
+ *       phase "initialized" mean the same value, and an agent from which the cell was
+ *       taken finds no state word that it has loaded before.
  *   I5  An agent sleeps on a word only while the waiters bit is set in that word,
  *       or the agent that cleared the bit is about to notify everyone, or has ended
  *       before it could: recover() notifies even if there is nothing to recover.
  *   I6  A mutex word names its holder if and only if the mutex is held.
- *   I7  In a MutexLazyInit, only the holder of the mutex calls begin(), publish(),
- *       rollback(), reset() or revoke(); in a LazyInit, winning begin() or
- *       takeOver() entitles to the rest.
+ *   I7  In a MutexLazyInit, begin(), reset() and revoke() go by a state word that was
+ *       loaded before the mutex was found to be held by this agent, publish() and
+ *       rollback() by that of begin(); and who takes the mutex from its holder does not
+ *       free it before its revoke(). So the CAS of a holder that was declared dead
+ *       comes before that one, which undoes it, or fails (I4). In a LazyInit,
+ *       winning begin() or takeOver() entitles to the rest.
  *   I8  A word says "announced" only while its owner holds its Web Lock or has ended.
  *
  * NO LOST WAKE-UP (I5). A sleeper sets the waiters bit with a CAS on the word
@@ -98,8 +105,9 @@
  * read; a held mutex, one that stays held by that id. recover() undoes the second and
  * the last. It first replaces the word that names the agent, so that one of several
  * agents that recover does the work, and if that one ends, too, is named in turn. An
- * agent that was declared dead and lives fails at its next CAS (I4, I6); the plain
- * writes that it makes before are the one thing that nothing can stop.
+ * agent that was declared dead and lives fails at its next CAS (I4, I6, I7), be it to
+ * begin, publish, reset, unlock or recover; the plain writes that it makes before are
+ * the one thing that nothing can stop.
  *
  * THE GENERATION WRAPS after 2^29 resets. An agent would have to keep a cached value
  * unread, or an initializer run on, for exactly that many to take one for the other.
@@ -395,7 +403,7 @@ export class OnceState {
   get generation(): number {
     const word = this.load();
     return this.#namesOwner && phaseOf(word) === "initializing"
-      // Pairs with the store of revoke()
+      // Pairs with the CAS of revoke()
       ? Atomics.load(this.#words, this.#index + GENERATION_WORD)
       : word >>> GENERATION_SHIFT;
   }
@@ -505,29 +513,33 @@ export class OnceState {
    * assertEquals(state.begin(), false);
    * ```
    *
-   * @returns Whether this call did so, and its agent now owns the slot.
+   * @param word What {@linkcode OnceState.load} returned: in a later generation the
+   * cell is left as it is. By default, that of now.
+   * @returns Whether this call did so, and its agent now owns the slot; if not, the
+   * cell is or was initialized or being initialized.
    * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
-  begin(): boolean {
+  begin(word?: number): boolean {
     const claim = this.#namesOwner ? claimant : INITIALIZING;
     // I1: pairs with the CAS of rollback(), reset(), revoke() and the other begin()s:
-    // one wins. Tried first with the word of fresh memory, where it is the only operation
+    // one wins. Tried first with the word of fresh memory, where it is the only operation;
+    // no generation comes before that one
     const begun =
       Atomics.compareExchange(this.#words, this.#index, 0, claim) === 0;
-    if (!begun) return this.#beginAnew();
+    if (!begun) return this.#beginAnew(word);
     this.#begun = claim;
     return true;
   }
 
   /** Cold: the cell has waiters or a generation already, or is not uninitialized. */
-  #beginAnew(): boolean {
-    let word = this.load();
-    while (phaseOf(word) === "uninitialized") {
+  #beginAnew(word: number = this.load()): boolean {
+    if (phaseOf(word) !== "uninitialized") return false;
+    const claim = this.#namesOwner
+      ? claimant
+      : word & ~STATE_WAITERS | INITIALIZING;
+    for (;;) {
       const waiters = word & STATE_WAITERS;
-      const claim = this.#namesOwner
-        ? claimant
-        : word & ~STATE_WAITERS | INITIALIZING;
-      // I1 and I5: one wins, and the waiters bit stays as it is
+      // I1, I4 and I5: one wins, in its own generation, and the waiters bit stays as it is
       const found = Atomics.compareExchange(
         this.#words,
         this.#index,
@@ -540,9 +552,9 @@ export class OnceState {
         if (waiters !== 0 && isAnnounced()) this.wakeAll();
         return true;
       }
+      if ((found ^ word) !== STATE_WAITERS) return false;
       word = found;
     }
-    return false;
   }
 
   /**
@@ -646,34 +658,43 @@ export class OnceState {
 
   #leave(begun: number, phase: number): number {
     if (begun === 0) throw this.#notBegun();
-    const words = this.#words;
-    const index = this.#index;
     const generation = this.#namesOwner
       // Plain, as only revoke() writes it, and then the CAS fails
-      ? words[index + GENERATION_WORD]!
+      ? this.#words[this.#index + GENERATION_WORD]!
       : begun >>> GENERATION_SHIFT;
     const next = generation << GENERATION_SHIFT | phase;
-    // I1: pairs with load() in every agent that reads or waits. Tried first as if nobody
-    // waited; it fails if revoke() was here
-    const found = Atomics.compareExchange(words, index, begun, next);
-    if (found !== begun) this.#leaveContended(begun, next, found);
+    // It fails if revoke() was here
+    if (!this.#replace(begun, next)) throw this.#lost();
     this.#begun = 0;
     return next;
   }
 
-  /** Cold: somebody waits, or this run no longer owns the slot. */
-  #leaveContended(begun: number, next: number, found: number): void {
-    const word = begun | STATE_WAITERS;
-    // I1: as above. Once set, the waiters bit stays until the owner leaves
-    if (
-      found !== word ||
-      Atomics.compareExchange(this.#words, this.#index, word, next) !== word
-    ) {
-      throw new OwnerLostError(
-        `Cannot leave the initializing phase as this agent must own the cell: it was declared dead by recover(), and the cell is ${this.phase}`,
-      );
-    }
+  /**
+   * Replaces the word and wakes all waiters, if it is `word`, with or without them.
+   * Returns whether it was.
+   */
+  #replace(word: number, next: number): boolean {
+    const idle = word & ~STATE_WAITERS;
+    // I1 and I4: pairs with load() in every agent that reads or waits, and with confirm().
+    // Tried first as if nobody waited
+    return Atomics.compareExchange(this.#words, this.#index, idle, next) ===
+        idle || this.#replaceAwaited(idle | STATE_WAITERS, next);
+  }
+
+  /** Cold: somebody waits, or the word has changed. */
+  #replaceAwaited(word: number, next: number): boolean {
+    // I1 and I4: as above. Once set, the waiters bit stays until the word is replaced
+    const found = Atomics.compareExchange(this.#words, this.#index, word, next);
+    if (found !== word) return false;
     this.wakeAll();
+    return true;
+  }
+
+  /** Cold. */
+  #lost(): OwnerLostError {
+    return new OwnerLostError(
+      `Cannot leave the initializing phase as this agent must own the cell: it was declared dead by recover(), and the cell is ${this.phase}`,
+    );
   }
 
   /** Cold. */
@@ -723,27 +744,15 @@ export class OnceState {
    * assertEquals(state.reset(), true);
    * ```
    *
-   * @returns Whether the cell was initialized.
+   * @param word What {@linkcode OnceState.load} returned: if the cell has changed since,
+   * but for its waiters, it is left as it is. By default, that of now.
+   * @returns Whether this call did so.
    * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
-  reset(): boolean {
-    let word = this.load();
-    while (phaseOf(word) === "initialized") {
-      const generation = (word >>> GENERATION_SHIFT) + 1;
-      // I4: pairs with confirm(), which fails from here on
-      const found = Atomics.compareExchange(
-        this.#words,
-        this.#index,
-        word,
-        generation << GENERATION_SHIFT,
-      );
-      if (found === word) {
-        if (word & STATE_WAITERS) this.wakeAll();
-        return true;
-      }
-      word = found;
-    }
-    return false;
+  reset(word: number = this.load()): boolean {
+    // I2 and I4: from the CAS on, confirm() fails
+    return phaseOf(word) === "initialized" &&
+      this.#replace(word, nextGeneration(word >>> GENERATION_SHIFT));
   }
 
   /**
@@ -786,10 +795,11 @@ export class OnceState {
   }
 
   /**
-   * Goes from initializing to uninitialized in the next generation, whoever has
-   * begun, and wakes all waiters: that run can no longer publish or roll back. For
-   * the agent that has taken over the mutex or, by {@linkcode OnceState.takeOver},
-   * the cell from an agent that has ended. Never blocks.
+   * Goes to the next generation, and from initializing to uninitialized, and wakes all
+   * waiters: whoever has begun, or was about to begin or to reset, can no longer. A
+   * value that was published stays. For the agent that has taken over the mutex or, by
+   * {@linkcode OnceState.takeOver}, the cell from an agent that has ended; a cell that
+   * names another owner in the state word is left as it is. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -803,35 +813,35 @@ export class OnceState {
    * assertEquals(state.generation, 1);
    * ```
    *
-   * @returns Whether the cell was being initialized.
+   * @param word What {@linkcode OnceState.load} returned: if the cell has changed since,
+   * but for its waiters, it is left as it is. By default, that of now.
+   * @returns Whether this call did so.
+   * @throws {LayoutMismatchError} If the word is none that a cell writes.
    */
-  revoke(): boolean {
-    let word = this.load();
-    if (phaseOf(word) !== "initializing") return false;
-    const next = this.generation + 1 << GENERATION_SHIFT;
-    if (this.#namesOwner) {
-      // I4: pairs with the reads of publish(), rollback() and the getter
-      Atomics.store(
-        this.#words,
-        this.#index + GENERATION_WORD,
-        next >>> GENERATION_SHIFT,
-      );
-    }
-    while (phaseOf(word) === "initializing") {
-      // I1 and I4: pairs with the CAS of publish() and rollback(), which fail from here on
-      const found = Atomics.compareExchange(
-        this.#words,
-        this.#index,
-        word,
-        next,
-      );
-      if (found === word) {
-        this.wakeAll();
-        return true;
-      }
-      word = found;
-    }
-    return false;
+  revoke(word: number = this.load()): boolean {
+    if (this.#namesOwner) return this.#revokeOwn(word);
+    const phase = phaseOf(word) === "initialized" ? INITIALIZED : UNINITIALIZED;
+    // I1, I2 and I4: the CAS of who was entitled fails from here on
+    return this.#replace(
+      word,
+      nextGeneration(word >>> GENERATION_SHIFT) | phase,
+    );
+  }
+
+  #revokeOwn(word: number): boolean {
+    const { generation } = this;
+    // After that was read, which others change only when the cell names them
+    if (!this.ownedByThisAgent) return false;
+    const next = nextGeneration(generation);
+    // I4: pairs with the reads of publish(), rollback() and the getter. A CAS, as who
+    // takes the cell over from this agent may come first
+    Atomics.compareExchange(
+      this.#words,
+      this.#index + GENERATION_WORD,
+      generation,
+      next >>> GENERATION_SHIFT,
+    );
+    return this.#replace(word, next);
   }
 
   /**
@@ -1133,6 +1143,11 @@ export function phaseOf(word: number): Phase {
         }`,
       );
   }
+}
+
+/** The uninitialized word of the generation after this one. */
+function nextGeneration(generation: number): number {
+  return generation + 1 << GENERATION_SHIFT;
 }
 
 /** Creates a token; only a mutex that has just been locked may. */

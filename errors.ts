@@ -143,8 +143,9 @@ export class LayoutMismatchError extends Error {
 }
 
 /**
- * Thrown by an initializer's call when its agent was declared dead by `recover()`
- * while it ran: the cell is somebody else's by now, and nothing was published.
+ * Thrown by a call that initializes or resets a cell when its agent was declared dead
+ * by `recover()` meanwhile: the cell is somebody else's by now, and the call has
+ * neither published nor reset anything.
  *
  * Corresponds to no error of the originals.
  *

@@ -473,7 +473,9 @@ export class LazyInit<T> {
   }
 
   #assertOwned(begun: number): void {
-    if (!this.#state.owns(begun)) throw ownerLost("LazyInit", this.name);
+    if (!this.#state.owns(begun)) {
+      throw ownerLost("publish the value of", "LazyInit", this.name);
+    }
   }
 
   #publish(begun: number, stored: T): Readonly<T> {

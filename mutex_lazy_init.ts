@@ -323,7 +323,7 @@ export class MutexLazyInit<T> {
    * ```
    *
    * @returns The value, the same reference every time from this object until the
-   * next reset; `undefined` while the cell is not initialized.
+   * next reset or recovery; `undefined` while the cell is not initialized.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get(): Readonly<T> | undefined {
@@ -777,7 +777,9 @@ export class MutexLazyInit<T> {
    * asynchronous call goes on.
    */
   #tryBegin(): Begun | InitResult<T> | undefined {
-    if (this.#refresh()) {
+    // I7: before the lock, as who takes that from this agent changes the generation
+    const word = this.#state.load();
+    if (phaseOf(word) === "initialized" && this.#refresh()) {
       return {
         ok: false,
         reason: "already-init",
@@ -788,12 +790,7 @@ export class MutexLazyInit<T> {
     if (token === null) return undefined;
     let begun = false;
     try {
-      begun = this.#state.begin();
-      if (begun && !this.#mutex.heldByThisAgent) {
-        // I7: who declared this agent dead before it began could not revoke the run
-        this.#state.rollback();
-        begun = false;
-      }
+      begun = this.#state.begin(word);
     } finally {
       if (!begun) token.unlock();
     }
@@ -858,7 +855,9 @@ export class MutexLazyInit<T> {
   }
 
   #assertOwned({ begun }: Begun): void {
-    if (!this.#state.owns(begun)) throw ownerLost("MutexLazyInit", this.name);
+    if (!this.#state.owns(begun)) {
+      throw ownerLost("publish the value of", "MutexLazyInit", this.name);
+    }
   }
 
   #publish({ token, begun }: Begun, stored: T): InitResult<T> {
@@ -938,6 +937,7 @@ export class MutexLazyInit<T> {
    *
    * @param options How long to wait for an initializer.
    * @returns Whether the cell was initialized.
+   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
    * this call is within.
@@ -979,8 +979,9 @@ export class MutexLazyInit<T> {
    *
    * @param options How to end the wait.
    * @returns A promise of whether the cell was initialized. It rejects with the
-   * reason of an aborted signal, or with a {@linkcode RecursiveInitializationError}
-   * if an initializer of this cell calls it.
+   * reason of an aborted signal, with a {@linkcode RecursiveInitializationError} if an
+   * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if this
+   * agent was declared dead by `recover()` meanwhile.
    */
   async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
     const signal = signalOf(options);
@@ -1003,9 +1004,16 @@ export class MutexLazyInit<T> {
   #resetLocked(token: UnlockToken): boolean {
     this.#forget();
     try {
-      if (!this.#state.reset()) return false;
-      // I3: after the state has changed, so that no reader takes the zeroes for a value
-      zeroFill(this.#slot);
+      const word = this.#state.load();
+      // I7: after the load, as who takes the mutex from this agent changes the generation
+      const held = this.#mutex.heldByThisAgent;
+      if (held && phaseOf(word) !== "initialized") return false;
+      if (!held || !this.#state.reset(word)) {
+        throw ownerLost("reset", "MutexLazyInit", this.name);
+      }
+      // I3: after the state has changed, so that no reader takes the zeroes for a value.
+      // Who has taken the mutex since does it, too, and may let others write by now
+      if (this.#mutex.heldByThisAgent) zeroFill(this.#slot);
       return true;
     } finally {
       token.unlock();
@@ -1096,7 +1104,7 @@ export class MutexLazyInit<T> {
    * Takes the cell from an agent that has ended while it was initializing or
    * resetting it: the slot is zeroed, the cell is uninitialized again, its mutex is
    * unlocked, and one of those who wait goes on with its initializer. A value that
-   * was published stays. Never blocks.
+   * was published, or that was not yet reset, stays. Never blocks.
    *
    * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
    * nothing keeps it from writing through a view of the slot that it was given.
@@ -1128,10 +1136,17 @@ export class MutexLazyInit<T> {
   recover(agentId: number): boolean {
     try {
       return this.#mutex.recover(agentId, () => {
-        // First, so that the agent can no longer publish, should it live
-        this.#state.revoke();
+        let word: number;
+        do {
+          word = this.#state.load();
+          // I7: after the load, as who takes the mutex from this agent in turn sees to the rest
+          if (!this.#mutex.heldByThisAgent) return;
+          // First, so that the agent can no longer begin, publish or reset, should it live
+        } while (!this.#state.revoke(word));
         // I3: of a value that was begun, or of one whose reset was
-        if (this.phase === "uninitialized") zeroFill(this.#slot);
+        if (phaseOf(word) !== "initialized" && this.#mutex.heldByThisAgent) {
+          zeroFill(this.#slot);
+        }
       });
     } finally {
       // In place of an agent that has ended before it could

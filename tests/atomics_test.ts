@@ -202,7 +202,6 @@ Deno.test("OnceState.takeOver() takes a cell from the agent that is initializing
 Deno.test("OnceState.revoke() ends a run for good, and wakes", async () => {
   for (const namesOwner of [false, true]) {
     const state = new OnceState(undefined, 0, { namesOwner });
-    assertEquals(state.revoke(), false);
     state.begin();
     const { begun } = state;
     assertEquals(state.owns(begun), true);
@@ -221,8 +220,61 @@ Deno.test("OnceState.revoke() ends a run for good, and wakes", async () => {
     if (!namesOwner) assertThrows(() => state.publish(begun), OwnerLostError);
     state.publish();
     assertEquals(state.generation, 1);
-    assertEquals(state.revoke(), false);
-    assertEquals(state.phase, "initialized");
+  }
+});
+
+Deno.test("OnceState.revoke() keeps whoever was about to begin or to reset from it", () => {
+  const state = new OnceState();
+  const fresh = state.load();
+  assertEquals(state.revoke(), true);
+  assertEquals(state.phase, "uninitialized");
+  const empty = state.load();
+  assertEquals(state.begin(fresh), false);
+  assertEquals(state.begin(empty), true);
+  const word = state.publish();
+  assertEquals(state.revoke(), true);
+  assertEquals(state.phase, "initialized");
+  assertEquals(state.generation, 2);
+  assertEquals(state.confirm(word), false);
+  assertEquals(state.reset(word), false);
+  assertEquals(state.revoke(word), false);
+  assertEquals(state.reset(state.load()), true);
+  assertEquals(state.begin(empty), false);
+  assertEquals(state.begin(), true);
+  assertEquals(state.generation, 3);
+});
+
+Deno.test("OnceState.revoke() leaves a cell alone that names another owner", () => {
+  const buffer = new SharedArrayBuffer(16);
+  const words = new Int32Array(buffer);
+  const state = new OnceState(buffer, 0, { namesOwner: true });
+  assertEquals(state.revoke(), false);
+  const other = agentId() === 7 ? 8 : 7;
+  words[0] = other << 4 | 1;
+  assertEquals(state.revoke(), false);
+  assertEquals([...words], [other << 4 | 1, 0, 0, 0]);
+  words[0] = 8 | 2;
+  assertEquals(state.revoke(), false);
+  assertEquals([...words], [8 | 2, 0, 0, 0]);
+});
+
+Deno.test("OnceState transitions do not care who has begun to wait since the word was loaded", async () => {
+  const state = new OnceState();
+  for (const end of ["publish", "revoke"] as const) {
+    const word = state.load();
+    const begun = state.waitForChangeAsync(word);
+    assertEquals(state.begin(word), true);
+    const running = state.load();
+    const changed = state.waitForChangeAsync(running);
+    if (end === "publish") state.publish();
+    else assertEquals(state.revoke(running & ~WAITERS), true);
+    await Promise.all([begun, changed]);
+    const last = state.load();
+    const after = state.waitForChangeAsync(last);
+    if (end === "publish") assertEquals(state.reset(last), true);
+    else assertEquals(state.revoke(last), true);
+    await after;
+    assertEquals(state.phase, "uninitialized");
   }
 });
 
