@@ -11,7 +11,8 @@
  *                   LazyInit, while it is initializing: bit 3 announced,
  *                   bits 4-31 the owner's agent id, in place of the generation
  *   word 1  owner   MutexLazyInit: the Mutex, bits 0-27 the holder's agent id,
- *                   bit 28 announced, bit 31 waiters
+ *                   bit 28 announced, bits 29-30 how often it was taken from its
+ *                   holder, bit 31 waiters
  *                   LazyInit: the generation, which word 0 may have no room for
  *   word 2  layout  hash of the cell's layout, 0 = unclaimed
  *   word 3  run     while it is initializing: bits 0-15 which of its initializers
@@ -110,7 +111,9 @@
  * the one thing that nothing can stop.
  *
  * THE GENERATION WRAPS after 2^29 resets. An agent would have to keep a cached value
- * unread, or an initializer run on, for exactly that many to take one for the other.
+ * unread, or an initializer run on, for exactly that many to take one for the other. How
+ * often a mutex was taken from its holder wraps after 4: a token that has lost its lock
+ * would have to be kept for so many to unlock one that its agent has got by another object.
  */
 
 /**
@@ -167,11 +170,14 @@ const GENERATION_SHIFT = 3;
 const STATE_ANNOUNCED = 1 << 3;
 const STATE_OWNER_SHIFT = 4;
 
-/** Nobody holds the mutex. */
+/** Nobody holds the mutex, and it was never taken from anybody. */
 const UNLOCKED = 0;
 const OWNER_MASK = (1 << 28) - 1;
 /** The holder of the mutex has announced itself. */
 const MUTEX_ANNOUNCED = 1 << 28;
+/** How often the mutex was taken from its holder: it tells a lost lock from a later one. */
+const MUTEX_LOSSES = 3 << 29;
+const MUTEX_LOSS = 1 << 29;
 /** Somebody may sleep on the mutex word. */
 const MUTEX_WAITERS = 1 << 31;
 
@@ -1151,15 +1157,20 @@ function nextGeneration(generation: number): number {
 }
 
 /** Creates a token; only a mutex that has just been locked may. */
-let createToken: (words: Int32Array, index: number) => UnlockToken;
+let createToken: (
+  words: Int32Array,
+  index: number,
+  word: number,
+) => UnlockToken;
 /** Uses a token up without unlocking anything. */
 let useUp: (token: UnlockToken) => void;
 
 /**
  * The proof that a {@linkcode Mutex} was locked, and the only way to unlock it.
  *
- * It is good for one unlock; used up, it does nothing. The name is that of TC39's
- * structs proposal.
+ * It is good for one unlock; used up, it does nothing. Nor does it when this agent was
+ * declared dead and has lost the lock, even if it has locked the mutex again. The name
+ * is that of TC39's structs proposal.
  *
  * @example Usage
  * ```ts
@@ -1173,17 +1184,20 @@ let useUp: (token: UnlockToken) => void;
  */
 export class UnlockToken implements Disposable {
   static {
-    createToken = (words, index) => new UnlockToken(words, index);
+    createToken = (...lock) => new UnlockToken(...lock);
     useUp = (token) => token.#words = undefined;
   }
 
   /** The words that the mutex is in; `undefined` when the token is used up. */
   #words: Int32Array | undefined;
   readonly #index: number;
+  /** What the mutex was locked with. */
+  readonly #word: number;
 
-  private constructor(words: Int32Array, index: number) {
+  private constructor(words: Int32Array, index: number, word: number) {
     this.#words = words;
     this.#index = index;
+    this.#word = word;
   }
 
   /**
@@ -1198,11 +1212,18 @@ export class UnlockToken implements Disposable {
    * assertEquals(token.locked, true);
    * ```
    *
-   * @returns `true` until the token is used up, be it by the next lock of the same
-   * {@linkcode Mutex} object after this agent was declared dead.
+   * @returns `true` until the token is used up, or this agent has lost the lock because
+   * it was declared dead.
    */
   get locked(): boolean {
-    return this.#words !== undefined;
+    const words = this.#words;
+    // Pairs with the CAS of recover() in other agents
+    return words !== undefined && this.#isOf(Atomics.load(words, this.#index));
+  }
+
+  /** Whether a word is that of the lock of this token, whoever waits and whatever is announced. */
+  #isOf(word: number): boolean {
+    return ((word ^ this.#word) & (OWNER_MASK | MUTEX_LOSSES)) === 0;
   }
 
   /**
@@ -1223,16 +1244,27 @@ export class UnlockToken implements Disposable {
     const words = this.#words;
     if (words === undefined) return false;
     this.#words = undefined;
+    const expected = this.#word;
     // I6: pairs with the CAS of the next lock()
-    const word = Atomics.compareExchange(words, this.#index, holder, UNLOCKED);
-    return word === holder || this.#unlockContended(words, word);
+    const word = Atomics.compareExchange(
+      words,
+      this.#index,
+      expected,
+      expected & MUTEX_LOSSES,
+    );
+    return word === expected || this.#unlockContended(words, word);
   }
 
-  /** Cold: the word has the waiters bit, or was announced later or earlier, or lost. */
+  /** Cold: the word has the waiters bit, or was announced since, or the lock is lost. */
   #unlockContended(words: Int32Array, word: number): boolean {
-    while ((word & OWNER_MASK) === thisAgent) {
-      // I6: pairs with the CAS of the next lock(); a word that names somebody else stays
-      const found = Atomics.compareExchange(words, this.#index, word, UNLOCKED);
+    while (this.#isOf(word)) {
+      // I6: pairs with the CAS of the next lock(); the word of a lock that is another's stays
+      const found = Atomics.compareExchange(
+        words,
+        this.#index,
+        word,
+        word & MUTEX_LOSSES,
+      );
       if (found === word) {
         // I5: pairs with the wait() of everybody who set the bit that is now clear
         if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);
@@ -1467,7 +1499,7 @@ export class Mutex {
   waitForUnlock(timeout: number = Infinity): boolean {
     assertTimeout(timeout);
     const word = this.#announceWaiter();
-    if (word === UNLOCKED) return true;
+    if (!isHeld(word)) return true;
     if (!canBlock()) throw cannotBlock("waitForUnlockAsync()");
     // Pairs with the notify of unlock()
     return Atomics.wait(this.#words, this.#index, word, timeout) !==
@@ -1501,7 +1533,7 @@ export class Mutex {
     const signal = signalOf(options);
     signal?.throwIfAborted();
     const word = this.#announceWaiter();
-    if (word === UNLOCKED) return;
+    if (!isHeld(word)) return;
     // Pairs with the notify of unlock()
     await sleepAsync(this.#words, this.#index, word, signal);
   }
@@ -1556,14 +1588,15 @@ export class Mutex {
   #takeOver(agentId: number): UnlockToken | null {
     let word = Atomics.load(this.#words, this.#index);
     while ((word & OWNER_MASK) === agentId) {
+      const lock = holder | word + MUTEX_LOSS & MUTEX_LOSSES;
       // I6: pairs with the CAS of unlock() in the agent, should it live
       const found = Atomics.compareExchange(
         this.#words,
         this.#index,
         word,
-        holder | word & MUTEX_WAITERS,
+        lock | word & MUTEX_WAITERS,
       );
-      if (found === word) return this.#createToken();
+      if (found === word) return this.#createToken(lock);
       word = found;
     }
     return null;
@@ -1653,20 +1686,32 @@ export class Mutex {
 
   #tryLock(): UnlockToken | null {
     // I6: pairs with the CAS of unlock(): what its holder wrote can be read after this
-    return Atomics.compareExchange(
-        this.#words,
-        this.#index,
-        UNLOCKED,
-        holder,
-      ) === UNLOCKED
-      ? this.#createToken()
+    const found = Atomics.compareExchange(
+      this.#words,
+      this.#index,
+      UNLOCKED,
+      holder,
+    );
+    return found === UNLOCKED
+      ? this.#createToken(holder)
+      : this.#tryLockAnew(found);
+  }
+
+  /** Cold: the mutex is held, or was taken from a holder before. */
+  #tryLockAnew(word: number): UnlockToken | null {
+    if (isHeld(word)) return null;
+    const lock = holder | word & MUTEX_LOSSES;
+    // I6: as above
+    return Atomics.compareExchange(this.#words, this.#index, word, lock) ===
+        word
+      ? this.#createToken(lock)
       : null;
   }
 
-  #createToken(): UnlockToken {
+  #createToken(lock: number): UnlockToken {
     // Whoever has just locked the mutex lost the lock before, if it still has a token
     if (this.#token !== undefined) useUp(this.#token);
-    return this.#token = createToken(this.#words, this.#index);
+    return this.#token = createToken(this.#words, this.#index, lock);
   }
 
   #lockWithin(timeout: number): UnlockToken | null {
@@ -1684,10 +1729,10 @@ export class Mutex {
     return null;
   }
 
-  /** Sets the waiters bit and returns the word to sleep on, unless there is no holder. */
+  /** Sets the waiters bit, if there is a holder, and returns the word, to sleep on if there is. */
   #announceWaiter(): number {
     let word = Atomics.load(this.#words, this.#index);
-    while (word !== UNLOCKED) {
+    while (isHeld(word)) {
       const announced = word | MUTEX_WAITERS;
       // I5: pairs with the CAS of unlock(), which takes the bit along
       const found = Atomics.compareExchange(
@@ -1699,8 +1744,13 @@ export class Mutex {
       if (found === word) return announced;
       word = found;
     }
-    return UNLOCKED;
+    return word;
   }
+}
+
+/** Whether a mutex word names a holder. */
+function isHeld(word: number): boolean {
+  return (word & OWNER_MASK) !== 0;
 }
 
 /** Whether the owner word at `index` names this agent, which no other agent writes there. */

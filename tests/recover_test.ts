@@ -75,6 +75,31 @@ class Mortal implements Disposable {
     });
   }
 
+  /** Has it lock the cell's mutex, and resolves when it stands before the transition. */
+  async dawdle(
+    { handle }: { handle: LazyInitHandle },
+    transition: "begin" | "reset",
+    { ends = false } = {},
+  ): Promise<
+    { leave(): void; result: Promise<unknown>; ended(): Promise<void> }
+  > {
+    const [entered, leave, ended] = [new Flag(), new Flag(), new Flag()];
+    const result = new Promise((resolve) => {
+      this.worker.onmessage = ({ data }) => resolve(data);
+    });
+    this.tell({
+      kind: "dawdle",
+      handle,
+      transition,
+      ends,
+      entered: entered.buffer,
+      leave: leave.buffer,
+      ended: ended.buffer,
+    });
+    await entered.raised();
+    return { leave: () => leave.raise(), result, ended: () => ended.raised() };
+  }
+
   [Symbol.dispose](): void {
     this.worker.terminate();
   }
@@ -82,6 +107,11 @@ class Mortal implements Disposable {
 
 function wordsOf({ handle }: { handle: LazyInitHandle }): Int32Array {
   return new Int32Array(handle.buffer, handle.byteOffset);
+}
+
+/** The owner word, but for how often the mutex was taken from its holder. */
+function ownerOf(cell: { handle: LazyInitHandle }): number {
+  return wordsOf(cell)[1]! & ~(3 << 29);
 }
 
 function slotOf({ handle }: { handle: LazyInitHandle }): Uint8Array {
@@ -186,7 +216,7 @@ Deno.test("MutexLazyInit.recover() empties the cell, and the agent cannot publis
       OwnerLostError,
       'Cannot publish the value of MutexLazyInit "answer"',
     );
-    assertEquals([...wordsOf(cell)].toSpliced(2, 2), [8, 0, 0, 0]);
+    assertEquals([...wordsOf(cell)].toSpliced(2, 2), [8, 1 << 29, 0, 0]);
     assertEquals(cell.recover(agentId()), false);
     assertEquals(cell[init === "tryInit" ? "init" : init](() => 2), 2);
   }
@@ -204,7 +234,7 @@ Deno.test("MutexLazyInit.recover() empties the cell, and the agent cannot publis
     resolve();
     await assertRejects(() => zombie, OwnerLostError);
     assertEquals(cell.phase, "uninitialized");
-    assertEquals(wordsOf(cell)[1], 0);
+    assertEquals(ownerOf(cell), 0);
   }
 });
 
@@ -230,11 +260,11 @@ Deno.test("MutexLazyInit.recover() keeps an earlier run from ending a later one 
         assertStrictEquals(await assertRejects(() => zombie), error);
       }
       assertEquals(cell.phase, "initializing");
-      assertEquals(wordsOf(cell)[1], agentId());
+      assertEquals(ownerOf(cell), agentId());
       second.resolve(2);
       assertEquals(await next, 2);
       assertEquals(cell.value, 2);
-      assertEquals(wordsOf(cell)[1], 0);
+      assertEquals(ownerOf(cell), 0);
     }
   }
 });
@@ -295,14 +325,49 @@ Deno.test("Mutex.recover() frees the lock even if the repair fails", () => {
   assertEquals(mutex.lockIfAvailable()?.unlock(), true);
 });
 
-Deno.test("Mutex.recover() uses up the token that was lost", () => {
+Deno.test("Mutex.recover() makes the token worthless that was lost, for every object", () => {
+  const mutex = new Mutex();
+  for (const other of [mutex, new Mutex(structuredClone(mutex.buffer))]) {
+    const lost = mutex.lock();
+    assertEquals(other.recover(agentId()), true);
+    assertEquals(lost.locked, false);
+    const next = other.lock();
+    assertEquals(lost.locked, false);
+    assertEquals(lost.unlock(), false);
+    assertEquals(next.locked, true);
+    assertEquals(next.unlock(), true);
+    assertEquals(next.locked, false);
+  }
+});
+
+Deno.test("Mutex.recover() makes a token worthless for ever", () => {
   const mutex = new Mutex();
   const lost = mutex.lock();
-  mutex.recover(agentId());
-  const next = mutex.lock();
-  assertEquals(lost.locked, false);
+  for (let i = 0; i < 10; i++) {
+    assertEquals(mutex.recover(agentId()), true);
+    assertEquals(lost.locked, false);
+    mutex.lock();
+  }
   assertEquals(lost.unlock(), false);
-  assertEquals(next.unlock(), true);
+  assertEquals(mutex.heldByThisAgent, true);
+});
+
+Deno.test("Mutex.recover() leaves a mutex that locks, waits and unlocks as before", async () => {
+  const mutex = new Mutex();
+  for (let i = 0; i < 5; i++) {
+    mutex.lock();
+    mutex.recover(agentId());
+    assertEquals(mutex.heldByThisAgent, false);
+    assertEquals(mutex.announcedOwner, undefined);
+    assertEquals(mutex.waitForUnlock(), true);
+    await mutex.waitForUnlockAsync();
+    const token = mutex.lock();
+    assertEquals(mutex.lockIfAvailable(), null);
+    const waiting = mutex.lockAsync();
+    assertEquals(token.locked, true);
+    assertEquals(token.unlock(), true);
+    assertEquals((await waiting).unlock(), true);
+  }
 });
 
 Deno.test("recover() wakes those whom an agent would have woken that has ended", async () => {
@@ -367,6 +432,46 @@ Deno.test("Mutex.recover() keeps a worker that was only slow from unlocking", as
   assertEquals(token.unlock(), true);
 });
 
+Deno.test("MutexLazyInit.recover() keeps a worker that is slow to reset from it", async () => {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  cell.init(() => pairOf(3));
+  const { leave, result } = await mortal.dawdle(cell, "reset");
+  assertEquals(cell.recover(mortal.id), true);
+  assertEquals(cell.getOrInit(() => pairOf(2)), pairOf(3));
+  leave();
+  assertEquals(await result, "OwnerLostError");
+  assertEquals(MutexLazyInit.from(cell.handle, pair).get(), pairOf(3));
+  assertEquals(cell.reset(), true);
+});
+
+Deno.test("MutexLazyInit.recover() has a worker that is slow to begin wait for its turn", async () => {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  const { leave, result } = await mortal.dawdle(cell, "begin");
+  assertEquals(cell.recover(mortal.id), true);
+  const made = Promise.withResolvers<ReturnType<typeof pairOf>>();
+  const here = cell.initAsync(() => made.promise);
+  leave();
+  await until(() => hasWaiters(cell));
+  made.resolve(pairOf(2));
+  assertEquals([await here, await result], [pairOf(2), pairOf(2)]);
+  assertEquals(ownerOf(cell), 0);
+});
+
+Deno.test("MutexLazyInit.recover() leaves no run behind of a worker that begins after it and ends", async () => {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  const { leave, ended } = await mortal.dawdle(cell, "begin", { ends: true });
+  assertEquals(cell.recover(mortal.id), true);
+  leave();
+  await ended();
+  assertEquals(cell.phase, "uninitialized");
+  assertEquals(cell.recover(mortal.id), false);
+  assertEquals(cell.init(() => pairOf(2)), pairOf(2));
+  assertEquals(cell.reset(), true);
+});
+
 const STAGES = [
   "locked",
   "initializing",
@@ -406,7 +511,7 @@ for (const stage of STAGES) {
     const expected = pairOf(published ? 1 : 2);
     assertEquals(values, [expected, expected, expected]);
     assertEquals(cell.recover(mortal.id), false);
-    assertEquals(wordsOf(cell)[1], 0);
+    assertEquals(ownerOf(cell), 0);
   });
 
   if (stage === "locked" || stage === "resetting") continue;
@@ -501,6 +606,30 @@ for (const [ends, end] of Object.entries(ENDS)) {
     assertEquals(token.locked, true);
     assertEquals(token.unlock(), true);
     for (const token of await Promise.all(waiting)) token.unlock();
+  });
+
+  Deno.test(`Mutex.recover() lets a worker go on that blocks for the lock of an agent that ${ends}`, async () => {
+    using mortal = await Mortal.start();
+    using agents = await Agents.start(1);
+    const mutex = new Mutex();
+    const entered = new Flag();
+    mortal.tell({
+      kind: "lock",
+      mutex: mutex.buffer,
+      announced: false,
+      entered: entered.buffer,
+    });
+    await entered.raised();
+    const holding = agents.hold(0, mutex);
+    await until(() => new Int32Array(mutex.buffer)[0]! < 0);
+    end(mortal);
+    assertEquals(mutex.recover(mortal.id), true);
+    const { leave, done } = await holding;
+    assertEquals(mutex.recover(mortal.id), false);
+    assertEquals(mutex.lockIfAvailable(), null);
+    leave();
+    await done;
+    assertEquals(mutex.lock().unlock(), true);
   });
 
   Deno.test(`MutexLazyInit.init() wakes the others if one that waits ${ends}`, async () => {

@@ -47,6 +47,22 @@ export type Message =
     ended: SharedArrayBuffer;
   }
   | {
+    /**
+     * Gets or resets the value, but is slow after it has locked the mutex, before the
+     * transition of the state; and tells what came of it, unless it ends after that.
+     */
+    kind: "dawdle";
+    handle: LazyInitHandle;
+    transition: "begin" | "reset";
+    ends: boolean;
+    /** Raised before the transition, … */
+    entered: SharedArrayBuffer;
+    /** … which then blocks until this one is raised. */
+    leave: SharedArrayBuffer;
+    /** Raised in the last moment. */
+    ended: SharedArrayBuffer;
+  }
+  | {
     /** Locks a mutex, and keeps it. */
     kind: "lock";
     mutex: SharedArrayBuffer;
@@ -70,8 +86,9 @@ export type Message =
   };
 
 type Task = Extract<Message, { kind: "end" }>;
+type SlowTask = Extract<Message, { kind: "dawdle" }>;
 
-function end(task: Task): never {
+function end(task: Task | SlowTask): never {
   // Not by raise(), as this may stand in for Atomics.notify
   Atomics.store(new Int32Array(task.ended), 0, 1);
   return Deno.exit();
@@ -116,11 +133,35 @@ function perform(task: Task): void {
   }
 }
 
+/** Returns the value, whether there was one to reset, or the name of an error. */
+function dawdle(task: SlowTask): unknown {
+  const { transition } = task;
+  const original = OnceState.prototype[transition];
+  OnceState.prototype[transition] = function (word) {
+    OnceState.prototype[transition] = original;
+    new Flag(task.entered).raise();
+    new Flag(task.leave).block();
+    const result = original.call(this, word);
+    return task.ends ? end(task) : result;
+  };
+  const cell = MutexLazyInit.from(task.handle, pair);
+  try {
+    return transition === "begin"
+      ? cell.getOrInit(() => pairOf(1))
+      : cell.reset();
+  } catch (error) {
+    return (error as Error).name;
+  }
+}
+
 self.onmessage = async ({ data }: MessageEvent<Message>) => {
   switch (data.kind) {
     case "end":
       if (data.announced) await announceAgent();
       return perform(data);
+
+    case "dawdle":
+      return self.postMessage(dawdle(data));
 
     case "lock":
       if (data.announced) await announceAgent();
