@@ -12,7 +12,7 @@ import {
   show,
 } from "./_checks.ts";
 import { alignToSlot, allocate, wordIndex, wordsOf } from "./_memory.ts";
-import { Wait } from "./_deadlock.ts";
+import { blockLooking } from "./_deadlock.ts";
 import type { RunningCell } from "./_running.ts";
 import { canBlock, OnceState, type Phase } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
@@ -375,20 +375,15 @@ export function blockUntil<R>(
   sleep: (timeout: number) => void,
 ): R {
   const deadline = performance.now() + timeout;
-  const wait = new Wait(cell);
-  try {
-    for (;;) {
-      const result = attempt();
-      if (result !== undefined) return result;
-      const left = deadline - performance.now();
-      if (left <= 0) throw timedOut(cell.kind, cell.name, timeout);
-      if (!canBlock()) throw cannotBlock(alternative);
-      wait.look();
-      sleep(Math.min(left, wait.interval));
-    }
-  } finally {
-    wait.end();
-  }
+  return blockLooking(cell, (interval) => {
+    const result = attempt();
+    if (result !== undefined) return result;
+    const left = deadline - performance.now();
+    if (left <= 0) throw timedOut(cell.kind, cell.name, timeout);
+    if (!canBlock()) throw cannotBlock(alternative);
+    sleep(Math.min(left, interval));
+    return undefined;
+  });
 }
 
 /** Shows a cell as `LazyInit "name" { 42 }`, and one without a value as `{ <phase> }`. */

@@ -21,17 +21,32 @@ export interface RunningCell {
   readonly state: OnceState;
 }
 
-/** One run of an initializer, and the run that it is part of. */
+/** One run of an initializer. */
 export interface Run {
   readonly cell: RunningCell;
-  readonly outer: Run | undefined;
+  /**
+   * The run that it is part of. One that has finished is passed over, or runs that
+   * start each other would make chains without end.
+   */
+  outer: Run | undefined;
   /**
    * What the cell's header says of the run: in bits 0-15 which of the agent's runs it
    * is, in bits 16-31 what `_deadlock.ts` passes on.
    */
   word: number;
-  /** Runs that have finished are passed over, or those that start each other make chains without end. */
-  finished: boolean;
+  /** By what `_deadlock.ts` recognizes the run as long as it waits. */
+  probe: number;
+  /** What the run waits for, all at once, as far as `_deadlock.ts` knows. */
+  readonly waits: Set<RunningWait>;
+}
+
+/** A wait that runs of initializers have begun. */
+export interface RunningWait {
+  readonly target: RunningCell;
+  /** The runs that cannot go on before it ends. */
+  readonly runs: readonly Run[];
+  /** Ends the wait. */
+  fail(error: unknown): void;
 }
 
 interface AsyncContext {
@@ -52,6 +67,7 @@ interface Runs {
   /** The context that {@linkcode onStack} was called in: in another one it says nothing. */
   onStackWithin: Run | undefined;
   lastId: number;
+  readonly unfinished: Set<Run>;
 }
 
 const ID_MASK = 0xffff;
@@ -64,6 +80,7 @@ const runs = globals[RUNS] ??= {
   onStack: undefined,
   onStackWithin: undefined,
   lastId: 0,
+  unfinished: new Set(),
 };
 
 /** Whether the caller is part of the initializer that this agent runs on the cell. */
@@ -74,12 +91,17 @@ export function isWithinInitializer(state: OnceState): boolean {
   return currentRuns().some((run) => (run.word & ID_MASK) === id);
 }
 
-/** The runs that the caller is part of and that have not finished, from the innermost on. */
+/** The runs of this agent that have not finished, all of which stand still while it blocks. */
+export function unfinishedRuns(): Run[] {
+  return [...runs.unfinished];
+}
+
+/** Those of them that the caller is part of, from the outermost on. */
 export function currentRuns(): Run[] {
   const found: Run[] = [];
   let run = current(runs.context?.getStore());
-  for (; run !== undefined; run = run.outer) {
-    if (!run.finished) found.push(run);
+  for (; run !== undefined; run = unfinishedFrom(run.outer)) {
+    found.unshift(run);
   }
   return found;
 }
@@ -91,7 +113,7 @@ export function runInitializer<R>(cell: RunningCell, body: () => R): R {
   try {
     return onStackDuring(run, within, body);
   } finally {
-    run.finished = true;
+    finish(run);
   }
 }
 
@@ -107,7 +129,7 @@ export async function runInitializerAsync<R>(
       ? onStackDuring(run, undefined, body)
       : context.run(run, body));
   } finally {
-    run.finished = true;
+    finish(run);
   }
 }
 
@@ -115,14 +137,27 @@ function begin(cell: RunningCell, within: Run | undefined): Run {
   // Ids may wrap: two runs of one agent that far apart are hardly ever unfinished at once
   const word = runs.lastId = runs.lastId + 1 & ID_MASK;
   cell.state.recordRun(word);
-  return { cell, outer: current(within), word, finished: false };
+  const outer = current(within);
+  const run = { cell, outer, word, probe: 0, waits: new Set<RunningWait>() };
+  runs.unfinished.add(run);
+  return run;
+}
+
+function finish(run: Run): void {
+  runs.unfinished.delete(run);
+  run.outer = unfinishedFrom(run.outer);
 }
 
 /** The innermost run that the caller is part of and that has not finished. */
 function current(within: Run | undefined): Run | undefined {
   // Deno may run other tasks in the middle of one, when it first loads a part of itself
-  let run = runs.onStackWithin === within ? runs.onStack ?? within : within;
-  while (run?.finished) run = run.outer;
+  return unfinishedFrom(
+    runs.onStackWithin === within ? runs.onStack ?? within : within,
+  );
+}
+
+function unfinishedFrom(run: Run | undefined): Run | undefined {
+  while (run !== undefined && !runs.unfinished.has(run)) run = run.outer;
   return run;
 }
 
