@@ -180,16 +180,29 @@ export class OwnerLostError extends Error {
 }
 
 /**
- * Thrown by a call within an initializer that would wait for another cell whose
- * initializer, through any number of others, waits for the first one.
+ * Thrown by a call that would wait for a cell whose initializer waits, itself or
+ * through any number of others, for one that the call is within or holds up.
  *
- * Found are cycles of up to 15 initializers, in whatever agents, each of which
- * waits for the next one's cell by a call that it is within: by any method of either
- * kind of cell, with or without a timeout. Being within is known up to an
- * asynchronous initializer's first `await`, and after it where the platform has
- * `AsyncLocalStorage`: Deno, Node and Bun. It takes some tens of milliseconds.
- * Not found are cycles through a `Mutex` of one's own or through agents that are
- * blocked by other means. Corresponds to no error of the originals, which hang.
+ * Found are cycles of up to 16 initializers, in whatever agents, each of which waits
+ * for the next one's cell by any method of either kind of cell, with or without a
+ * timeout. What an initializer waits for is:
+ *
+ * - every cell that a call within it waits for, until that call or the initializer
+ *   ends. A wait that an initializer has begun counts, awaited or not, as nothing
+ *   tells: one that is raced with a fallback, or begun for later, may be refused
+ *   although the initializer would go on without.
+ * - every cell for which its agent blocks, be the call within the initializer or in
+ *   another task: no initializer of an agent that is blocked goes on.
+ *
+ * Being within is known up to an asynchronous initializer's first `await`, and after
+ * it where the platform has `AsyncLocalStorage`: Deno, Node and Bun. Not found are
+ * cycles through a `Mutex` of one's own or through agents that are blocked by other
+ * means.
+ *
+ * Two or three initializers find out within some tens of milliseconds, 16 within
+ * some hundreds, if their agents are idle. It may take seconds if one of a cycle
+ * waits for a cell beside it, too, whose initializer waits in turn. Corresponds to no
+ * error of the originals, which hang.
  *
  * @example Usage
  * ```ts
@@ -214,8 +227,10 @@ export class OwnerLostError extends Error {
  */
 export class DeadlockError extends Error {
   /**
-   * The names of the cells of the cycle that the caller has to do with: those that
-   * it is initializing, and the one that it would wait for at last.
+   * The names of the cells of the cycle that this agent knows of, in the order in
+   * which they need each other: the one that it is initializing, those that it is
+   * initializing for that one, and the one that the call would wait for. What that
+   * one waits for in turn is not named, as only other agents may know its name.
    */
   readonly cells: readonly string[];
 

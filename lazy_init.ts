@@ -556,7 +556,7 @@ export class LazyInit<T> {
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within.
+   * this call is within or holds up.
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.

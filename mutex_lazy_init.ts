@@ -483,7 +483,7 @@ export class MutexLazyInit<T> {
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
    * @throws {OwnerLostError} If this agent was declared dead meanwhile.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within.
+   * this call is within or holds up.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or the
@@ -527,7 +527,7 @@ export class MutexLazyInit<T> {
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
    * @throws {OwnerLostError} If this agent was declared dead meanwhile.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within.
+   * this call is within or holds up.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function, `timeout` is not a
    * number, or the agent would have to block but may not.
@@ -565,7 +565,7 @@ export class MutexLazyInit<T> {
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
    * @throws {OwnerLostError} If this agent was declared dead meanwhile.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within.
+   * this call is within or holds up.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or the
@@ -940,7 +940,7 @@ export class MutexLazyInit<T> {
    * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within.
+   * this call is within or holds up.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
@@ -1041,7 +1041,7 @@ export class MutexLazyInit<T> {
    * @returns The value.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
    * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within.
+   * this call is within or holds up.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If the agent would have to block but may not, or `timeout`
    * is not a number.
