@@ -14,6 +14,7 @@ export interface Mutant {
 
 const ATOMICS = "atomics.ts";
 const CELL = "_cell.ts";
+const DEADLOCK = "_deadlock.ts";
 const LAZY = "lazy_init.ts";
 const MUTEX = "mutex_lazy_init.ts";
 
@@ -240,16 +241,52 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "believes no probe that comes round",
-    file: "_deadlock.ts",
+    file: DEADLOCK,
     from: "const LAST_LEVEL = 3;",
     to: "const LAST_LEVEL = -1;",
     scenarios: [],
   },
   {
     name: "passes no probe on",
-    file: "_deadlock.ts",
-    from: "const passesOn = probe > this.#probe && (seen & MAX_HOPS) > 0;",
-    to: "const passesOn = false;",
+    file: DEADLOCK,
+    from:
+      "write(run, Math.max(greatest - 1, run.probe << HOPS_BITS | MAX_HOPS));",
+    to: "write(run, run.probe << HOPS_BITS | MAX_HOPS);",
+    scenarios: [],
+  },
+  {
+    name: "passes the last probe on instead of the greatest",
+    file: DEADLOCK,
+    from: "greatest = Math.max(greatest, seen);",
+    to: "greatest = seen;",
+    scenarios: [],
+  },
+  {
+    name: "takes every probe for its own",
+    file: DEADLOCK,
+    from: "if (seen >>> HOPS_BITS === run.probe) comeRound",
+    to: "if (seen !== 0) comeRound",
+    scenarios: [],
+  },
+  {
+    name: "draws no probe anew",
+    file: DEADLOCK,
+    from: "Math.random() * LIFETIME < 1",
+    to: "LIFETIME < 1",
+    scenarios: [],
+  },
+  {
+    name: "blocks without regard to the agent's other initializers",
+    file: DEADLOCK,
+    from: "const runs = unfinishedRuns();\n  const errors",
+    to: "const runs = currentRuns();\n  const errors",
+    scenarios: [],
+  },
+  {
+    name: "keeps initializers that have finished",
+    file: "_running.ts",
+    from: "  run.outer = unfinishedFrom(run.outer);\n",
+    to: "",
     scenarios: [],
   },
   {
