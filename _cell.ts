@@ -70,13 +70,6 @@ export interface LazyInitWaitAsyncOptions {
   signal?: AbortSignal;
 }
 
-/** What is fixed about a cell when it has been placed. */
-export interface Placement extends RunningCell {
-  readonly kind: CellKind;
-  readonly buffer: SharedArrayBuffer;
-  readonly byteOffset: number;
-}
-
 /** The bytes that a cell with this codec takes, a multiple of 8. */
 export function cellByteLength(codec: Codec<unknown>): number {
   assertCodec(codec);
@@ -88,7 +81,7 @@ export function place(
   kind: CellKind,
   codec: Codec<unknown>,
   options: LazyInitOptions,
-): Placement {
+): OnceState {
   const byteLength = cellByteLength(codec);
   assertOptions(options);
   const { name = "", buffer: given, byteOffset = 0 } = options;
@@ -130,7 +123,7 @@ export function place(
     throw layoutMismatch(kind, name, codec, byteOffset, state.layout);
   }
   assertRange(buffer, byteOffset, byteLength, 8);
-  return { kind, buffer, byteOffset, name, state };
+  return state;
 }
 
 /** Checks a handle, and that there is a cell of this kind and codec where it points. */
@@ -197,9 +190,30 @@ function layoutMismatch(
   );
 }
 
-/** FNV-1a over the UTF-16 units of everything that agents must agree on; never 0. */
+/** The hash of a codec's layout, and what it was made of. */
+interface Layout {
+  readonly tag: string;
+  readonly byteLength: number;
+  readonly hash: number;
+}
+
+/** Of codecs in use, as many cells may have the same one. */
+const layouts: Record<CellKind, WeakMap<Codec<unknown>, Layout>> = {
+  LazyInit: new WeakMap(),
+  MutexLazyInit: new WeakMap(),
+};
+
 function layoutHash(kind: CellKind, codec: Codec<unknown>): number {
-  const layout = `${LAYOUT_VERSION}|${kind}|${codec.byteLength}|${codec.tag}`;
+  const { tag, byteLength } = codec;
+  const known = layouts[kind].get(codec);
+  if (known?.tag === tag && known.byteLength === byteLength) return known.hash;
+  const hash = hashOf(`${LAYOUT_VERSION}|${kind}|${byteLength}|${tag}`);
+  layouts[kind].set(codec, { tag, byteLength, hash });
+  return hash;
+}
+
+/** FNV-1a over the UTF-16 units of everything that agents must agree on; never 0. */
+function hashOf(layout: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < layout.length; i++) {
     hash = Math.imul(hash ^ layout.charCodeAt(i), 0x01000193);
@@ -222,7 +236,7 @@ function isZeroed(
 
 /** The slot of a cell; made when it is needed, as a million cells need no million slots. */
 export function slotOf(
-  { buffer, byteOffset }: Placement,
+  { buffer, byteOffset }: OnceState,
   { byteLength }: Codec<unknown>,
 ): Slot {
   return { buffer, byteOffset: byteOffset + OnceState.byteLength, byteLength };
@@ -339,8 +353,8 @@ export function recursive(
   );
 }
 
-export function timedOut(
-  kind: CellKind,
+function timedOut(
+  kind: string,
   name: string,
   timeout: number,
 ): DOMException {
@@ -364,11 +378,11 @@ export function ownerLost(
 }
 
 /**
- * Blocks until `attempt` returns something, sleeping in `sleep` for at most as
- * long as that is given, in ms.
+ * Blocks until `attempt`, which has just returned nothing, returns something. Sleeps in
+ * `sleep` for at most as long as that is given, in ms.
  */
 export function blockUntil<R>(
-  cell: Placement,
+  cell: RunningCell,
   timeout: number,
   alternative: string,
   attempt: () => R | undefined,
@@ -376,13 +390,11 @@ export function blockUntil<R>(
 ): R {
   const deadline = performance.now() + timeout;
   return blockLooking(cell, (interval) => {
-    const result = attempt();
-    if (result !== undefined) return result;
     const left = deadline - performance.now();
     if (left <= 0) throw timedOut(cell.kind, cell.name, timeout);
     if (!canBlock()) throw cannotBlock(alternative);
     sleep(Math.min(left, interval));
-    return undefined;
+    return attempt();
   });
 }
 

@@ -74,16 +74,16 @@ class Wait implements RunningWait {
     this.runs = runs;
     this.fail = fail;
     for (const run of runs) {
-      if (run.waits.size === 0) run.probe = drawProbe(0);
-      run.waits.add(this);
+      if (run.waits.length === 0) run.probe = drawProbe(0);
+      run.waits = [...run.waits, this];
     }
     idleLooks = 0;
   }
 
   end(): void {
     for (const run of this.runs) {
-      run.waits.delete(this);
-      if (run.waits.size === 0) write(run, 0);
+      run.waits = run.waits.filter((wait) => wait !== this);
+      if (run.waits.length === 0) write(run, 0);
     }
   }
 }
@@ -99,17 +99,26 @@ export function blockLooking<R>(
   block: (timeout: number) => R | undefined,
 ): R {
   const runs = unfinishedRuns();
+  if (runs.length === 0) return blockAlone(block);
   const errors: unknown[] = [];
   const wait = new Wait(target, runs, (error) => errors.push(error));
   try {
     for (;;) {
-      const result = block(runs.length > 0 ? interval() : Infinity);
+      const result = block(interval());
       if (result !== undefined) return result;
       look();
       if (errors.length > 0) throw errors[0];
     }
   } finally {
     wait.end();
+  }
+}
+
+/** With as little as possible between waking up and the result, as many may wake at once. */
+function blockAlone<R>(block: (timeout: number) => R | undefined): R {
+  for (;;) {
+    const result = block(Infinity);
+    if (result !== undefined) return result;
   }
 }
 
@@ -154,7 +163,7 @@ function interval(): number {
 function look(): void {
   idleLooks++;
   for (const run of unfinishedRuns()) {
-    if (run.waits.size > 0) lookFor(run);
+    if (run.waits.length > 0) lookFor(run);
   }
 }
 

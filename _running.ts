@@ -34,10 +34,14 @@ export interface Run {
    * is, in bits 16-31 what `_deadlock.ts` passes on.
    */
   word: number;
+  finished: boolean;
+  /** The runs of this agent that were begun before and after, of those that have not finished. */
+  previous: Run | undefined;
+  next: Run | undefined;
   /** By what `_deadlock.ts` recognizes the run as long as it waits. */
   probe: number;
   /** What the run waits for, all at once, as far as `_deadlock.ts` knows. */
-  readonly waits: Set<RunningWait>;
+  waits: readonly RunningWait[];
 }
 
 /** A wait that runs of initializers have begun. */
@@ -67,10 +71,12 @@ interface Runs {
   /** The context that {@linkcode onStack} was called in: in another one it says nothing. */
   onStackWithin: Run | undefined;
   lastId: number;
-  readonly unfinished: Set<Run>;
+  /** The end of a list in the order in which they were begun, that costs each run little. */
+  lastUnfinished: Run | undefined;
 }
 
 const ID_MASK = 0xffff;
+const NO_WAITS: readonly RunningWait[] = [];
 
 const RUNS = Symbol.for("@lazyinit/lazyinit runs");
 const globals = globalThis as { [RUNS]?: Runs; process?: Builtins };
@@ -80,7 +86,7 @@ const runs = globals[RUNS] ??= {
   onStack: undefined,
   onStackWithin: undefined,
   lastId: 0,
-  unfinished: new Set(),
+  lastUnfinished: undefined,
 };
 
 /** Whether the caller is part of the initializer that this agent runs on the cell. */
@@ -93,7 +99,11 @@ export function isWithinInitializer(state: OnceState): boolean {
 
 /** The runs of this agent that have not finished, all of which stand still while it blocks. */
 export function unfinishedRuns(): Run[] {
-  return [...runs.unfinished];
+  const found: Run[] = [];
+  for (let run = runs.lastUnfinished; run !== undefined; run = run.previous) {
+    found.unshift(run);
+  }
+  return found;
 }
 
 /** Those of them that the caller is part of, from the outermost on. */
@@ -137,15 +147,30 @@ function begin(cell: RunningCell, within: Run | undefined): Run {
   // Ids may wrap: two runs of one agent that far apart are hardly ever unfinished at once
   const word = runs.lastId = runs.lastId + 1 & ID_MASK;
   cell.state.recordRun(word);
-  const outer = current(within);
-  const run = { cell, outer, word, probe: 0, waits: new Set<RunningWait>() };
-  runs.unfinished.add(run);
-  return run;
+  const previous = runs.lastUnfinished;
+  const run: Run = {
+    cell,
+    outer: current(within),
+    word,
+    finished: false,
+    previous,
+    next: undefined,
+    probe: 0,
+    waits: NO_WAITS,
+  };
+  if (previous !== undefined) previous.next = run;
+  return runs.lastUnfinished = run;
 }
 
 function finish(run: Run): void {
-  runs.unfinished.delete(run);
+  run.finished = true;
   run.outer = unfinishedFrom(run.outer);
+  const { previous, next } = run;
+  if (previous !== undefined) previous.next = next;
+  if (next !== undefined) next.previous = previous;
+  else runs.lastUnfinished = previous;
+  // A context may outlive the run
+  run.previous = run.next = undefined;
 }
 
 /** The innermost run that the caller is part of and that has not finished. */
@@ -157,7 +182,7 @@ function current(within: Run | undefined): Run | undefined {
 }
 
 function unfinishedFrom(run: Run | undefined): Run | undefined {
-  while (run !== undefined && !runs.unfinished.has(run)) run = run.outer;
+  while (run?.finished) run = run.outer;
   return run;
 }
 

@@ -344,6 +344,10 @@ export class OnceState {
   /** Where in the header the owner word is, which may be a {@linkcode Mutex}, in bytes. */
   static readonly mutexOffset = 4;
 
+  /** The memory that the header is in. */
+  readonly buffer: SharedArrayBuffer;
+  /** Where the header is in its buffer, in bytes. */
+  readonly byteOffset: number;
   readonly #words: Int32Array;
   readonly #index: number;
   readonly #namesOwner: boolean;
@@ -365,6 +369,8 @@ export class OnceState {
   ) {
     assertShared(buffer);
     assertRange(buffer, byteOffset, OnceState.byteLength, 8);
+    this.buffer = buffer;
+    this.byteOffset = byteOffset;
     this.#words = wordsOf(buffer);
     this.#index = wordIndex(byteOffset);
     this.#namesOwner = options.namesOwner === true;

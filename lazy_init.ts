@@ -34,7 +34,6 @@ import {
   notInitialized,
   ownerLost,
   place,
-  type Placement,
   recursive,
   slotOf,
   zeroFill,
@@ -42,7 +41,7 @@ import {
 import { watchAgentDuring } from "./_announcement.ts";
 import { assertAgentId, signalOf, timeoutOf } from "./_checks.ts";
 import { sleepLooking } from "./_deadlock.ts";
-import { runInitializer } from "./_running.ts";
+import { runInitializer, type RunningCell } from "./_running.ts";
 import { type OnceState, type Phase, phaseOf } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
@@ -84,11 +83,11 @@ export type {
  * @typeParam T The type of the value.
  */
 export class LazyInit<T> {
-  readonly #codec: Codec<T>;
-  readonly #placement: Placement;
-  readonly #state: OnceState;
   /** What the slot holds, if this agent has seen it; there is no reset, so it stays true. */
   #value: Readonly<T> | undefined = undefined;
+  readonly #state: OnceState;
+  readonly #codec: Codec<T>;
+  readonly #name: string;
 
   /**
    * Constructs a new instance: places a cell, or attaches to the one of the same
@@ -105,9 +104,9 @@ export class LazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#placement = place("LazyInit", codec, options);
+    this.#state = place("LazyInit", codec, options);
     this.#codec = codec;
-    this.#state = this.#placement.state;
+    this.#name = options.name ?? "";
   }
 
   /**
@@ -173,8 +172,8 @@ export class LazyInit<T> {
    * @returns A plain object.
    */
   get handle(): LazyInitHandle {
-    const { buffer, byteOffset, name } = this.#placement;
-    return { kind: "LazyInit", buffer, byteOffset, name };
+    const { buffer, byteOffset } = this.#state;
+    return { kind: "LazyInit", buffer, byteOffset, name: this.name };
   }
 
   /**
@@ -191,7 +190,7 @@ export class LazyInit<T> {
    * @returns The name.
    */
   get name(): string {
-    return this.#placement.name;
+    return this.#name;
   }
 
   /**
@@ -444,7 +443,7 @@ export class LazyInit<T> {
     let stored: T;
     try {
       stored = runInitializer(
-        this.#placement,
+        this.#running,
         () =>
           fill(
             this.#codec,
@@ -571,7 +570,7 @@ export class LazyInit<T> {
   #wait(timeout: number): Readonly<T> {
     this.#assertNotRecursive();
     blockUntil(
-      this.#placement,
+      this.#running,
       timeout,
       "waitAsync()",
       () => this.initialized || undefined,
@@ -609,7 +608,7 @@ export class LazyInit<T> {
     for (;;) {
       const word = state.load();
       if (phaseOf(word) === "initialized") return this.value;
-      await sleepLooking(this.#placement, signal, (options) =>
+      await sleepLooking(this.#running, signal, (options) =>
         watchAgentDuring(
           state.waitForChangeAsync(word, options),
           state.announcedOwner,
@@ -681,7 +680,11 @@ export class LazyInit<T> {
     );
   }
 
+  get #running(): RunningCell {
+    return { kind: "LazyInit", name: this.#name, state: this.#state };
+  }
+
   get #slot() {
-    return slotOf(this.#placement, this.#codec);
+    return slotOf(this.#state, this.#codec);
   }
 }

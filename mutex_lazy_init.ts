@@ -36,7 +36,6 @@ import {
   notInitialized,
   ownerLost,
   place,
-  type Placement,
   recursive,
   slotOf,
   zeroFill,
@@ -53,6 +52,7 @@ import {
   isWithinInitializer,
   runInitializer,
   runInitializerAsync,
+  type RunningCell,
 } from "./_running.ts";
 import {
   agentId,
@@ -141,16 +141,17 @@ interface Begun {
  * @typeParam T The type of the value.
  */
 export class MutexLazyInit<T> {
-  readonly #codec: Codec<T>;
-  readonly #placement: Placement;
-  readonly #state: OnceState;
-  readonly #mutex: Mutex;
+  // What get() reads comes first, as it then lies in one cache line or two
   /** Where the state word is, for the plain read that keeps {@linkcode MutexLazyInit.get} fast. */
   readonly #words: Int32Array;
   readonly #index: number;
   /** The state word with which {@linkcode #value} was in the slot, if it was. */
   #word: number | undefined = undefined;
   #value: Readonly<T> | undefined = undefined;
+  readonly #state: OnceState;
+  readonly #mutex: Mutex;
+  readonly #codec: Codec<T>;
+  readonly #name: string;
 
   /**
    * Constructs a new instance: places a cell, or attaches to the one of the same
@@ -167,13 +168,13 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#placement = place("MutexLazyInit", codec, options);
-    const { buffer, byteOffset, state } = this.#placement;
-    this.#codec = codec;
-    this.#state = state;
-    this.#mutex = new Mutex(buffer, byteOffset + OnceState.mutexOffset);
+    this.#state = place("MutexLazyInit", codec, options);
+    const { buffer, byteOffset } = this.#state;
     this.#words = wordsOf(buffer);
     this.#index = wordIndex(byteOffset);
+    this.#mutex = new Mutex(buffer, byteOffset + OnceState.mutexOffset);
+    this.#codec = codec;
+    this.#name = options.name ?? "";
   }
 
   /**
@@ -239,8 +240,8 @@ export class MutexLazyInit<T> {
    * @returns A plain object.
    */
   get handle(): LazyInitHandle {
-    const { buffer, byteOffset, name } = this.#placement;
-    return { kind: "MutexLazyInit", buffer, byteOffset, name };
+    const { buffer, byteOffset } = this.#state;
+    return { kind: "MutexLazyInit", buffer, byteOffset, name: this.name };
   }
 
   /**
@@ -257,7 +258,7 @@ export class MutexLazyInit<T> {
    * @returns The name.
    */
   get name(): string {
-    return this.#placement.name;
+    return this.#name;
   }
 
   /**
@@ -337,10 +338,12 @@ export class MutexLazyInit<T> {
     return this.#refresh() ? this.#value : undefined;
   }
 
-  /** Reads the slot into the cache, if the cell is initialized, and returns whether it is. */
-  #refresh(): boolean {
-    for (;;) {
-      const word = this.#state.load();
+  /**
+   * Reads the slot into the cache, if the cell is initialized, and returns whether it is.
+   * `word` is what the state is or was a moment ago.
+   */
+  #refresh(word = this.#state.load()): boolean {
+    for (;; word = this.#state.load()) {
       if (word === this.#word) return true;
       this.#forget();
       if (phaseOf(word) !== "initialized") return false;
@@ -661,7 +664,7 @@ export class MutexLazyInit<T> {
       }
       this.#assertNotWithin();
       await sleepLooking(
-        this.#placement,
+        this.#running,
         signal,
         (options) => this.#sleepAsync(options),
       );
@@ -711,7 +714,7 @@ export class MutexLazyInit<T> {
     let stored: T;
     try {
       stored = runInitializer(
-        this.#placement,
+        this.#running,
         () =>
           fill(
             this.#codec,
@@ -736,7 +739,7 @@ export class MutexLazyInit<T> {
     const conceal = this.#announce(begun);
     try {
       stored = await runInitializerAsync(
-        this.#placement,
+        this.#running,
         () =>
           fillAsync(
             this.#codec,
@@ -779,7 +782,7 @@ export class MutexLazyInit<T> {
   #tryBegin(): Begun | InitResult<T> | undefined {
     // I7: before the lock, as who takes that from this agent changes the generation
     const word = this.#state.load();
-    if (phaseOf(word) === "initialized" && this.#refresh()) {
+    if (this.#refresh(word)) {
       return {
         ok: false,
         reason: "already-init",
@@ -804,7 +807,7 @@ export class MutexLazyInit<T> {
   ): Begun | InitResult<T> {
     this.#assertNotHeld();
     return blockUntil(
-      this.#placement,
+      this.#running,
       timeout,
       alternative,
       () => this.#tryBegin(),
@@ -903,7 +906,7 @@ export class MutexLazyInit<T> {
   }
 
   /** A synchronous call can never succeed while its own agent initializes the cell. */
-  #assertNotHeld(): undefined {
+  #assertNotHeld(): void {
     if (this.#mutex.heldByThisAgent) {
       throw recursive("MutexLazyInit", this.name);
     }
@@ -951,7 +954,7 @@ export class MutexLazyInit<T> {
     const timeout = timeoutOf(options);
     this.#assertNotHeld();
     const token = this.#mutex.lockIfAvailable() ?? blockUntil(
-      this.#placement,
+      this.#running,
       timeout,
       "resetAsync()",
       () => this.#mutex.lockIfAvailable() ?? undefined,
@@ -993,7 +996,7 @@ export class MutexLazyInit<T> {
       if (token !== null) return this.#resetLocked(token);
       this.#assertNotWithin();
       await sleepLooking(
-        this.#placement,
+        this.#running,
         signal,
         (options) =>
           this.#watchOwnerDuring(this.#mutex.waitForUnlockAsync(options)),
@@ -1051,12 +1054,13 @@ export class MutexLazyInit<T> {
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
     if (!this.#refresh()) {
+      this.#assertNotHeld();
       blockUntil(
-        this.#placement,
+        this.#running,
         timeout,
         "waitAsync()",
         // Again, as a reset may be faster than this agent is woken
-        () => this.#refresh() || this.#assertNotHeld(),
+        () => this.#refresh() || undefined,
         (left) => this.#state.wait(left),
       );
     }
@@ -1089,7 +1093,7 @@ export class MutexLazyInit<T> {
     const signal = signalOf(options);
     while (!this.#refresh()) {
       this.#assertNotWithin();
-      await sleepLooking(this.#placement, signal, async (options) => {
+      await sleepLooking(this.#running, signal, async (options) => {
         const word = this.#state.load();
         if (phaseOf(word) === "initialized") return;
         await this.#watchOwnerDuring(
@@ -1213,8 +1217,12 @@ export class MutexLazyInit<T> {
     );
   }
 
+  get #running(): RunningCell {
+    return { kind: "MutexLazyInit", name: this.#name, state: this.#state };
+  }
+
   get #slot() {
-    return slotOf(this.#placement, this.#codec);
+    return slotOf(this.#state, this.#codec);
   }
 }
 
