@@ -8,6 +8,8 @@ Deno.test("cells and mutexes hold under stress for a short time", async () => {
   const { totals, violations, hang } = await stress({
     workers: 4,
     duration: 1_000,
+    // A machine that is busy may get to some things later
+    limit: 60_000,
     seed,
   });
   const none = Object.fromEntries(VIOLATIONS.map((name) => [name, 0]));

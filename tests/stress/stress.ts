@@ -42,8 +42,10 @@ export const VIOLATIONS = [
 
 export interface Options {
   readonly workers: number;
-  /** How long to go on, in ms. */
+  /** How long to go on, in ms, … */
   readonly duration: number;
+  /** … and at the most until everything has happened once; as long by default. */
+  readonly limit?: number;
   readonly seed: number;
 }
 
@@ -103,7 +105,7 @@ export function attach(shared: Shared) {
 
 /** Runs workers until the time is up, or nothing goes on any more. */
 export async function stress(
-  { workers: count, duration, seed }: Options,
+  { workers: count, duration, limit = duration, seed }: Options,
 ): Promise<Report> {
   const shared: Shared = {
     memory: new SharedArrayBuffer(FIRST_RACE + RACES * RACE_BYTES),
@@ -132,7 +134,13 @@ export async function stress(
   while (!ended && hang === undefined) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const now = performance.now();
-    if (now - start > duration) Atomics.store(words, STOP, 1);
+    const time = now - start;
+    const complete = TOTALS.every((_, i) =>
+      Atomics.load(words, FIRST_TOTAL + i) > 0
+    );
+    if (time > limit || time > duration && complete) {
+      Atomics.store(words, STOP, 1);
+    }
     const progress = Atomics.load(words, FIRST_TOTAL);
     if (progress !== rounds) [rounds, since] = [progress, now];
     else if (now - since > PATIENCE) {
