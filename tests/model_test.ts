@@ -21,8 +21,11 @@ import {
   MutexLazyInit,
   NotInitializedError,
   OnceState,
+  OwnerLostError,
+  RecursiveInitializationError,
   string,
   struct,
+  typedArray,
   type UnlockToken,
 } from "../mod.ts";
 
@@ -31,6 +34,8 @@ interface Model {
   value: unknown;
   initialized: boolean;
   generation: number;
+  /** Somebody has waited in vain, so the word may say that somebody does. */
+  waited: boolean;
 }
 
 /** The cells of one kind and codec that a sequence is about: two objects over one memory. */
@@ -51,7 +56,7 @@ class Subject<Cell extends LazyInit<unknown> | MutexLazyInit<unknown>> {
       model.initialized ? "initialized" : "uninitialized",
     );
     const words = new Int32Array(handle.buffer);
-    assertEquals(words[0]! & 4, 0);
+    if (!model.waited) assertEquals(words[0]! & 4, 0);
     if (handle.kind === "MutexLazyInit") {
       // But for how often the mutex was taken from its holder
       assertEquals(words[1]! & ~(3 << 29), 0);
@@ -60,6 +65,7 @@ class Subject<Cell extends LazyInit<unknown> | MutexLazyInit<unknown>> {
       assert(new Uint8Array(handle.buffer, 16).every((byte) => byte === 0));
     }
     for (const cell of this.cells) {
+      assertEquals(cell.phase, state.phase);
       assertEquals(cell.initialized, model.initialized);
       assertEquals(cell.get(), model.value);
       const before = this.seen.get(cell);
@@ -98,10 +104,32 @@ function fail(): never {
   throw new Failure();
 }
 
+/** Values of the one view codec here are of the one type that it has views of. */
+function isView(value: unknown): value is Int16Array {
+  return value instanceof Int16Array;
+}
+
+/** Writes through a view, if the codec has views: every object over the memory shows that. */
+function write(
+  model: Model,
+  cell: LazyInit<unknown> | MutexLazyInit<unknown>,
+  value: unknown,
+): void {
+  // A type error for other codecs, and for unknown ones
+  const getMut = () => cell.getMut.call(cell as never);
+  if (!isView(value)) return void assertThrows(getMut, TypeError);
+  const view = getMut() as Int16Array | undefined;
+  assert(view === cell.get());
+  if (view === undefined) return;
+  view.set(value.subarray(1), 1);
+  model.value = Int16Array.of(view[0]!, ...value.subarray(1));
+}
+
 /** What initializing by whatever method does to the model. */
 function succeed(model: Model, value: unknown): void {
   model.initialized = true;
   model.value = value;
+  model.waited = false;
 }
 
 const LAZY: Record<string, Call<LazyInit<unknown>>> = {
@@ -127,6 +155,63 @@ const LAZY: Record<string, Call<LazyInit<unknown>>> = {
   },
   "callOnce refused"(model, cell) {
     if (!model.initialized) assertThrows(() => cell.callOnce(() => Symbol()));
+  },
+  "callOnce in place"(model, cell, value) {
+    if (!isView(value)) return;
+    const made = (cell as LazyInit<Int16Array>).callOnce((slot) =>
+      slot.set(value)
+    );
+    assertEquals(made, model.initialized ? undefined : value);
+    if (!model.initialized) succeed(model, value);
+  },
+  getMut: write,
+  async waitAsync(model, cell, value) {
+    const waiting = [cell.waitAsync(), cell.waitAsync()];
+    if (!model.initialized) {
+      assertThrows(() => cell.callOnce(fail), Failure);
+      cell.initOnce(value);
+      succeed(model, value);
+    }
+    assertEquals(await Promise.all(waiting), [model.value, model.value]);
+  },
+  async "waitAsync aborted"(model, cell) {
+    const controller = new AbortController();
+    const waiting = cell.waitAsync(controller);
+    controller.abort(new Failure());
+    if (model.initialized) return assertEquals(await waiting, model.value);
+    await assertRejects(() => waiting, Failure);
+    model.waited = true;
+  },
+  recover(model, cell, value) {
+    assertEquals(cell.recover(ID), false);
+    if (model.initialized) return;
+    assertThrows(
+      () =>
+        cell.callOnce(() => {
+          assertThrows(() => cell.wait(), RecursiveInitializationError);
+          assertThrows(() => cell.initOnce(0), RecursiveInitializationError);
+          assertEquals(cell.recover(OTHER), false);
+          assertEquals(cell.recover(ID), true);
+          assertEquals(cell.recover(ID), false);
+          return value;
+        }),
+      OwnerLostError,
+    );
+    model.generation++;
+  },
+  "recover, and the next is faster"(model, cell, value) {
+    if (model.initialized) return;
+    assertThrows(
+      () =>
+        cell.callOnce(() => {
+          cell.recover(ID);
+          cell.initOnce(value);
+          fail();
+        }),
+      Failure,
+    );
+    model.generation++;
+    succeed(model, value);
   },
 };
 
@@ -202,12 +287,59 @@ const MUTEX: Record<string, Call<MutexLazyInit<unknown>>> = {
       Failure,
     );
   },
-  async "waitAsync aborted"(model, cell) {
-    const waiting = cell.waitAsync({
-      signal: AbortSignal.abort(new Failure()),
+  "init in place"(model, cell, value) {
+    if (!isView(value) || model.initialized) return;
+    (cell as MutexLazyInit<Int16Array>).init((slot) => slot.set(value));
+    succeed(model, value);
+  },
+  getMut: write,
+  async waitAsync(model, cell, value) {
+    const waiting = [cell.waitAsync(), cell.waitAsync()];
+    if (!model.initialized) {
+      assert(!cell.tryInit(fail).ok);
+      cell.init(() => value);
+      succeed(model, value);
+    }
+    assertEquals(await Promise.all(waiting), [model.value, model.value]);
+  },
+  async "calls beside a slow owner"(model, cell, value) {
+    if (model.initialized) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const slow = cell.initAsync(async () => {
+      await promise;
+      return value;
     });
-    if (model.initialized) assertEquals(await waiting, model.value);
-    else await assertRejects(() => waiting, Failure);
+    assertEquals(cell.phase, "initializing");
+    assertEquals(cell.get(), undefined);
+    for (
+      const call of [
+        () => cell.wait(),
+        () => cell.getOrInit(fail),
+        () => cell.init(fail, { timeout: 1 }),
+        () => cell.reset(),
+      ]
+    ) assertThrows(call, RecursiveInitializationError);
+    const controller = new AbortController();
+    const aborted = [
+      cell.waitAsync(controller),
+      cell.resetAsync(controller),
+      cell.initAsync(fail, controller),
+    ];
+    const waiting = [cell.waitAsync(), cell.getOrInitAsync(fail)];
+    controller.abort(new Failure());
+    for (const call of aborted) await assertRejects(() => call, Failure);
+    resolve();
+    assertEquals(await slow, value);
+    assertEquals(await Promise.all(waiting), [value, value]);
+    succeed(model, value);
+  },
+  async "waitAsync aborted"(model, cell) {
+    const controller = new AbortController();
+    const waiting = cell.waitAsync(controller);
+    controller.abort(new Failure());
+    if (model.initialized) return assertEquals(await waiting, model.value);
+    await assertRejects(() => waiting, Failure);
+    model.waited = true;
   },
   reset(model, cell) {
     assertEquals(cell.reset(), model.initialized);
@@ -238,6 +370,8 @@ function empty(model: Model): void {
 }
 
 const ID = agentId();
+/** Another agent, which nobody is. */
+const OTHER = ID === 1 ? 2 : 1;
 const CELLS = 3;
 
 const CODECS: [string, Codec<unknown>, fc.Arbitrary<unknown>][] = [
@@ -248,6 +382,11 @@ const CODECS: [string, Codec<unknown>, fc.Arbitrary<unknown>][] = [
     "struct",
     struct({ id: int32, name: string(40) }),
     fc.record({ id: fc.integer(), name: fc.string({ maxLength: 10 }) }),
+  ],
+  [
+    "typedArray",
+    typedArray(Int16Array, 4),
+    fc.int16Array({ minLength: 4, maxLength: 4 }),
   ],
 ];
 
@@ -301,13 +440,14 @@ async function explore<Cell extends LazyInit<unknown> | MutexLazyInit<unknown>>(
   );
   await fc.assert(
     fc.asyncProperty(
-      fc.commands(commands, { maxCommands: 40 }),
+      fc.commands(commands, { maxCommands: 40, size: "max" }),
       (commands) =>
         fc.asyncModelRun(() => ({
           model: Array.from({ length: CELLS }, () => ({
             value: undefined,
             initialized: false,
             generation: 0,
+            waited: false,
           })),
           real: Array.from({ length: CELLS }, create),
         }), commands),
@@ -335,34 +475,117 @@ for (const [name, codec, values] of CODECS) {
   });
 }
 
-Deno.test("Mutex behaves as its model", () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.constantFrom("lock", "unlock", "unlock again", "recover")),
-      (steps) => {
-        const mutex = new Mutex();
-        const tokens: UnlockToken[] = [];
-        let held = false;
+type Holder = "nobody" | "this agent" | "another agent";
+
+/** A mutex, and what it ought to be. */
+class MutexSubject {
+  readonly #mutex = new Mutex();
+  readonly #words = new Int32Array(this.#mutex.buffer);
+  readonly #aborting = new AbortController();
+  readonly #tokens: UnlockToken[] = [];
+  #waiting: Promise<UnlockToken>[] = [];
+  #holder: Holder = "nobody";
+
+  readonly steps: Record<string, () => unknown> = {
+    lock: () => {
+      if (this.#holder === "another agent") return;
+      if (this.#holder === "nobody") this.#hold(this.#mutex.lock());
+      else assertThrows(() => this.#mutex.lock(), TypeError);
+    },
+    lockIfAvailable: () => this.#tryLock(this.#mutex.lockIfAvailable()),
+    "lockIfAvailable for 1 ms": () =>
+      this.#tryLock(this.#mutex.lockIfAvailable(1)),
+    "lockIfAvailable for -1 ms": () =>
+      void assertThrows(() => this.#mutex.lockIfAvailable(-1), RangeError),
+    lockAsync: () => {
+      const locked = this.#mutex.lockAsync(this.#aborting);
+      this.#waiting.push(locked);
+      locked.catch(() => {});
+    },
+    "lockAsync aborted": async () => {
+      const controller = new AbortController();
+      const held = this.#holder !== "nobody";
+      const locked = this.#mutex.lockAsync(controller);
+      controller.abort(new Failure());
+      if (held) await assertRejects(() => locked, Failure);
+      else this.#hold(await locked);
+    },
+    "wait for 1 ms": () => {
+      const unlocked = this.#mutex.waitForUnlock(1);
+      assertEquals(unlocked, this.#holder === "nobody");
+    },
+    unlock: () => {
+      const held = this.#holder === "this agent";
+      assertEquals(this.#tokens.at(-1)?.unlock() ?? false, held);
+      if (held) this.#holder = "nobody";
+    },
+    "unlock again": () => {
+      for (const token of this.#tokens.slice(0, -1)) {
+        assertEquals(token.unlock(), false);
+      }
+    },
+    recover: () => {
+      const held = this.#holder === "this agent";
+      assertEquals(this.#mutex.recover(ID), held);
+      if (held) this.#holder = "nobody";
+    },
+    "another agent locks": () => {
+      if (this.#holder !== "nobody") return;
+      this.#words[0]! |= OTHER;
+      this.#holder = "another agent";
+    },
+    "recover another agent": () => {
+      const held = this.#holder === "another agent";
+      assertEquals(this.#mutex.recover(OTHER), held);
+      if (held) this.#holder = "nobody";
+    },
+  };
+
+  #tryLock(token: UnlockToken | null): void {
+    assertEquals(token !== null, this.#holder === "nobody");
+    if (token !== null) this.#hold(token);
+  }
+
+  #hold(token: UnlockToken): void {
+    this.#tokens.push(token);
+    this.#holder = "this agent";
+  }
+
+  async check(): Promise<void> {
+    if (this.#holder === "nobody" && this.#waiting.length > 0) {
+      // Any of those who wait may be the next, but one is
+      const [index, token] = await Promise.race(
+        this.#waiting.map(async (locked, i) => [i, await locked] as const),
+      );
+      this.#waiting = this.#waiting.toSpliced(index, 1);
+      this.#hold(token);
+    }
+    const held = this.#holder === "this agent";
+    assertEquals(this.#mutex.heldByThisAgent, held);
+    assertEquals(this.#tokens.at(-1)?.locked ?? false, held);
+    for (const token of this.#tokens.slice(0, -1)) assert(!token.locked);
+  }
+
+  async end(): Promise<void> {
+    this.#aborting.abort(new Failure());
+    for (const locked of this.#waiting) {
+      await assertRejects(() => locked, Failure);
+    }
+  }
+}
+
+Deno.test("Mutex behaves as its model", async () => {
+  const names = Object.keys(new MutexSubject().steps);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom(...names), { maxLength: 40, size: "max" }),
+      async (steps) => {
+        const subject = new MutexSubject();
         for (const step of steps) {
-          if (step === "lock") {
-            const token = mutex.lockIfAvailable();
-            assertEquals(token === null, held);
-            if (token !== null) tokens.push(token);
-            held = true;
-          } else if (step === "unlock") {
-            assertEquals(tokens.at(-1)?.unlock() ?? false, held);
-            held = false;
-          } else if (step === "unlock again") {
-            for (const token of tokens.slice(0, -1)) {
-              assertEquals(token.unlock(), false);
-            }
-          } else {
-            assertEquals(mutex.recover(ID), held);
-            held = false;
-          }
-          assertEquals(mutex.heldByThisAgent, held);
-          assertEquals(tokens.at(-1)?.locked ?? false, held);
+          await subject.steps[step]!();
+          await subject.check();
         }
+        await subject.end();
       },
     ),
   );
