@@ -10,6 +10,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { inspect } from "node:util";
 import {
+  agentId,
+  AlreadyInitializedError,
   bigInt64,
   bool,
   type Codec,
@@ -20,6 +22,7 @@ import {
   LayoutMismatchError,
   LazyInit,
   type LazyInitHandle,
+  Mutex,
   MutexLazyInit,
   NotInitializedError,
   OwnerLostError,
@@ -106,91 +109,137 @@ Deno.test("constructors refuse options that make no sense with a documented erro
   );
 });
 
-/** A cell between guards, of which the bytes other than the layout are random. */
-function fuzzedCell(
-  Cell: typeof CLASSES[number],
-  codec: Codec<unknown>,
-  words: number[],
-  bytes: Uint8Array,
-) {
-  const byteLength = Cell.byteLength(codec);
+/** Memory for a cell between guards. */
+function guarded(byteLength: number) {
   const buffer = new SharedArrayBuffer(GUARD + byteLength + GUARD);
-  const cell = new Cell(codec, { buffer, byteOffset: GUARD });
-  const header = new Int32Array(buffer, GUARD, 4);
-  [0, 1, 3].forEach((word, i) => header[word] = words[i]!);
-  const slot = new Uint8Array(buffer, GUARD + 16, byteLength - 16);
-  slot.set(bytes.subarray(0, slot.length));
   const guards = [
     new Uint8Array(buffer, 0, GUARD),
     new Uint8Array(buffer, GUARD + byteLength),
   ];
   for (const guard of guards) guard.fill(GUARD_BYTE);
   return {
-    cell,
+    buffer,
     untouched: () =>
       guards.every((guard) => guard.every((byte) => byte === GUARD_BYTE)),
   };
+}
+
+/** Fills the memory of a cell, header and slot. */
+function overwrite(
+  buffer: SharedArrayBuffer,
+  words: number[],
+  bytes: Uint8Array,
+): void {
+  new Int32Array(buffer, GUARD, 4).set(words);
+  const length = buffer.byteLength - GUARD - GUARD - 16;
+  const slot = new Uint8Array(buffer, GUARD + 16, length);
+  slot.set(bytes.subarray(0, length));
 }
 
 const word = fc.oneof(
   fc.integer(),
   fc.nat(7),
   fc.nat(7).map((low) => low | 1 << 31),
+  // Owned by this agent
+  fc.constantFrom(agentId(), agentId() << 4 | 1),
 );
+const header = fc.tuple(word, word, word, word);
 const anyBytes = fc.uint8Array({ minLength: 64, maxLength: 64 });
 
-for (const [name, codec] of Object.entries(codecs)) {
-  // What decoding random bytes may throw, as the codecs' docs say
-  const DECODING = [TypeError, RangeError, SyntaxError];
+// What decoding random bytes may throw, as the codecs' docs say
+const READING = [TypeError, RangeError, SyntaxError, LayoutMismatchError];
+const WAITING = [
+  ...READING,
+  DOMException,
+  RecursiveInitializationError,
+];
+const INITIALIZING = [...WAITING, OwnerLostError, DeadlockError];
 
+function make(): never {
+  throw new RangeError();
+}
+
+/** Does with a cell, whatever its memory holds, all that can be done. */
+async function useInAnyWay(
+  cell: LazyInit<unknown> | MutexLazyInit<unknown>,
+  owner: number,
+): Promise<void> {
+  for (
+    const call of [
+      () => cell.get(),
+      () => cell.getUnchecked(),
+      () => cell.getMut.call(cell as never),
+      () => cell.phase,
+      () => cell.initialized,
+      () => inspect(cell),
+      () => cell.handle,
+    ]
+  ) documented(call, READING);
+  documented(() => cell.value, [...READING, NotInitializedError]);
+  for (const timeout of [0, 1]) {
+    documented(() => cell.wait({ timeout }), WAITING);
+  }
+  // Looks for a deadlock, in whatever the run word says
+  documented(
+    () => new MutexLazyInit(int32).init(() => (cell.wait({ timeout: 2 }), 1)),
+    INITIALIZING,
+  );
+  await settlesAsDocumented((options) => cell.waitAsync(options), WAITING);
+  if (cell instanceof LazyInit) {
+    documented(() => cell.callOnce(make), INITIALIZING);
+    documented(() => cell.initOnce(Symbol()), [
+      ...INITIALIZING,
+      AlreadyInitializedError,
+    ]);
+  } else {
+    documented(() => cell.getOrInit(make, { timeout: 1 }), INITIALIZING);
+    documented(() => cell.reset({ timeout: 1 }), INITIALIZING);
+    for (
+      const call of [
+        (options: Options) => cell.getOrInitAsync(make, options),
+        (options: Options) => cell.resetAsync(options),
+        (options: Options) =>
+          new MutexLazyInit(int32).initAsync(async () => {
+            await cell.waitAsync(options);
+            return 1;
+          }),
+      ]
+    ) await settlesAsDocumented(call, INITIALIZING);
+  }
+  documented(() => cell.recover(owner >>> 0 || 1), INITIALIZING);
+}
+
+type Options = { signal: AbortSignal };
+
+/** As {@linkcode documented}, for a call that would wait for ever if it were let. */
+async function settlesAsDocumented(
+  call: (options: Options) => Promise<unknown>,
+  // deno-lint-ignore no-explicit-any
+  errors: (new (...args: any[]) => Error)[],
+): Promise<void> {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), 1);
+  try {
+    await call(controller);
+  } catch (error) {
+    if (!errors.some((type) => error instanceof type)) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+for (const [name, codec] of Object.entries(codecs)) {
   Deno.test(`cells over random bytes of ${name} end in a value or a documented error`, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...CLASSES),
-        fc.tuple(word, word, word),
+        header,
         anyBytes,
         async (Cell, words, bytes) => {
-          const { cell, untouched } = fuzzedCell(Cell, codec, words, bytes);
-          const reading = [...DECODING, LayoutMismatchError];
-          for (
-            const call of [
-              () => cell.get(),
-              () => cell.getUnchecked(),
-              () => cell.phase,
-              () => cell.initialized,
-              () => inspect(cell),
-              () => cell.handle,
-            ]
-          ) documented(call, reading);
-          documented(() => cell.value, [...reading, NotInitializedError]);
-          const waiting = [
-            ...reading,
-            DOMException,
-            RecursiveInitializationError,
-          ];
-          for (const timeout of [0, 1]) {
-            documented(() => cell.wait({ timeout }), waiting);
-          }
-          try {
-            await cell.waitAsync({ signal: AbortSignal.abort() });
-          } catch (error) {
-            assert(waiting.some((type) => error instanceof type));
-          }
-
-          const initializing = [...waiting, OwnerLostError, DeadlockError];
-          const make = () => {
-            throw new RangeError();
-          };
-          if (cell instanceof LazyInit) {
-            documented(() => cell.callOnce(make), initializing);
-          } else {
-            documented(
-              () => cell.getOrInit(make, { timeout: 1 }),
-              initializing,
-            );
-            documented(() => cell.reset({ timeout: 1 }), initializing);
-          }
-          documented(() => cell.recover(words[1] >>> 0 || 1), initializing);
+          const { buffer, untouched } = guarded(Cell.byteLength(codec));
+          const cell = new Cell(codec, { buffer, byteOffset: GUARD });
+          overwrite(buffer, words, bytes);
+          await useInAnyWay(cell, words[1]);
           assert(untouched());
         },
       ),
@@ -198,6 +247,97 @@ for (const [name, codec] of Object.entries(codecs)) {
     );
   });
 }
+
+const KINDS = { LazyInit, MutexLazyInit };
+type Kind = keyof typeof KINDS;
+
+/** The layout word of a cell of this class and codec. */
+function layoutOf(kind: Kind, codec: Codec<unknown>): number {
+  return new Int32Array(new KINDS[kind](codec).handle.buffer)[2]!;
+}
+
+Deno.test("constructors and from() over random memory end in a cell or a documented error", async () => {
+  const anyKind = fc.constantFrom("LazyInit", "MutexLazyInit");
+  const anyCodec = fc.constantFrom(...Object.keys(codecs));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(anyKind, anyCodec),
+      fc.tuple(anyKind, anyCodec),
+      fc.boolean(),
+      fc.boolean(),
+      header,
+      fc.oneof(anyBytes, fc.constant(new Uint8Array(64))),
+      fc.constantFrom("none", "random", "another", "right"),
+      fc.oneof(
+        { weight: 4, arbitrary: fc.constant(0) },
+        fc.integer({ min: -200, max: 200 }),
+      ),
+      async (
+        [kind, name],
+        [otherKind, otherName],
+        attaching,
+        zeroed,
+        words,
+        bytes,
+        layout,
+        shift,
+      ) => {
+        const Cell = KINDS[kind];
+        const codec = codecs[name]!;
+        const { buffer, untouched } = guarded(Cell.byteLength(codec));
+        overwrite(buffer, zeroed ? [0, 0, 0, 0] : words, bytes);
+        const memory = new Int32Array(buffer, GUARD);
+        if (layout === "none") memory[2] = 0;
+        if (layout === "another") {
+          memory[2] = layoutOf(otherKind, codecs[otherName]!);
+        }
+        if (layout === "right") memory[2] = layoutOf(kind, codec);
+        const right = memory[2] === layoutOf(kind, codec);
+        const before = [...new Uint8Array(buffer)];
+        const isZero = before.slice(GUARD, -GUARD).every((byte) => byte === 0);
+
+        const byteOffset = GUARD + shift;
+        let cell: LazyInit<unknown> | MutexLazyInit<unknown> | undefined;
+        documented(
+          () =>
+            cell = attaching
+              ? Cell.from({ kind, buffer, byteOffset, name: "" }, codec)
+              : new Cell(codec, { buffer, byteOffset }),
+          [TypeError, RangeError, LayoutMismatchError],
+        );
+        if (shift === 0) {
+          assertEquals(cell !== undefined, right || !attaching && isZero);
+        }
+        if (cell === undefined) {
+          assertEquals([...new Uint8Array(buffer)], before);
+        } else if (shift === 0) {
+          assertEquals(memory[2], layoutOf(kind, codec));
+          await useInAnyWay(cell, words[1]);
+        }
+        assert(untouched());
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("Mutex over a random word ends in a token or a documented error", async () => {
+  await fc.assert(
+    fc.asyncProperty(word, fc.nat(), async (word, id) => {
+      const mutex = new Mutex();
+      new Int32Array(mutex.buffer)[0] = word;
+      documented(() => mutex.waitForUnlock(1), []);
+      const token = mutex.lockIfAvailable(1);
+      assertEquals(token !== null, word === 0);
+      assertEquals(token?.unlock() ?? false, word === 0);
+      await settlesAsDocumented((options) => mutex.lockAsync(options), [
+        DOMException,
+      ]);
+      documented(() => mutex.recover(id || 1), []);
+      documented(() => mutex.announcedOwner, []);
+    }),
+  );
+});
 
 /** How many bytes the values of a codec take. */
 const utf8Length = (text: string) => new TextEncoder().encode(text).length;
@@ -256,13 +396,9 @@ function roundTrips<T>(
   byteLength: number,
   value: T,
 ): void {
-  const { cell, untouched } = fuzzedCell(
-    MutexLazyInit,
-    create(byteLength) as Codec<unknown>,
-    [0, 0, 0],
-    new Uint8Array(0),
-  );
-  const fits = cell as MutexLazyInit<T>;
+  const codec = create(byteLength);
+  const { buffer, untouched } = guarded(MutexLazyInit.byteLength(codec));
+  const fits = new MutexLazyInit(codec, { buffer, byteOffset: GUARD });
   assertEquals(fits.init((() => value) as never), value);
   assertEquals(
     MutexLazyInit.from(fits.handle, create(byteLength)).get(),
