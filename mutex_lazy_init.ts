@@ -736,7 +736,7 @@ export class MutexLazyInit<T> {
     initializer: AsyncInitializer<T>,
   ): Promise<InitResult<T>> {
     let stored: T;
-    const conceal = this.#announce(begun);
+    const conceal = this.#announce();
     try {
       stored = await runInitializerAsync(
         this.#running,
@@ -756,14 +756,17 @@ export class MutexLazyInit<T> {
     }
   }
 
-  /** Lets other agents know of the end of this one until the returned function is called. */
-  #announce(begun: Begun): () => void {
+  /**
+   * Lets other agents know of the end of this one until the returned function is called.
+   *
+   * Should the run have lost the cell to a later one of this agent, that holds the
+   * lock, too, so that its word may say so.
+   */
+  #announce(): () => void {
     if (!canAnnounce) return () => {};
     return holdAgentLock(
       agentId(),
       () => {
-        // Not the word of another run that this agent may have begun since
-        if (!this.#state.owns(begun.begun)) return;
         this.#mutex.markAnnounced();
         this.#state.wakeAll();
       },
