@@ -138,6 +138,7 @@
 import {
   canAnnounce,
   holdAgentLock,
+  holdsAgentLock,
   watchAgentDuring,
 } from "./_announcement.ts";
 import {
@@ -264,18 +265,24 @@ export function canBlock(): boolean {
  *
  * It holds a Web Lock that is named after its {@linkcode agentId} and that the
  * platform frees when the agent ends, however that comes about. Whoever waits
- * asynchronously for something that this agent has locked or is initializing then
- * notices its end and recovers it. Without an announcement, that takes a call of
- * `recover()`.
+ * asynchronously for what this agent locks or begins to initialize from then on
+ * notices its end and recovers it. A mutex that it has locked before is left out
+ * until {@linkcode Mutex.markAnnounced} is called. Without an announcement, it takes
+ * a call of `recover()`.
  *
  * It concerns workers where the platform frees the locks of those that end:
  * browsers and Deno. Elsewhere, and on the main thread, with which its workers end
  * anyway, the promise resolves and nothing is announced. In Deno, a worker that has
  * announced itself stays alive until it is terminated or closes itself.
  *
- * Asynchronous initializers are announced while they run; they need no call. Does
- * not block. The originals have nothing of the kind, as their threads cannot end in
- * the middle.
+ * Asynchronous initializers need no call: they are announced while they run, from
+ * the moment on when the lock is granted, a turn of the event loop after they begin.
+ * One that ends its agent sooner is noticed only if that has announced itself.
+ *
+ * Does not block. Call it when the worker starts: after asynchronous initializers,
+ * the lock may be granted only when agents that have waited for those, and are
+ * blocked by now, go on. The originals have nothing of the kind, as their threads
+ * cannot end in the middle.
  *
  * @example Usage
  * ```ts
@@ -285,7 +292,9 @@ export function canBlock(): boolean {
  * await announceAgent();
  * ```
  *
- * @returns A promise that resolves when the agent has been announced.
+ * @returns A promise that resolves when the agent has been announced. It rejects if
+ * the platform refuses the lock, as browsers do in an opaque origin; a later call
+ * asks again.
  */
 export function announceAgent(): Promise<void> {
   if (!canAnnounce) return Promise.resolve();
@@ -294,7 +303,11 @@ export function announceAgent(): Promise<void> {
       holder |= MUTEX_ANNOUNCED;
       claimant |= STATE_ANNOUNCED;
       resolve();
-    }, reject);
+    }, (error) => {
+      // The next call asks anew
+      announcement = undefined;
+      reject(error);
+    });
   });
 }
 
@@ -1424,8 +1437,9 @@ export class Mutex {
    * TC39's sketch of an asynchronous lock takes a callback to run under it; this
    * returns the token, which `using` disposes of as surely.
    *
-   * If the holder has announced itself by {@linkcode announceAgent} and ends, the
-   * lock is freed as by {@linkcode Mutex.recover}.
+   * If the holder has announced itself by {@linkcode announceAgent} before it locked
+   * the mutex, or by {@linkcode Mutex.markAnnounced}, and ends, the lock is freed as by
+   * {@linkcode Mutex.recover}.
    *
    * @example Usage
    * ```ts
@@ -1636,22 +1650,27 @@ export class Mutex {
    * Marks the mutex, which this agent holds, as that of an agent that has announced
    * itself, and wakes everybody who waits, so that they watch it. Never blocks.
    *
-   * For a lock that was taken before the announcement; a later one is marked.
+   * For a lock that was taken before {@linkcode announceAgent} has resolved; a later
+   * one is marked. Does nothing where that announces nothing. Without that call it
+   * would say too much: asynchronous initializers are announced only while they run.
    *
    * @example Usage
    * ```ts
-   * import { agentId, Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { agentId, announceAgent, Mutex } from "@lazyinit/lazyinit/atomics";
    * import { assertEquals } from "@std/assert";
    *
    * const mutex = new Mutex();
    * using _token = mutex.lock();
-   * assertEquals(mutex.markAnnounced(), true);
-   * assertEquals(mutex.announcedOwner, agentId());
+   * await announceAgent();
+   * const isMarked = mutex.markAnnounced();
+   * assertEquals(mutex.announcedOwner, isMarked ? agentId() : undefined);
    * ```
    *
-   * @returns Whether this agent holds the mutex.
+   * @returns Whether the mutex is marked: this agent holds it, and is announced.
    */
   markAnnounced(): boolean {
+    // I8: otherwise others would take the mutex from this agent at once
+    if (!holdsAgentLock()) return false;
     let word = Atomics.load(this.#words, this.#index);
     while ((word & OWNER_MASK) === thisAgent) {
       // Pairs with the load of announcedOwner
