@@ -23,6 +23,7 @@ import {
 import { Agents } from "./testdata/agents.ts";
 import { Flag, until } from "./testdata/flag.ts";
 import { pair, pairOf } from "./testdata/jobs.ts";
+import { isWatched, lockName, locks } from "./testdata/locks.ts";
 import type { Message, Stage } from "./testdata/mortal_worker.ts";
 
 const RAISED = new Flag();
@@ -61,6 +62,7 @@ class Mortal implements Disposable {
       announced = false,
       entered = new Flag(),
       leave = RAISED,
+      spins = false,
       ended = new Flag(),
     },
   ): void {
@@ -71,6 +73,7 @@ class Mortal implements Disposable {
       announced,
       entered: entered.buffer,
       leave: leave.buffer,
+      spins,
       ended: ended.buffer,
     });
   }
@@ -100,9 +103,54 @@ class Mortal implements Disposable {
     return { leave: () => leave.raise(), result, ended: () => ended.raised() };
   }
 
+  /** Has it run an asynchronous initializer, and resolves when that has been called. */
+  async initialize(
+    { handle }: { handle: LazyInitHandle },
+    { leave, then }: { leave?: Flag; then?: Then } = {},
+  ): Promise<void> {
+    const entered = new Flag();
+    this.tell({
+      kind: "initialize",
+      handle,
+      entered: entered.buffer,
+      ...leave && { leave: leave.buffer },
+      ...then && { then },
+    });
+    await entered.raised();
+  }
+
+  /** Has it run an asynchronous initializer to its end. */
+  async runBriefly(then?: Then): Promise<void> {
+    const cell = new MutexLazyInit(pair);
+    await this.initialize(cell, { leave: RAISED, ...then && { then } });
+    await cell.waitAsync(soon());
+  }
+
+  /** Has it lock a mutex, and resolves when it has. */
+  async lock(
+    mutex: Mutex,
+    announced: "before" | "after" | "never",
+  ): Promise<void> {
+    const entered = new Flag();
+    this.tell({
+      kind: "lock",
+      mutex: mutex.buffer,
+      announced,
+      entered: entered.buffer,
+    });
+    await entered.raised();
+  }
+
   [Symbol.dispose](): void {
     this.worker.terminate();
   }
+}
+
+type Then = NonNullable<Extract<Message, { kind: "initialize" }>["then"]>;
+
+/** For waits that would rather fail than hang. */
+function soon(): { signal: AbortSignal } {
+  return { signal: AbortSignal.timeout(20_000) };
 }
 
 function wordsOf({ handle }: { handle: LazyInitHandle }): Int32Array {
@@ -116,6 +164,34 @@ function ownerOf(cell: { handle: LazyInitHandle }): number {
 
 function slotOf({ handle }: { handle: LazyInitHandle }): Uint8Array {
   return new Uint8Array(handle.buffer, handle.byteOffset + 16);
+}
+
+/** Takes the lock by which an agent would announce its life, and resolves when it has. */
+async function holdLockOf(agent: { id: number }): Promise<{ release(): void }> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await new Promise<void>((granted) => {
+    locks.request(lockName(agent), {}, () => {
+      granted();
+      return promise;
+    });
+  });
+  return { release: resolve };
+}
+
+/** Resolves when the platform has told of the end of an agent that ends only now. */
+async function laterEndIsNoticed(): Promise<void> {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  await mortal.initialize(cell);
+  const value = cell.getOrInitAsync(() => pairOf(2), soon());
+  await until(() => isWatched(mortal));
+  mortal.worker.terminate();
+  await value;
+}
+
+/** The owner of the cell has announced itself. */
+function isAnnounced(cell: { handle: LazyInitHandle }): boolean {
+  return (wordsOf(cell)[1]! & 1 << 28) !== 0;
 }
 
 /** Somebody sleeps on the state word or on the mutex, or is about to. */
@@ -554,17 +630,11 @@ for (const [ends, end] of Object.entries(ENDS)) {
   Deno.test(`MutexLazyInit.getOrInitAsync() takes over from an agent that ${ends}`, async () => {
     using mortal = await Mortal.start();
     const cell = new MutexLazyInit(pair);
-    const entered = new Flag();
-    mortal.tell({
-      kind: "initialize",
-      handle: cell.handle,
-      entered: entered.buffer,
-    });
-    await entered.raised();
+    await mortal.initialize(cell);
     const values = [
-      cell.getOrInitAsync(() => pairOf(2)),
-      cell.waitAsync(),
-      cell.getOrInitAsync(() => pairOf(2)),
+      cell.getOrInitAsync(() => pairOf(2), soon()),
+      cell.waitAsync(soon()),
+      cell.getOrInitAsync(() => pairOf(2), soon()),
     ];
     end(mortal);
     for (const value of await Promise.all(values)) {
@@ -575,14 +645,8 @@ for (const [ends, end] of Object.entries(ENDS)) {
   Deno.test(`MutexLazyInit.resetAsync() takes over from an agent that ${ends}`, async () => {
     using mortal = await Mortal.start();
     const cell = new MutexLazyInit(pair);
-    const entered = new Flag();
-    mortal.tell({
-      kind: "initialize",
-      handle: cell.handle,
-      entered: entered.buffer,
-    });
-    await entered.raised();
-    const reset = cell.resetAsync();
+    await mortal.initialize(cell);
+    const reset = cell.resetAsync(soon());
     end(mortal);
     assertEquals(await reset, false);
     assertEquals(cell.init(() => pairOf(2)), pairOf(2));
@@ -591,16 +655,9 @@ for (const [ends, end] of Object.entries(ENDS)) {
   Deno.test(`announceAgent() lets Mutex.lockAsync() take over from an agent that ${ends}`, async () => {
     using mortal = await Mortal.start();
     const mutex = new Mutex();
-    const entered = new Flag();
-    mortal.tell({
-      kind: "lock",
-      mutex: mutex.buffer,
-      announced: true,
-      entered: entered.buffer,
-    });
-    await entered.raised();
+    await mortal.lock(mutex, "before");
     assertEquals(mutex.announcedOwner, mortal.id);
-    const waiting = [mutex.lockAsync(), mutex.lockAsync()];
+    const waiting = [mutex.lockAsync(soon()), mutex.lockAsync(soon())];
     end(mortal);
     using token = await Promise.race(waiting);
     assertEquals(token.locked, true);
@@ -616,7 +673,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
     mortal.tell({
       kind: "lock",
       mutex: mutex.buffer,
-      announced: false,
+      announced: "never",
       entered: entered.buffer,
     });
     await entered.raised();
@@ -637,7 +694,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
     const cell = new MutexLazyInit(pair);
     mortal.tell({ kind: "wait", handle: cell.handle });
     await until(() => hasWaiters(cell));
-    const waiting = cell.waitAsync();
+    const waiting = cell.waitAsync(soon());
     end(mortal);
     cell.init(() => pairOf(1));
     assertEquals(await waiting, pairOf(1));
@@ -649,12 +706,12 @@ for (const stage of STAGES) {
     using mortal = await Mortal.start();
     const cell = new MutexLazyInit(pair);
     // Waits since before there is anybody to watch
-    const early = cell.waitAsync();
+    const early = cell.waitAsync(soon());
     if (stage === "resetting") cell.init(() => pairOf(3));
     const ended = new Flag();
     mortal.end(cell, stage, { announced: true, ended });
     await ended.raised();
-    const value = await cell.getOrInitAsync(() => pairOf(2));
+    const value = await cell.getOrInitAsync(() => pairOf(2), soon());
     assertEquals(value, pairOf(stage === "published" ? 1 : 2));
     if (stage !== "resetting") assertEquals(await early, value);
   });
@@ -664,7 +721,7 @@ for (const stage of STAGES) {
   Deno.test(`LazyInit.waitAsync() takes over from an announced agent that ends when it has come to "${stage}"`, async () => {
     using mortal = await Mortal.start();
     const cell = new LazyInit(pair);
-    const early = cell.waitAsync();
+    const early = cell.waitAsync(soon());
     const ended = new Flag();
     mortal.end(cell, stage, { announced: true, ended });
     if (stage === "published") return assertEquals(await early, pairOf(1));
@@ -673,6 +730,275 @@ for (const stage of STAGES) {
     assertEquals(await early, pairOf(2));
   });
 }
+
+Deno.test("MutexLazyInit.getOrInitAsync() takes over what an agent that was watched already has begun since", async () => {
+  using mortal = await Mortal.start();
+  const [first, second] = [new MutexLazyInit(pair), new MutexLazyInit(pair)];
+  await mortal.initialize(first);
+  const values = [first.getOrInitAsync(() => pairOf(2), soon())];
+  await until(() => isWatched(mortal));
+  await mortal.initialize(second);
+  assert(isAnnounced(second));
+  values.push(second.getOrInitAsync(() => pairOf(3), soon()));
+  mortal.worker.terminate();
+  assertEquals(await Promise.all(values), [pairOf(2), pairOf(3)]);
+});
+
+for (
+  const then of ["announce", "announce from another copy"] satisfies Then[]
+) {
+  Deno.test(`announceAgent() resolves in an initializer that somebody waits for (${then})`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    const leave = new Flag();
+    await mortal.initialize(cell, { leave, then });
+    const value = cell.waitAsync(soon());
+    await until(() => isWatched(mortal));
+    leave.raise();
+    assertEquals(await value, pairOf(1));
+  });
+}
+
+Deno.test("MutexLazyInit.getOrInitAsync() takes over even if another agent that waits is blocked", async () => {
+  using mortal = await Mortal.start();
+  using blocked = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  await mortal.initialize(cell);
+  blocked.tell({ kind: "wait", handle: cell.handle });
+  await until(() => isWatched(mortal));
+  const [entered, leave] = [new Flag(), new Flag()];
+  blocked.end(new LazyInit(pair), "initializing", { entered, leave });
+  await entered.raised();
+  const value = cell.getOrInitAsync(() => pairOf(2), soon());
+  mortal.worker.terminate();
+  assertEquals(await value, pairOf(2));
+  leave.raise();
+});
+
+for (const method of ["getOrInitAsync", "resetAsync"] as const) {
+  Deno.test(`MutexLazyInit.${method}() takes over though it came before the agent was announced`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    const { release } = await holdLockOf(mortal);
+    await mortal.initialize(cell);
+    const result = method === "resetAsync"
+      ? cell.resetAsync(soon())
+      : cell.getOrInitAsync(() => pairOf(2), soon());
+    await until(() => hasWaiters(cell));
+    assert(!isAnnounced(cell));
+    release();
+    await until(() => isWatched(mortal));
+    mortal.worker.terminate();
+    assertEquals(await result, method === "resetAsync" ? false : pairOf(2));
+  });
+}
+
+Deno.test("MutexLazyInit.resetAsync() goes on if an announced agent ends when it has unlocked and woken nobody", async () => {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  const leave = new Flag();
+  await mortal.initialize(cell, { leave, then: "end when it unlocks" });
+  const reset = cell.resetAsync(soon());
+  await until(() => isWatched(mortal));
+  leave.raise();
+  assertEquals(await reset, true);
+});
+
+Deno.test("MutexLazyInit.resetAsync() leaves a cell to an agent that goes on unannounced", async () => {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  const leave = new Flag();
+  await mortal.initialize(cell, { leave, then: "lock when it unlocks" });
+  const reset = cell.resetAsync(soon());
+  await until(() => isWatched(mortal));
+  leave.raise();
+  // It comes free, as no initializer runs, and is granted to the watch
+  await until(async () => !await isWatched(mortal));
+  await locks.request(lockName(mortal), soon(), () => {});
+  assertEquals(cell.recover(mortal.id), true);
+  assertEquals(await reset, true);
+});
+
+Deno.test("MutexLazyInit.getOrInitAsync() leaves a cell to an announced agent that lives", async () => {
+  using mortal = await Mortal.start();
+  // An initializer that has ended before takes no announcement along, …
+  await mortal.runBriefly();
+  await locks.request(lockName(mortal), soon(), () => {});
+  const cell = new MutexLazyInit(pair);
+  const leave = new Flag();
+  await mortal.initialize(cell, { leave });
+  // … and neither does one that ends sooner
+  await mortal.runBriefly();
+  const value = cell.getOrInitAsync(() => pairOf(2), soon());
+  await until(() => isWatched(mortal));
+  await laterEndIsNoticed();
+  assert(await isWatched(mortal));
+  leave.raise();
+  assertEquals(await value, pairOf(1));
+});
+
+Deno.test("announceAgent() keeps Mutex.lockAsync() from an agent that lives", async () => {
+  using mortal = await Mortal.start();
+  const mutex = new Mutex();
+  await mortal.lock(mutex, "before");
+  await mortal.runBriefly();
+  const token = mutex.lockAsync(soon());
+  await until(() => isWatched(mortal));
+  await laterEndIsNoticed();
+  assert(await isWatched(mortal));
+  assertEquals(mutex.announcedOwner, mortal.id);
+  mortal.worker.terminate();
+  assertEquals((await token).unlock(), true);
+});
+
+Deno.test("announceAgent() lets an agent be taken over that ends at once in its initializer", async () => {
+  using mortal = await Mortal.start();
+  await mortal.runBriefly("announce");
+  const cell = new MutexLazyInit(pair);
+  await mortal.initialize(cell, { then: "close" });
+  const value = await cell.getOrInitAsync(() => pairOf(2), soon());
+  assertEquals(value, pairOf(2));
+});
+
+Deno.test("announceAgent() asks again if the platform has refused", async () => {
+  using mortal = await Mortal.start();
+  const [mutex, cell] = [new Mutex(), new MutexLazyInit(pair)];
+  const entered = new Flag();
+  mortal.tell({
+    kind: "lock when refused",
+    mutex: mutex.buffer,
+    handle: cell.handle,
+    entered: entered.buffer,
+  });
+  await entered.raised();
+  assertEquals(cell.value, pairOf(1));
+  assertEquals(mutex.announcedOwner, mortal.id);
+});
+
+Deno.test("Mutex.markAnnounced() lets Mutex.lockAsync() take over what was locked before announceAgent()", async () => {
+  using mortal = await Mortal.start();
+  const mutex = new Mutex();
+  const { release } = await holdLockOf(mortal);
+  await mortal.lock(mutex, "after");
+  const token = mutex.lockAsync(soon());
+  assertEquals(mutex.announcedOwner, undefined);
+  release();
+  await until(() => isWatched(mortal));
+  mortal.worker.terminate();
+  assertEquals((await token).unlock(), true);
+});
+
+Deno.test("Mutex.markAnnounced() does nothing in an agent that is not announced", () => {
+  const mutex = new Mutex();
+  using _token = mutex.lock();
+  assertEquals(mutex.markAnnounced(), false);
+  assertEquals(mutex.announcedOwner, undefined);
+});
+
+Deno.test("MutexLazyInit.initAsync() frees the Web Lock of its agent", async () => {
+  using mortal = await Mortal.start();
+  await mortal.runBriefly();
+  assertEquals(await locks.request(lockName(mortal), soon(), () => 1), 1);
+});
+
+Deno.test("MutexLazyInit.waitAsync() withdraws its request for the Web Lock", async () => {
+  using mortal = await Mortal.start();
+  const cell = new MutexLazyInit(pair);
+  const leave = new Flag();
+  // So that it keeps the lock
+  await mortal.initialize(cell, { leave, then: "announce" });
+  const wait = new AbortController();
+  const aborted = cell.waitAsync(wait);
+  await until(() => isWatched(mortal));
+  wait.abort();
+  await assertRejects(() => aborted, DOMException);
+  await until(async () => !await isWatched(mortal));
+
+  const value = cell.waitAsync(soon());
+  await until(() => isWatched(mortal));
+  leave.raise();
+  assertEquals(await value, pairOf(1));
+  await until(async () => !await isWatched(mortal));
+});
+
+for (const spins of [false, true]) {
+  const where = spins ? "a loop" : "Atomics.wait";
+
+  Deno.test(`MutexLazyInit.recover() takes over from an announced agent that is terminated in ${where}, as that lives on`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new MutexLazyInit(pair);
+    const [entered, leave, ended] = [new Flag(), new Flag(), new Flag()];
+    mortal.end(cell, "initializing", {
+      announced: true,
+      entered,
+      leave,
+      spins,
+      ended,
+    });
+    await entered.raised();
+    const value = cell.getOrInitAsync(() => pairOf(2), soon());
+    await until(() => isWatched(mortal));
+    mortal.worker.terminate();
+    await laterEndIsNoticed();
+    assert(await isWatched(mortal));
+    assertEquals(cell.phase, "initializing");
+    assertEquals(cell.recover(mortal.id), true);
+    assertEquals(await value, pairOf(2));
+    leave.raise();
+    await ended.raised();
+  });
+}
+
+for (const Cell of [LazyInit, MutexLazyInit]) {
+  Deno.test(`${Cell.name}.recover() takes over from an agent that has not announced itself`, async () => {
+    using mortal = await Mortal.start();
+    const cell = new Cell(pair);
+    const ended = new Flag();
+    mortal.end(cell, "initializing", { ended });
+    await ended.raised();
+    const value = cell.waitAsync(soon());
+    await until(() => hasWaiters(cell));
+    await laterEndIsNoticed();
+    assertEquals(cell.phase, "initializing");
+    assertEquals(cell.recover(mortal.id), true);
+    if (cell instanceof LazyInit) cell.initOnce(pairOf(2));
+    else cell.init(() => pairOf(2));
+    assertEquals(await value, pairOf(2));
+  });
+}
+
+Deno.test("Mutex.recover() takes over from an agent that has not announced itself", async () => {
+  using mortal = await Mortal.start();
+  const mutex = new Mutex();
+  await mortal.lock(mutex, "never");
+  const token = mutex.lockAsync(soon());
+  mortal.worker.terminate();
+  await laterEndIsNoticed();
+  assertEquals(mutex.lockIfAvailable(), null);
+  assertEquals(mutex.recover(mortal.id), true);
+  assertEquals((await token).unlock(), true);
+});
+
+Deno.test("MutexLazyInit.recover() takes over from an announced agent that only blocked agents wait for", async () => {
+  using mortal = await Mortal.start();
+  using agents = await Agents.start(1);
+  const cell = new MutexLazyInit(pair);
+  await mortal.initialize(cell);
+  await until(() => isAnnounced(cell));
+  const value = agents.do(0, {
+    kind: "initialize",
+    method: "getOrInit",
+    handle: cell.handle,
+    outcome: { value: pairOf(2) },
+  });
+  await until(() => hasWaiters(cell));
+  mortal.worker.terminate();
+  // The platform has told of its end
+  await locks.request(lockName(mortal), soon(), () => {});
+  assertEquals(cell.phase, "initializing");
+  assertEquals(cell.recover(mortal.id), true);
+  assertEquals(await value, pairOf(2));
+});
 
 Deno.test("announceAgent() resolves and does nothing on the main thread", async () => {
   await announceAgent();

@@ -20,12 +20,26 @@ export class Flag {
     Atomics.wait(this.#word, 0, 0);
   }
 
+  /** As {@linkcode block}, in a loop. */
+  spin(): void {
+    while (Atomics.load(this.#word, 0) === 0);
+  }
+
   async raised(): Promise<void> {
     await until(() => Atomics.load(this.#word, 0) === 1);
   }
 }
 
+/** How long {@linkcode until} looks, in ms; what takes longer does not come. */
+const PATIENCE = 20_000;
+
 /** Resolves when the condition holds, which another agent is about to bring about. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve));
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const deadline = performance.now() + PATIENCE;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(`Never ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
 }

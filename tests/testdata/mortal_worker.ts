@@ -13,7 +13,8 @@ import {
   OnceState,
 } from "../../mod.ts";
 import { Flag } from "./flag.ts";
-import { pair, pairOf } from "./jobs.ts";
+import { type Pair, pair, pairOf } from "./jobs.ts";
+import { locks } from "./locks.ts";
 
 /** Where the agent ends. */
 export type Stage =
@@ -41,8 +42,10 @@ export type Message =
     announced: boolean;
     /** Raised by the initializer, … */
     entered: SharedArrayBuffer;
-    /** … which then blocks until this one is raised. */
+    /** … which then blocks until this one is raised, … */
     leave: SharedArrayBuffer;
+    /** … in a loop. */
+    spins?: boolean;
     /** Raised in the last moment. */
     ended: SharedArrayBuffer;
   }
@@ -66,14 +69,34 @@ export type Message =
     /** Locks a mutex, and keeps it. */
     kind: "lock";
     mutex: SharedArrayBuffer;
-    announced: boolean;
+    /** Whether the agent announces itself before it locks the mutex, or when it has. */
+    announced: "before" | "after" | "never";
     entered: SharedArrayBuffer;
   }
   | {
-    /** Runs an asynchronous initializer that never finishes. */
+    /** Locks a mutex, and initializes a cell before, while the platform refuses Web Locks. */
+    kind: "lock when refused";
+    mutex: SharedArrayBuffer;
+    handle: LazyInitHandle;
+    entered: SharedArrayBuffer;
+  }
+  | {
+    /** Runs an asynchronous initializer. */
     kind: "initialize";
     handle: LazyInitHandle;
     entered: SharedArrayBuffer;
+    /** It finishes when this is raised, if ever; before that, … */
+    leave?: SharedArrayBuffer;
+    /** … it does this. */
+    then?:
+      | "announce"
+      | "announce from another copy"
+      /** Ends when it has unlocked the cell, before it wakes anybody, … */
+      | "end when it unlocks"
+      /** … or locks it again there. */
+      | "lock when it unlocks"
+      /** Closes its agent at once. */
+      | "close";
   }
   | {
     /** Waits for others to initialize. */
@@ -113,7 +136,8 @@ function perform(task: Task): void {
     : MutexLazyInit.from(handle, codec);
   const initializer = () => {
     new Flag(task.entered).raise();
-    new Flag(task.leave).block();
+    if (task.spins) new Flag(task.leave).spin();
+    else new Flag(task.leave).block();
     if (stage === "initializing") last();
     if (stage === "published") Atomics.notify = last;
     if (stage === "failed") {
@@ -154,6 +178,46 @@ function dawdle(task: SlowTask): unknown {
   }
 }
 
+async function initialize(
+  { entered, leave, then, handle }: Extract<Message, { kind: "initialize" }>,
+): Promise<Pair> {
+  new Flag(entered).raise();
+  if (then === "close") self.close();
+  if (leave === undefined) return await new Promise(() => {});
+  await new Flag(leave).raised();
+  switch (then) {
+    case "announce":
+      await announceAgent();
+      break;
+
+    case "announce from another copy": {
+      const copy: typeof import("../../_announcement.ts") = await import(
+        "../../_announcement.ts?copy" as string
+      );
+      await new Promise<void>((held, refused) => {
+        copy.holdAgentLock(agentId(), held, refused);
+      });
+      break;
+    }
+
+    case "end when it unlocks":
+    case "lock when it unlocks": {
+      const { notify } = Atomics;
+      const mutex = new Mutex(handle.buffer, handle.byteOffset + 4);
+      Atomics.notify = (words, index, count) => {
+        if (index !== mutex.byteOffset / 4) {
+          return notify(words as Int32Array, index, count);
+        }
+        if (then === "end when it unlocks") Deno.exit();
+        Atomics.notify = notify;
+        mutex.lock();
+        return 0;
+      };
+    }
+  }
+  return pairOf(1);
+}
+
 self.onmessage = async ({ data }: MessageEvent<Message>) => {
   switch (data.kind) {
     case "end":
@@ -164,15 +228,30 @@ self.onmessage = async ({ data }: MessageEvent<Message>) => {
       return self.postMessage(dawdle(data));
 
     case "lock":
-      if (data.announced) await announceAgent();
+      if (data.announced === "before") await announceAgent();
+      new Mutex(data.mutex).lock();
+      new Flag(data.entered).raise();
+      if (data.announced !== "after") return;
+      await announceAgent();
+      new Mutex(data.mutex).markAnnounced();
+      return;
+
+    case "lock when refused": {
+      const refused = new Error("Refused");
+      locks.request = () => Promise.reject(refused);
+      await MutexLazyInit.from(data.handle, pair).initAsync(() => pairOf(1));
+      const error = await announceAgent().catch((error) => error);
+      Reflect.deleteProperty(locks, "request");
+      if (error !== refused) throw new Error("Not refused");
+      await announceAgent();
       new Mutex(data.mutex).lock();
       return new Flag(data.entered).raise();
+    }
 
     case "initialize":
-      return await MutexLazyInit.from(data.handle, pair).getOrInitAsync(() => {
-        new Flag(data.entered).raise();
-        return new Promise(() => {});
-      });
+      return await MutexLazyInit.from(data.handle, pair).getOrInitAsync(
+        () => initialize(data),
+      );
 
     case "wait":
       return await MutexLazyInit.from(data.handle, pair).waitAsync();
