@@ -12,6 +12,7 @@ export interface Mutant {
   readonly scenarios: readonly string[];
 }
 
+const ANNOUNCEMENT = "_announcement.ts";
 const ATOMICS = "atomics.ts";
 const CELL = "_cell.ts";
 const DEADLOCK = "_deadlock.ts";
@@ -238,6 +239,77 @@ export const mutants: readonly Mutant[] = [
       "      // In place of an agent that has ended before it could\n      this.#state.wakeAll();\n",
     to: "",
     scenarios: ["dead-owner-and-waiters-3"],
+  },
+  {
+    name: "asks for another Web Lock for each initializer",
+    file: ANNOUNCEMENT,
+    from: "globals[HOLD] ??= requestHold(agentId);",
+    to: "requestHold(agentId);",
+    scenarios: [],
+  },
+  {
+    name: "releases the Web Lock with the first initializer that ends",
+    file: ANNOUNCEMENT,
+    from: "if (hold.holders.size === 0) hold.release();",
+    to: "hold.release();",
+    scenarios: [],
+  },
+  {
+    name: "never releases the Web Lock",
+    file: ANNOUNCEMENT,
+    from: "      resolve();\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "takes a Web Lock that was released for held",
+    file: ANNOUNCEMENT,
+    from: "      forget();\n      // If",
+    to: "      // If",
+    scenarios: [],
+  },
+  {
+    name: "watches alone",
+    file: ANNOUNCEMENT,
+    from: '{ mode: "shared", signal: request.signal }',
+    to: "{ signal: request.signal }",
+    scenarios: [],
+  },
+  {
+    name: "withdraws no watch",
+    file: ANNOUNCEMENT,
+    from: "    request.abort();\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "announces without a Web Lock",
+    file: ATOMICS,
+    from: "    if (!holdsAgentLock()) return false;\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "announces an initializer to nobody who waits already",
+    file: MUTEX,
+    from:
+      "        this.#mutex.markAnnounced();\n        this.#state.wakeAll();\n",
+    to: "        this.#mutex.markAnnounced();\n",
+    scenarios: [],
+  },
+  {
+    name: "takes over from an agent that goes on unannounced",
+    file: MUTEX,
+    from: "if (this.#mutex.announcedOwner === agentId) this.recover(agentId);",
+    to: "if (agentId > 0) this.recover(agentId);",
+    scenarios: [],
+  },
+  {
+    name: "wakes nobody in the place of an agent that has unlocked",
+    file: MUTEX,
+    from: "      else this.#wakeAll();\n",
+    to: "",
+    scenarios: [],
   },
   {
     name: "believes no probe that comes round",
