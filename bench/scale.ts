@@ -143,6 +143,12 @@ const READ_ROUNDS = 20;
 export const suite: Suite = {
   name: "scale",
   groups: [
+    group(
+      "make plain objects",
+      "cell",
+      PLACE_ROUNDS,
+      () => place(({ byteOffset }) => new PlainField(byteOffset)),
+    ),
     group("place LazyInit cells", "cell", PLACE_ROUNDS, () => place(lazyInit)),
     group(
       "place MutexLazyInit cells",
