@@ -148,7 +148,7 @@ class Mortal implements Disposable {
 
 type Then = NonNullable<Extract<Message, { kind: "initialize" }>["then"]>;
 
-/** For waits that would rather fail than hang. */
+/** For waits that would rather fail than hang, later than `until()`. */
 function soon(): { signal: AbortSignal } {
   return { signal: AbortSignal.timeout(20_000) };
 }
@@ -669,14 +669,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
     using mortal = await Mortal.start();
     using agents = await Agents.start(1);
     const mutex = new Mutex();
-    const entered = new Flag();
-    mortal.tell({
-      kind: "lock",
-      mutex: mutex.buffer,
-      announced: "never",
-      entered: entered.buffer,
-    });
-    await entered.raised();
+    await mortal.lock(mutex, "never");
     const holding = agents.hold(0, mutex);
     await until(() => new Int32Array(mutex.buffer)[0]! < 0);
     end(mortal);

@@ -31,7 +31,7 @@ export class Flag {
 }
 
 /** How long {@linkcode until} looks, in ms; what takes longer does not come. */
-const PATIENCE = 20_000;
+const PATIENCE = 15_000;
 
 /** Resolves when the condition holds, which another agent is about to bring about. */
 export async function until(
