@@ -711,23 +711,24 @@ export class MutexLazyInit<T> {
     const begun = this.#tryBegin() ??
       this.#beginContended(timeout, alternative);
     if ("ok" in begun) return begun;
-    let stored: T;
     try {
-      stored = runInitializer(
+      return runInitializer(
         this.#running,
         () =>
-          fill(
-            this.#codec,
-            this.#slot,
-            initializer as (slot?: T) => unknown,
-            alternative,
-            () => this.#assertOwned(begun),
+          this.#publish(
+            begun,
+            fill(
+              this.#codec,
+              this.#slot,
+              initializer as (slot?: T) => unknown,
+              alternative,
+              () => this.#assertOwned(begun),
+            ),
           ),
       );
     } catch (error) {
       return this.#rollBack(begun, error);
     }
-    return this.#publish(begun, stored);
   }
 
   /** Rejects only with what an aborted caller may leave to itself. */
@@ -735,20 +736,22 @@ export class MutexLazyInit<T> {
     begun: Begun,
     initializer: AsyncInitializer<T>,
   ): Promise<InitResult<T>> {
-    let stored: T;
     const conceal = this.#announce();
     try {
-      stored = await runInitializerAsync(
+      // Published before the run has finished, as others may block this agent in between
+      return await runInitializerAsync(
         this.#running,
-        () =>
-          fillAsync(
-            this.#codec,
-            this.#slot,
-            initializer as (slot?: T) => unknown,
-            () => this.#assertOwned(begun),
+        async () =>
+          this.#publish(
+            begun,
+            await fillAsync(
+              this.#codec,
+              this.#slot,
+              initializer as (slot?: T) => unknown,
+              () => this.#assertOwned(begun),
+            ),
           ),
       );
-      return this.#publish(begun, stored);
     } catch (error) {
       return this.#rollBack(begun, error);
     } finally {
@@ -867,13 +870,7 @@ export class MutexLazyInit<T> {
   }
 
   #publish({ token, begun }: Begun, stored: T): InitResult<T> {
-    try {
-      this.#word = this.#state.publish(begun);
-    } catch (error) {
-      // Who has taken the cell has the mutex, too; otherwise the state was overwritten
-      if (!(error instanceof OwnerLostError)) token.unlock();
-      throw error;
-    }
+    this.#word = this.#state.publish(begun);
     this.#value = stored;
     token.unlock();
     return { ok: true, value: stored };
@@ -886,7 +883,7 @@ export class MutexLazyInit<T> {
       if (this.#state.owns(begun)) zeroFill(this.#slot);
       this.#state.rollback(begun);
     } catch (lost) {
-      // As in #publish()
+      // Who has taken the cell has the mutex, too; otherwise the state was overwritten
       if (!(lost instanceof OwnerLostError)) {
         token.unlock();
         throw lost;

@@ -52,32 +52,33 @@ export const mutants: readonly Mutant[] = [
   {
     name: "missing notify on publish and rollback",
     file: ATOMICS,
-    from:
-      "      );\n    }\n    this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
-    to: "      );\n    }\n  }\n\n  /** Cold. */\n  #notBegun",
+    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
+    to:
+      "    if (found !== word) return false;\n    if ((found & PHASE_MASK) !== INITIALIZING) this.wakeAll();\n",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "missing notify on publish",
     file: ATOMICS,
-    from: "    this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
     to:
-      "    if ((next & PHASE_MASK) === UNINITIALIZED) this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+      "    if (found !== word) return false;\n    if ((next & PHASE_MASK) !== INITIALIZED) this.wakeAll();\n",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "missing notify on rollback",
     file: ATOMICS,
-    from: "    this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
     to:
-      "    if ((next & PHASE_MASK) === INITIALIZED) this.wakeAll();\n  }\n\n  /** Cold. */\n  #notBegun",
+      "    if (found !== word) return false;\n    if ((found & PHASE_MASK) !== INITIALIZING || (next & PHASE_MASK) !== UNINITIALIZED) this.wakeAll();\n",
     scenarios: ["get-or-init-failing-once-2"],
   },
   {
     name: "missing notify on reset",
     file: ATOMICS,
-    from: "        if (word & STATE_WAITERS) this.wakeAll();\n",
-    to: "",
+    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
+    to:
+      "    if (found !== word) return false;\n    if ((found & PHASE_MASK) !== INITIALIZED) this.wakeAll();\n",
     scenarios: [],
   },
   {
@@ -123,25 +124,28 @@ export const mutants: readonly Mutant[] = [
   {
     name: "unlock by whoever",
     file: ATOMICS,
-    from:
-      "    while ((word & OWNER_MASK) === thisAgent) {\n      // I6: pairs with the CAS of the next lock()",
-    to:
-      "    while (word !== UNLOCKED) {\n      // I6: pairs with the CAS of the next lock()",
-    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+    from: "    while (this.#isOf(word)) {\n",
+    to: "    while (isHeld(word)) {\n",
+    scenarios: [
+      "holder-declared-dead-2",
+      "owner-declared-dead-MutexLazyInit-3",
+    ],
   },
   {
     name: "no generation bump by reset()",
     file: ATOMICS,
-    from: "const generation = (word >>> GENERATION_SHIFT) + 1;",
-    to: "const generation = word >>> GENERATION_SHIFT;",
+    from:
+      "      this.#replace(word, nextGeneration(word >>> GENERATION_SHIFT));\n",
+    to:
+      "      this.#replace(word, word >>> GENERATION_SHIFT << GENERATION_SHIFT);\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "no generation bump by revoke()",
     file: ATOMICS,
-    from: "const next = this.generation + 1 << GENERATION_SHIFT;",
-    to: "const next = this.generation << GENERATION_SHIFT;",
-    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+    from: "      nextGeneration(word >>> GENERATION_SHIFT) | phase,\n",
+    to: "      word >>> GENERATION_SHIFT << GENERATION_SHIFT | phase,\n",
+    scenarios: ["owner-declared-dead-MutexLazyInit-3"],
   },
   {
     name: "no re-check after decode",
@@ -161,9 +165,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "zero-fill skipped by reset()",
     file: MUTEX,
-    from: "      zeroFill(this.#slot);\n      return true;\n",
+    from:
+      "      if (this.#mutex.heldByThisAgent) zeroFill(this.#slot);\n      return true;\n",
     to: "      return true;\n",
-    scenarios: ["reset-and-get-or-init-2"],
+    scenarios: ["reset-and-get-or-init-3"],
   },
   {
     name: "zero-fill skipped on throw",
@@ -175,9 +180,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "zero-fill before the reset of the state",
     file: MUTEX,
-    from: "      if (!this.#state.reset()) return false;\n",
+    from: "      if (!held || !this.#state.reset(word)) {\n",
     to:
-      "      zeroFill(this.#slot);\n      if (!this.#state.reset()) return false;\n",
+      "      if (held) zeroFill(this.#slot);\n      if (!held || !this.#state.reset(word)) {\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
@@ -192,14 +197,14 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    this.#value = stored;\n    token.unlock();\n",
     to: "    this.#value = stored;\n",
-    scenarios: ["reset-and-get-or-init-2"],
+    scenarios: ["reset-and-get-or-init-3"],
   },
   {
     name: "begins without the mutex",
     file: MUTEX,
     from: "    if (token === null) return undefined;\n",
     to: "",
-    scenarios: ["reset-and-get-or-init-2"],
+    scenarios: ["reset-and-get-or-init-3"],
   },
   {
     name: "resets without the mutex",
@@ -207,28 +212,73 @@ export const mutants: readonly Mutant[] = [
     from: "    const token = this.#mutex.lockIfAvailable() ?? blockUntil(",
     to:
       "    const token = { unlock() {} } as unknown as UnlockToken ?? blockUntil(",
-    scenarios: ["reset-and-get-or-init-2"],
+    scenarios: ["reset-and-get-or-init-3"],
   },
   {
     name: "publishes a cell that was taken",
     file: ATOMICS,
     from:
-      "      found !== word ||\n      Atomics.compareExchange(this.#words, this.#index, word, next) !== word\n",
-    to:
-      "      Atomics.compareExchange(this.#words, this.#index, found, next) !== found\n",
-    scenarios: ["owner-declared-dead"],
+      "    const found = Atomics.compareExchange(this.#words, this.#index, word, next);\n    if (found !== word) return false;\n",
+    to: "    Atomics.store(this.#words, this.#index, next);\n",
+    scenarios: ["owner-declared-dead-LazyInit-2"],
   },
   {
     name: "begins with a mutex that was taken",
     file: MUTEX,
-    from: "if (begun && !this.#mutex.heldByThisAgent) {",
-    to: "if (begun && this.#words === undefined) {",
-    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+    from: "      begun = this.#state.begin(word);\n",
+    to: "      begun = this.#state.begin();\n",
+    scenarios: ["owner-declared-dead-MutexLazyInit-3"],
+  },
+  {
+    name: "resets with a mutex that was taken",
+    file: MUTEX,
+    from: "const held = this.#mutex.heldByThisAgent;",
+    to: "const held = true;",
+    scenarios: ["resetter-declared-dead-3"],
+  },
+  {
+    name: "empties the slot with a mutex that was taken",
+    file: MUTEX,
+    from:
+      "      if (this.#mutex.heldByThisAgent) zeroFill(this.#slot);\n      return true;\n",
+    to: "      zeroFill(this.#slot);\n      return true;\n",
+    scenarios: ["resetter-declared-dead-3"],
+  },
+  {
+    name: "revokes whatever has begun since",
+    file: ATOMICS,
+    from:
+      "    return this.#replace(\n      word,\n      nextGeneration(word >>> GENERATION_SHIFT) | phase,\n",
+    to:
+      "    return this.#replace(\n      this.load(),\n      nextGeneration(word >>> GENERATION_SHIFT) | phase,\n",
+    scenarios: ["recoverer-declared-dead-MutexLazyInit"],
+  },
+  {
+    name: "revokes a LazyInit that another agent has taken",
+    file: ATOMICS,
+    from: "    if (!this.ownedByThisAgent) return false;\n    const next",
+    to: "    const next",
+    scenarios: ["recoverer-declared-dead-LazyInit"],
+  },
+  {
+    name: "recovers a MutexLazyInit that another agent has taken",
+    file: MUTEX,
+    from: "          if (!this.#mutex.heldByThisAgent) return;\n",
+    to: "",
+    scenarios: ["recoverer-declared-dead-MutexLazyInit"],
+  },
+  {
+    name: "does not tell a lost lock from a later one",
+    file: ATOMICS,
+    from: "const lock = holder | word + MUTEX_LOSS & MUTEX_LOSSES;",
+    to: "const lock = holder | word & MUTEX_LOSSES;",
+    scenarios: ["holder-declared-dead-2"],
   },
   {
     name: "recovers without zeroing the slot",
     file: MUTEX,
-    from: '        if (this.phase === "uninitialized") zeroFill(this.#slot);\n',
+    from:
+      '        if (phaseOf(word) !== "initialized" && this.#mutex.heldByThisAgent) {\n          zeroFill(this.#slot);\n        }\n',
     to: "",
     scenarios: ["dead-owner-and-waiters-2", "dead-resetter-2"],
   },
@@ -350,8 +400,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "blocks without regard to the agent's other initializers",
     file: DEADLOCK,
-    from: "const runs = unfinishedRuns();\n  const errors",
-    to: "const runs = currentRuns();\n  const errors",
+    from:
+      "  const runs = unfinishedRuns();\n  if (runs.length === 0) return blockAlone(block);\n",
+    to:
+      "  const runs = currentRuns();\n  if (runs.length === 0) return blockAlone(block);\n",
     scenarios: [],
   },
   {
@@ -364,7 +416,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "asks not whether the agent may block",
     file: CELL,
-    from: "      if (!canBlock()) throw cannotBlock(alternative);\n",
+    from: "    if (!canBlock()) throw cannotBlock(alternative);\n",
     to: "",
     scenarios: [],
   },

@@ -25,8 +25,14 @@ async function replay(seed: string): Promise<boolean> {
   return true;
 }
 
+function secondsSince(start: number): string {
+  return ((performance.now() - start) / 1_000).toFixed(1);
+}
+
 async function explore(prefixes: string[]): Promise<boolean> {
   let failed = false;
+  let total = 0;
+  const begin = performance.now();
   for (const scenario of scenarios) {
     const { name, threads, preemptions } = scenario;
     if (
@@ -35,15 +41,15 @@ async function explore(prefixes: string[]): Promise<boolean> {
     using explorer = await Explorer.start(scenario, MODULE);
     const start = performance.now();
     const { schedules, pruned, states, failure } = explorer.explore();
-    const seconds = (performance.now() - start) / 1_000;
+    total += schedules;
     const bound = preemptions === undefined
       ? "exhaustive"
       : `up to ${preemptions} preemptions`;
     await print(
       `${failure ? "FAILED" : "ok    "} ${
-        name.padEnd(28)
+        name.padEnd(41)
       } ${threads} threads, ${bound}: ${schedules} schedules, ${pruned} cut short, ${states} states, ${
-        seconds.toFixed(1)
+        secondsSince(start)
       } s\n`,
     );
     if (failure === undefined) continue;
@@ -54,6 +60,9 @@ async function explore(prefixes: string[]): Promise<boolean> {
       }\n${failure.message}\nReplay with: deno task explore --replay "${failure.seed}"\n`,
     );
   }
+  await print(
+    `${total} schedules in ${secondsSince(begin)} s\n`,
+  );
   return !failed;
 }
 

@@ -48,6 +48,12 @@ export interface Scenario {
   readonly timeouts?: number;
   /** A thread that may die at any point; none by default. */
   readonly mortal?: number;
+  /**
+   * A thread that lives though others may declare it dead; none by default. Nothing can
+   * stop what it writes to the slot after it has looked whether it may: so it does both
+   * in one step.
+   */
+  readonly slow?: number;
   /** The size of the memory, in 32-bit words, and what they are called. */
   readonly words: readonly string[];
   /** Words that are read without asking at any time, if they are not all zero in the end. */

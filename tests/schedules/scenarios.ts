@@ -7,6 +7,7 @@ import {
   Mutex,
   MutexLazyInit,
   OwnerLostError,
+  type UnlockToken,
 } from "../../mod.ts";
 import type { Scenario } from "./explorer.ts";
 import type { Thread } from "./thread.ts";
@@ -32,30 +33,27 @@ const OWNER = 1;
 const SLOT = 4;
 
 /** Writes and reads one word at a time. */
-function pairs(thread: Thread, atomically = false): Codec<Pair> {
+function pairs(thread: Thread): Codec<Pair> {
   const { ledger } = thread;
   const words = new Int32Array(thread.memory);
-  const access = (word: number) => {
-    if (!atomically) thread.yield(word);
-  };
   return {
     tag: "pair",
     byteLength: 8,
     encode({ left, right }, { byteOffset }) {
       const word = byteOffset / 4;
       thread.check(++ledger[WRITING]! === 1, "Two agents write to the slot");
-      access(word);
+      if (!thread.slow) thread.yield(word);
       words[word] = left;
-      access(word + 1);
+      if (!thread.slow) thread.yield(word + 1);
       words[word + 1] = right;
       ledger[WRITING]!--;
       ledger[MADE + left] = 1;
     },
     decode({ byteOffset }) {
       const word = byteOffset / 4;
-      access(word);
+      thread.yield(word);
       const left = words[word]!;
-      access(word + 1);
+      thread.yield(word + 1);
       return { left, right: words[word + 1]! };
     },
   };
@@ -86,6 +84,11 @@ function make(thread: Thread, value: number, fails = () => false): () => Pair {
   };
 }
 
+/** As {@linkcode make}, where an agent may be declared dead: then others run theirs, too. */
+function makeBeside(value: number): () => Pair {
+  return () => ({ left: value, right: value });
+}
+
 class Failure extends Error {}
 
 /** Nobody counts on an agent any more that has been declared dead. */
@@ -103,12 +106,32 @@ function attempt<T>(call: () => T): T | undefined {
   }
 }
 
+/** Runs what the slow thread does, which may find out that it was declared dead. */
+function live<T>(thread: Thread, call: () => T): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (!(error instanceof OwnerLostError)) throw error;
+    thread.check(thread.slow, "The wrong agent lost the cell");
+    return undefined;
+  }
+}
+
 function lazyInit(thread: Thread): LazyInit<Pair> {
   return new LazyInit(pairs(thread), { buffer: thread.memory });
 }
 
 function mutexLazyInit(thread: Thread): MutexLazyInit<Pair> {
   return new MutexLazyInit(pairs(thread), { buffer: thread.memory });
+}
+
+function initialize(
+  cell: LazyInit<Pair> | MutexLazyInit<Pair>,
+  initializer: () => Pair,
+): Pair | undefined {
+  return cell instanceof LazyInit
+    ? cell.callOnce(initializer)
+    : cell.getOrInit(initializer);
 }
 
 /** What is wrong with the header or the slot of a cell that nobody uses any more. */
@@ -123,10 +146,25 @@ function illegal(memory: Int32Array, phases: number[]): string | undefined {
   return undefined;
 }
 
+/** As {@linkcode illegal}, for a `LazyInit` that may have been recovered. */
+function illegalLazy(memory: Int32Array, phases: number[]) {
+  const generation = memory[STATE]! >>> 3;
+  if (memory[OWNER] !== generation) {
+    return `The generation is ${generation} and ${memory[OWNER]} in the end`;
+  }
+  return illegal(memory, phases);
+}
+
 /** As {@linkcode illegal}, for a `MutexLazyInit`. */
 function illegalMutex(memory: Int32Array, phases: number[]) {
-  if (memory[OWNER] !== 0) return `The mutex is ${memory[OWNER]} in the end`;
-  return illegal(memory, phases);
+  return held(memory[OWNER]!) ?? illegal(memory, phases);
+}
+
+/** What is wrong with a mutex that nobody uses any more: how often it was lost does not matter. */
+function held(mutex: number): string | undefined {
+  return (mutex & ~(3 << 29)) === 0
+    ? undefined
+    : `The mutex is ${mutex} in the end`;
 }
 
 function madeOnce(memory: Int32Array, ledger: Int32Array) {
@@ -136,7 +174,7 @@ function madeOnce(memory: Int32Array, ledger: Int32Array) {
 }
 
 function unlocked([mutex]: Int32Array): string | undefined {
-  return mutex === 0 ? undefined : `The mutex is ${mutex} in the end`;
+  return held(mutex!);
 }
 
 type Shape = Pick<Scenario, "threads" | "preemptions">;
@@ -144,12 +182,15 @@ type Shape = Pick<Scenario, "threads" | "preemptions">;
 /** With two threads all schedules are run, with three those of two preemptions or less. */
 const TWO: Shape = { threads: 2 };
 const THREE: Shape = { threads: 3, preemptions: 2 };
+/** Where all would take hours, as each step of one thread may meet each of the other's. */
+const TWO_BOUNDED: Shape = { threads: 2, preemptions: 3 };
 
 function twoAndThree(
   name: string,
   rest: Omit<Scenario, "name" | "threads" | "preemptions">,
+  two = TWO,
 ): Scenario[] {
-  return [TWO, THREE].map((shape) => ({
+  return [two, THREE].map((shape) => ({
     ...rest,
     ...shape,
     name: `${name}-${shape.threads}`,
@@ -294,10 +335,7 @@ export const scenarios: Scenario[] = [
     words: CELL,
     plainWords: [STATE],
     prepare(thread) {
-      // That no value is torn is seen above: here it is written and read in one step
-      const cell = new MutexLazyInit(pairs(thread, true), {
-        buffer: thread.memory,
-      });
+      const cell = mutexLazyInit(thread);
       return () => {
         look(thread, cell.getOrInit(make(thread, thread.index + 1)));
         if (thread.index === 0 && cell.reset()) thread.ledger[RESETS]!++;
@@ -328,9 +366,7 @@ export const scenarios: Scenario[] = [
         ? undefined
         : `The mutex is ${mutex} and the counter ${counter} in the end`,
   }),
-  {
-    name: "timed-lock-2",
-    threads: 2,
+  ...twoAndThree("timed-lock", {
     timeouts: 2,
     words: ["mutex"],
     plainWords: [],
@@ -338,9 +374,9 @@ export const scenarios: Scenario[] = [
       const mutex = new Mutex(thread.memory);
       const { ledger } = thread;
       return () => {
-        const token = thread.index === 0
-          ? mutex.lock()
-          : mutex.lockIfAvailable(5);
+        const token = thread.index === 1
+          ? mutex.lockIfAvailable(5)
+          : mutex.lock();
         if (token === null) return;
         thread.check(++ledger[RUNNING]! === 1, "Two agents hold the lock");
         thread.yield();
@@ -349,12 +385,11 @@ export const scenarios: Scenario[] = [
       };
     },
     end: unlocked,
-  },
+  }),
   {
     // Sleeps may also end for no reason, or when they have lasted for a minute
     name: "spurious-wake-ups-2",
     threads: 2,
-    preemptions: 2,
     timeouts: 1,
     words: CELL,
     plainWords: [STATE],
@@ -367,14 +402,13 @@ export const scenarios: Scenario[] = [
     },
     end: madeOnce,
   },
-  {
-    name: "aborted-waiter-beside-a-live-one-2",
-    threads: 2,
+  ...twoAndThree("aborted-waiter-beside-live-ones", {
     words: CELL,
     plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       if (thread.index === 0) return () => cell.init(make(thread, 1));
+      if (thread.index === 2) return () => look(thread, cell.wait());
       return async () => {
         const controller = new AbortController();
         const { signal } = controller;
@@ -392,15 +426,13 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory) => illegalMutex(memory, [2]),
-  },
-  {
-    name: "aborted-lock-beside-a-live-one-2",
-    threads: 2,
+  }),
+  ...twoAndThree("aborted-lock-beside-live-ones", {
     words: ["mutex"],
     plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
-      if (thread.index === 0) {
+      if (thread.index !== 1) {
         return () => {
           const token = mutex.lock();
           thread.yield();
@@ -421,7 +453,7 @@ export const scenarios: Scenario[] = [
       };
     },
     end: unlocked,
-  },
+  }),
   ...twoAndThree("synchronous-beside-asynchronous", {
     words: CELL,
     plainWords: [STATE],
@@ -455,11 +487,9 @@ export const scenarios: Scenario[] = [
         look(thread, cell.get());
       };
     },
-    end: (memory) => illegal(memory, [2]),
+    end: (memory) => illegalLazy(memory, [2]),
   },
-  ...[TWO, { threads: 3, preemptions: 1 }].map((shape): Scenario => ({
-    ...shape,
-    name: `dead-owner-and-waiters-${shape.threads}`,
+  ...twoAndThree("dead-owner-and-waiters", {
     mortal: 0,
     words: CELL,
     plainWords: [STATE, OWNER],
@@ -475,7 +505,7 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory) => illegalMutex(memory, [2]),
-  })),
+  }),
   {
     name: "dead-resetter-2",
     threads: 2,
@@ -519,40 +549,162 @@ export const scenarios: Scenario[] = [
     },
     end: unlocked,
   },
-  ...([LazyInit, MutexLazyInit] as const).map((Cell): Scenario => ({
-    // Nobody has died: the owner is only slow, and must notice
-    name: `owner-declared-dead-${Cell.name}-2`,
-    threads: 2,
-    preemptions: 3,
+  // Nobody has died below, save where it is said: the slow thread must notice
+  ...[LazyInit, MutexLazyInit].flatMap((Cell) =>
+    twoAndThree(`owner-declared-dead-${Cell.name}`, {
+      slow: 0,
+      words: CELL,
+      plainWords: [STATE, OWNER],
+      prepare(thread) {
+        const cell = new Cell(pairs(thread), { buffer: thread.memory });
+        const value = thread.index + 1;
+        return () => {
+          if (thread.index === 1) cell.recover(1);
+          const made = live(
+            thread,
+            () => initialize(cell, makeBeside(value)),
+          );
+          if (look(thread, made) === value) thread.ledger[MADE_BY_CALL]!++;
+        };
+      },
+      end: (memory, ledger) =>
+        ledger[MADE_BY_CALL]! > 1
+          ? "Two initializers have succeeded in one generation"
+          : Cell === LazyInit
+          ? illegalLazy(memory, [0, 2])
+          : illegalMutex(memory, [2]),
+    }, Cell === LazyInit ? TWO : TWO_BOUNDED)
+  ),
+  ...twoAndThree("resetter-declared-dead", {
+    slow: 0,
     words: CELL,
     plainWords: [STATE, OWNER],
     prepare(thread) {
-      // An owner that is alive may write at any time: in one step here
-      const cell = new Cell(pairs(thread, true), { buffer: thread.memory });
-      const value = thread.index + 1;
-      const initializer = () => {
-        thread.yield();
-        return { left: value, right: value };
-      };
+      const cell = mutexLazyInit(thread);
       return () => {
-        if (thread.index === 1) cell.recover(1);
-        try {
-          const made = cell instanceof LazyInit
-            ? cell.callOnce(initializer)
-            : cell.getOrInit(initializer);
-          if (look(thread, made) === value) thread.ledger[MADE_BY_CALL]!++;
-        } catch (error) {
-          if (!(error instanceof OwnerLostError)) throw error;
-          thread.check(thread.index === 0, "The wrong agent lost the cell");
+        if (thread.index === 0) {
+          live(thread, () => cell.getOrInit(makeBeside(1)));
+          return live(thread, () => cell.reset());
         }
+        if (thread.index === 1) cell.recover(1);
+        look(thread, cell.getOrInit(makeBeside(thread.index + 1)));
         look(thread, cell.get());
       };
     },
-    end: (memory, ledger) =>
-      ledger[MADE_BY_CALL]! > 1
-        ? "Two initializers have succeeded in one generation"
-        : Cell === LazyInit
-        ? illegal(memory, [0, 2])
+    end: (memory) => illegalMutex(memory, [0, 2]),
+  }, TWO_BOUNDED),
+  {
+    // It then dies
+    ...TWO_BOUNDED,
+    name: "owner-declared-dead-before-it-dies-2",
+    mortal: 0,
+    slow: 0,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const initializer = makeBeside(thread.index + 1);
+      return () => {
+        if (thread.index === 1) {
+          cell.recover(1);
+          thread.awaitEnd(0);
+          cell.recover(1);
+        }
+        look(thread, live(thread, () => cell.getOrInit(initializer)));
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
+  },
+  ...[LazyInit, MutexLazyInit].map((Cell): Scenario => ({
+    // The owner has died, and the one that recovers it first is slow
+    ...TWO_BOUNDED,
+    name: `recoverer-declared-dead-${Cell.name}-2`,
+    slow: 0,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      const cell = new Cell(pairs(thread), { buffer: thread.memory });
+      const words = new Int32Array(thread.memory);
+      const dead = 7;
+      words[STATE] = Cell === LazyInit ? dead << 4 | 1 : 1;
+      words[OWNER] = Cell === LazyInit ? 0 : dead;
+      words[SLOT] = -1;
+      return () => {
+        cell.recover(dead);
+        if (thread.index === 0) return;
+        cell.recover(1);
+        if (cell instanceof LazyInit) {
+          // Once more, so that a slow agent could set the generation back
+          attempt(() =>
+            cell.callOnce(() => {
+              cell.recover(2);
+              throw new Failure();
+            })
+          );
+        }
+        const made = initialize(cell, makeBeside(2));
+        thread.check(look(thread, made) === 2, "The cell is lost");
+      };
+    },
+    end: (memory) =>
+      Cell === LazyInit ? illegalLazy(memory, [2]) : illegalMutex(memory, [2]),
+  })),
+  ...[LazyInit, MutexLazyInit].map((Cell): Scenario => ({
+    // As above, and it recovers what was left behind at any step
+    name: `recoverer-declared-dead-${Cell.name}-3`,
+    threads: 3,
+    preemptions: 2,
+    mortal: 0,
+    slow: 1,
+    words: CELL,
+    plainWords: [STATE, OWNER],
+    prepare(thread) {
+      const cell = new Cell(pairs(thread), { buffer: thread.memory });
+      const initializer = makeBeside(thread.index + 1);
+      return () => {
+        if (thread.index === 0) return initialize(cell, initializer);
+        thread.awaitEnd(0);
+        forget(thread);
+        cell.recover(1);
+        if (thread.index === 1) return;
+        cell.recover(2);
+        look(thread, initialize(cell, initializer));
+        look(thread, cell.get());
+      };
+    },
+    end: (memory) =>
+      Cell === LazyInit
+        ? illegalLazy(memory, [0, 2])
         : illegalMutex(memory, [2]),
   })),
+  ...twoAndThree("holder-declared-dead", {
+    slow: 0,
+    words: ["mutex"],
+    plainWords: [],
+    prepare(thread) {
+      const mutex = new Mutex(thread.memory);
+      const again = new Mutex(thread.memory);
+      const { ledger } = thread;
+      const work = (token: UnlockToken) => {
+        thread.check(++ledger[RUNNING]! === 1, "Two agents hold the lock");
+        thread.yield();
+        ledger[RUNNING]!--;
+        thread.check(token.unlock(), "The lock was lost");
+      };
+      return () => {
+        if (thread.index > 0) {
+          if (thread.index === 1) mutex.recover(1);
+          return work(mutex.lock());
+        }
+        const token = mutex.lock();
+        const next = again.lockIfAvailable();
+        thread.check(
+          token.unlock() === (next === null) || next === null,
+          "The token of a lock that was lost unlocks another",
+        );
+        if (next !== null) work(next);
+      };
+    },
+    end: unlocked,
+  }),
 ];

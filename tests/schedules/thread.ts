@@ -6,6 +6,8 @@ import type { Channel } from "./channel.ts";
 export class Thread {
   readonly index: number;
   readonly memory: SharedArrayBuffer;
+  /** Whether it is the scenario's slow thread, which writes to the slot in one step. */
+  readonly slow: boolean;
   /**
    * What threads count, outside of the memory and without asking: one of them runs
    * at a time.
@@ -18,11 +20,13 @@ export class Thread {
     channel: Channel,
     memory: SharedArrayBuffer,
     ledger: Int32Array,
+    slow: boolean,
   ) {
     this.index = index;
     this.#channel = channel;
     this.memory = memory;
     this.ledger = ledger;
+    this.slow = slow;
   }
 
   /** Lets others go first, before a plain access to `word` if there is one. */

@@ -34,6 +34,8 @@ const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
 
 /** Nothing is asked while the cells are made. */
 let asking = false;
+/** Whether zeroing a slot takes one step only. */
+let slow = false;
 /** The virtual time, in ms. */
 let now = 0;
 /** The asynchronous waits that go on. */
@@ -108,7 +110,7 @@ function replaceFill(channel: Channel, memory: SharedArrayBuffer): void {
     from = 0,
     to = this.length,
   ) {
-    if (!asking || (this.buffer as unknown) !== memory) {
+    if (!asking || slow || (this.buffer as unknown) !== memory) {
       return fill.call(this, value, from, to) as typeof this;
     }
     for (let i = from; i < to; i += 4) {
@@ -151,11 +153,13 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
     data.module
   ) as typeof import("./scenarios.ts");
   const scenario = scenarios.find(({ name }) => name === data.scenario)!;
+  slow = scenario.slow === index;
   const thread = new Thread(
     index,
     channel,
     memory,
     new Int32Array(data.ledger),
+    slow,
   );
 
   // What the modules count from schedule to schedule, if the scenario has loaded them
