@@ -81,7 +81,7 @@ export function place(
   kind: CellKind,
   codec: Codec<unknown>,
   options: LazyInitOptions,
-): OnceState {
+): { state: OnceState; name: string } {
   const byteLength = cellByteLength(codec);
   assertOptions(options);
   const { name = "", buffer: given, byteOffset = 0 } = options;
@@ -123,7 +123,7 @@ export function place(
     throw layoutMismatch(kind, name, codec, byteOffset, state.layout);
   }
   assertRange(buffer, byteOffset, byteLength, 8);
-  return state;
+  return { state, name };
 }
 
 /** Checks a handle, and that there is a cell of this kind and codec where it points. */

@@ -74,16 +74,17 @@ class Wait implements RunningWait {
     this.runs = runs;
     this.fail = fail;
     for (const run of runs) {
-      if (run.waits.length === 0) run.probe = drawProbe(0);
-      run.waits = [...run.waits, this];
+      run.waits ??= new Set();
+      if (run.waits.size === 0) run.probe = drawProbe(0);
+      run.waits.add(this);
     }
     idleLooks = 0;
   }
 
   end(): void {
     for (const run of this.runs) {
-      run.waits = run.waits.filter((wait) => wait !== this);
-      if (run.waits.length === 0) write(run, 0);
+      run.waits!.delete(this);
+      if (run.waits!.size === 0) write(run, 0);
     }
   }
 }
@@ -163,13 +164,13 @@ function interval(): number {
 function look(): void {
   idleLooks++;
   for (const run of unfinishedRuns()) {
-    if (run.waits.length > 0) lookFor(run);
+    if (run.waits !== undefined && run.waits.size > 0) lookFor(run, run.waits);
   }
 }
 
-function lookFor(run: Run): void {
+function lookFor(run: Run, waits: Iterable<RunningWait>): void {
   let greatest = 0;
-  for (const wait of run.waits) {
+  for (const wait of waits) {
     const seen = probeOf(wait);
     if (seen >>> HOPS_BITS === run.probe) comeRound(run, wait);
     else if ((seen & MAX_HOPS) > 0) greatest = Math.max(greatest, seen);

@@ -40,8 +40,8 @@ export interface Run {
   next: Run | undefined;
   /** By what `_deadlock.ts` recognizes the run as long as it waits. */
   probe: number;
-  /** What the run waits for, all at once, as far as `_deadlock.ts` knows. */
-  waits: readonly RunningWait[];
+  /** What the run waits for, all at once, as far as `_deadlock.ts` knows; most wait for nothing. */
+  waits: Set<RunningWait> | undefined;
 }
 
 /** A wait that runs of initializers have begun. */
@@ -76,7 +76,6 @@ interface Runs {
 }
 
 const ID_MASK = 0xffff;
-const NO_WAITS: readonly RunningWait[] = [];
 
 const RUNS = Symbol.for("@lazyinit/lazyinit runs");
 const globals = globalThis as { [RUNS]?: Runs; process?: Builtins };
@@ -101,9 +100,9 @@ export function isWithinInitializer(state: OnceState): boolean {
 export function unfinishedRuns(): Run[] {
   const found: Run[] = [];
   for (let run = runs.lastUnfinished; run !== undefined; run = run.previous) {
-    found.unshift(run);
+    found.push(run);
   }
-  return found;
+  return found.reverse();
 }
 
 /** Those of them that the caller is part of, from the outermost on. */
@@ -156,7 +155,7 @@ function begin(cell: RunningCell, within: Run | undefined): Run {
     previous,
     next: undefined,
     probe: 0,
-    waits: NO_WAITS,
+    waits: undefined,
   };
   if (previous !== undefined) previous.next = run;
   return runs.lastUnfinished = run;

@@ -104,9 +104,10 @@ export class LazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#state = place("LazyInit", codec, options);
+    const { state, name } = place("LazyInit", codec, options);
+    this.#state = state;
     this.#codec = codec;
-    this.#name = options.name ?? "";
+    this.#name = name;
   }
 
   /**

@@ -168,13 +168,14 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#state = place("MutexLazyInit", codec, options);
-    const { buffer, byteOffset } = this.#state;
+    const { state, name } = place("MutexLazyInit", codec, options);
+    const { buffer, byteOffset } = state;
     this.#words = wordsOf(buffer);
     this.#index = wordIndex(byteOffset);
     this.#mutex = new Mutex(buffer, byteOffset + OnceState.mutexOffset);
+    this.#state = state;
     this.#codec = codec;
-    this.#name = options.name ?? "";
+    this.#name = name;
   }
 
   /**

@@ -13,8 +13,8 @@ import {
 } from "../examples/nearest_city_index.ts";
 import { LazyInit, MutexLazyInit } from "../mod.ts";
 import type { Order } from "./share_worker.ts";
-import type { Group, Subject, Suite } from "./suite.ts";
-import { type Task, Team, TURNS, VALUE } from "./team.ts";
+import { expect, type Group, type Subject, type Suite } from "./suite.ts";
+import { type Task, Team, TURN, TURNS, VALUE } from "./team.ts";
 
 const UNLOCKED = 0;
 
@@ -80,12 +80,10 @@ function wakers(team: Team): Subject[] {
 function takers(team: Team): Subject[] {
   const { counter, size } = team.workplace;
   const take = (task: Task) => {
-    counter[0] = 0;
+    counter.fill(0);
     team.begin(task);
     team.finish();
-    if (counter[0] !== size * TURNS) {
-      throw new Error(`${counter[0]} of ${size * TURNS} turns were counted`);
-    }
+    expect(counter[TURN], size * TURNS);
   };
   return [
     {
@@ -207,6 +205,7 @@ function wakeGroup(
     name,
     operation: "publication",
     operations: 1,
+    single: true,
     ...rest,
     create: async () => wakers(await Team.start(size)),
   };
@@ -245,6 +244,7 @@ export const suite: Suite = {
       name: `build an index of ${MEGABYTES} MB for ${SHARERS} workers`,
       operation: "index for all",
       operations: 1,
+      single: true,
       rounds: 4,
       warmUpRounds: 1,
       create: builders,
@@ -253,6 +253,7 @@ export const suite: Suite = {
       name: `give an index of ${MEGABYTES} MB to ${SHARERS} workers`,
       operation: "index for all",
       operations: 1,
+      single: true,
       rounds: 20,
       warmUpRounds: 5,
       create: givers,

@@ -12,23 +12,27 @@ import { Mutex as LocalMutex } from "async-mutex";
 import { Mutex as SharedMutex } from "multithreading";
 import { int32, LazyInit, MutexLazyInit } from "../mod.ts";
 import { stdAsync } from "./std_async.ts";
-import { consume, type Group, type Subject, type Suite } from "./suite.ts";
+import {
+  consume,
+  expect,
+  type Group,
+  type Place,
+  type Subject,
+  type Suite,
+} from "./suite.ts";
 
 const CELLS = 1_000;
 
 const CELL_BYTES = LazyInit.byteLength(int32);
 const CELL_WORDS = CELL_BYTES / Int32Array.BYTES_PER_ELEMENT;
+/** Of the values, which are the numbers of their cells. */
+const SUM = CELLS * (CELLS - 1) / 2;
 /** Where in the words of a cell its value is. */
 const VALUE_WORD = 4;
 
 const UNINITIALIZED = 0;
 const INITIALIZING = 1;
 const INITIALIZED = 2;
-
-interface Place {
-  readonly buffer: SharedArrayBuffer;
-  readonly byteOffset: number;
-}
 
 /** Room for cells in one buffer. */
 function places(cells: number): Place[] {
@@ -64,42 +68,34 @@ function creators(): Subject[] {
     {
       name: "new SharedArrayBuffer(24)",
       baseline: true,
-      run(timer) {
-        timer.start();
+      run() {
         for (let i = 0; i < CELLS; i++) {
           consume(new SharedArrayBuffer(CELL_BYTES));
         }
-        timer.end();
       },
     },
     {
       name: "new LazyInit()",
-      run(timer) {
-        timer.start();
+      run() {
         for (let i = 0; i < CELLS; i++) {
           consume(new LazyInit(int32));
         }
-        timer.end();
       },
     },
     {
       name: "new MutexLazyInit()",
-      run(timer) {
-        timer.start();
+      run() {
         for (let i = 0; i < CELLS; i++) {
           consume(new MutexLazyInit(int32));
         }
-        timer.end();
       },
     },
     {
       name: "new Mutex() of multithreading",
-      run(timer) {
-        timer.start();
+      run() {
         for (let i = 0; i < CELLS; i++) {
           consume(new SharedMutex());
         }
-        timer.end();
       },
     },
   ];
@@ -181,14 +177,16 @@ function firstReaders(): Subject[] {
       baseline: true,
       run(timer) {
         const words = bareCells().fill(INITIALIZED);
+        let sum = 0;
         timer.start();
         for (let i = 0; i < CELLS; i++) {
           const word = i * CELL_WORDS;
           if (Atomics.load(words, word) === INITIALIZED) {
-            consume(words[word + VALUE_WORD]);
+            sum += words[word + VALUE_WORD]!;
           }
         }
         timer.end();
+        expect(sum, CELLS * INITIALIZED);
       },
     },
     {
@@ -197,11 +195,13 @@ function firstReaders(): Subject[] {
         const cells = lazyInits();
         const others = cells.map(({ handle }) => LazyInit.from(handle, int32));
         others.forEach((cell, i) => cell.initOnce(i));
+        let sum = 0;
         timer.start();
         for (let i = 0; i < CELLS; i++) {
-          consume(cells[i]!.get());
+          sum += cells[i]!.get()!;
         }
         timer.end();
+        expect(sum, SUM);
       },
     },
     {
@@ -212,11 +212,13 @@ function firstReaders(): Subject[] {
           MutexLazyInit.from(handle, int32)
         );
         others.forEach((cell, i) => cell.init(() => i));
+        let sum = 0;
         timer.start();
         for (let i = 0; i < CELLS; i++) {
-          consume(cells[i]!.get());
+          sum += cells[i]!.get()!;
         }
         timer.end();
+        expect(sum, SUM);
       },
     },
   ];
@@ -255,6 +257,7 @@ function initializers(): Subject[] {
           cells[i]!.initOnce(i);
         }
         timer.end();
+        expect(cells.at(-1)!.get(), CELLS - 1);
       },
     },
     {
@@ -266,6 +269,7 @@ function initializers(): Subject[] {
           cells[i]!.callOnce(() => i);
         }
         timer.end();
+        expect(cells.at(-1)!.get(), CELLS - 1);
       },
     },
     {
@@ -277,6 +281,7 @@ function initializers(): Subject[] {
           cells[i]!.init(() => i);
         }
         timer.end();
+        expect(cells.at(-1)!.get(), CELLS - 1);
       },
     },
     {
@@ -288,6 +293,7 @@ function initializers(): Subject[] {
           cells[i]!.getOrInit(() => i);
         }
         timer.end();
+        expect(cells.at(-1)!.get(), CELLS - 1);
       },
     },
     {
@@ -343,6 +349,7 @@ function asynchronousInitializers(): Subject[] {
           await cells[i]!.getOrInitAsync(() => Promise.resolve(i));
         }
         timer.end();
+        expect(cells.at(-1)!.get(), CELLS - 1);
       },
     },
     {
@@ -431,6 +438,50 @@ function resetters(): Subject[] {
   ];
 }
 
+function asynchronousResetters(): Subject[] {
+  const words = bareCells();
+  const cells = mutexLazyInits();
+  const subjects: Subject[] = [
+    {
+      name: "compare-exchange + store",
+      baseline: true,
+      async run() {
+        for (let i = 0; i < CELLS; i++) {
+          const word = i * CELL_WORDS;
+          Atomics.compareExchange(words, word, INITIALIZED, UNINITIALIZED);
+          Atomics.compareExchange(words, word, UNINITIALIZED, INITIALIZING);
+          words[word + VALUE_WORD] = await Promise.resolve(i);
+          Atomics.store(words, word, INITIALIZED);
+        }
+      },
+    },
+    {
+      name: "MutexLazyInit.resetAsync() + getOrInitAsync()",
+      async run() {
+        for (let i = 0; i < CELLS; i++) {
+          await cells[i]!.resetAsync();
+          await cells[i]!.getOrInitAsync(() => Promise.resolve(i));
+        }
+        expect(cells.at(-1)!.get(), CELLS - 1);
+      },
+    },
+  ];
+  if (stdAsync === undefined) return subjects;
+  const { Lazy } = stdAsync;
+  const lazies = places(CELLS).map((_, i) =>
+    new Lazy(() => Promise.resolve(i))
+  );
+  return [...subjects, {
+    name: "Lazy.reset() + get() of @std/async",
+    async run() {
+      for (const lazy of lazies) {
+        lazy.reset();
+        consume(await lazy.get());
+      }
+    },
+  }];
+}
+
 function group(
   name: string,
   operation: string,
@@ -459,5 +510,10 @@ export const suite: Suite = {
       asynchronousInitializers,
     ),
     group("reset and initialize an int32 again", "time", resetters),
+    group(
+      "reset and initialize an int32 again asynchronously",
+      "time",
+      asynchronousResetters,
+    ),
   ],
 };

@@ -28,6 +28,8 @@ export interface Samples {
 
 /** How long a sample takes at the least, with what is done before the time counts, in ms. */
 const SAMPLE_DURATION = 2.5;
+/** How long a subject runs before it is measured, so that the engine compiles it, in ms. */
+const COMPILATION_DURATION = 40;
 
 class Stopwatch implements Timer {
   #begun = 0;
@@ -65,12 +67,38 @@ async function sample(
   return 1e6 * milliseconds / runs / (subject.operations ?? group.operations);
 }
 
+/** How long a number of runs takes, with what is done before the time counts, in ms. */
+async function duration(
+  subject: Subject,
+  group: Group,
+  runs: number,
+): Promise<number> {
+  const start = performance.now();
+  await sample(subject, group, runs);
+  return performance.now() - start;
+}
+
 /** How many runs make a sample. */
 async function runsOf(subject: Subject, group: Group): Promise<number> {
+  if (group.single === true) return 1;
+  for (let spent = 0; spent < COMPILATION_DURATION;) {
+    spent += await duration(subject, group, 1);
+  }
   for (let runs = 1;; runs *= 2) {
-    const start = performance.now();
-    await sample(subject, group, runs);
-    if (performance.now() - start >= SAMPLE_DURATION) return runs;
+    // The least of some, as what else the machine does may hold one up
+    const durations: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      durations.push(await duration(subject, group, runs));
+    }
+    if (Math.min(...durations) >= SAMPLE_DURATION) return runs;
+  }
+}
+
+/** Puts things in a random order, so that none always comes after the same one. */
+function shuffle<X>(things: X[]): void {
+  for (let i = things.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [things[i], things[j]] = [things[j]!, things[i]!];
   }
 }
 
@@ -85,10 +113,10 @@ export async function measure(group: Group): Promise<Samples[]> {
   const runs: number[] = [];
   for (const subject of subjects) runs.push(await runsOf(subject, group));
   const { warmUpRounds, rounds } = group;
+  const turns = [...subjects.keys()];
   for (let round = 0; round < warmUpRounds + rounds; round++) {
-    for (let i = 0; i < subjects.length; i++) {
-      // Nobody always comes after the same one
-      const turn = (i + round) % subjects.length;
+    shuffle(turns);
+    for (const turn of turns) {
       const nanoseconds = await sample(subjects[turn]!, group, runs[turn]!);
       if (round >= warmUpRounds) samples[turn]!.nanoseconds.push(nanoseconds);
     }

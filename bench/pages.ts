@@ -35,7 +35,7 @@ export async function pagesOf(results: Results): Promise<Map<string, string>> {
   const readme = (await read("README.md"))
     .replace(SUMMARY, () => `\n\n${renderSummary(results)}\n\n`);
   const charts = [...await renderCharts(results)]
-    .map(([name, svg]): [string, string] => [`bench/${name}`, `${svg}\n`]);
+    .map(([name, svg]): [string, string] => [`bench/${name}`, svg]);
   return new Map([
     ["bench/RESULTS.md", await format(renderReport(results, notes))],
     ["README.md", await format(readme)],

@@ -11,7 +11,7 @@
 
 import { availableParallelism, cpus, totalmem } from "node:os";
 import config from "../deno.json" with { type: "json" };
-import { float64, LazyInit } from "../mod.ts";
+import { float64, LazyInit, MutexLazyInit } from "../mod.ts";
 import { type Samples, suites } from "./measure.ts";
 import { pagesOf, ROOT } from "./pages.ts";
 import {
@@ -23,6 +23,8 @@ import {
 
 /** How many processes each group is measured in. */
 const PROCESSES = 3;
+/** How long one process may take, in ms. */
+const PATIENCE = 60_000;
 
 const HERE = new URL("./", import.meta.url);
 const NATIVE_NAME = "read an initialized i32 in Rust";
@@ -38,6 +40,7 @@ async function output(program: string, ...args: string[]): Promise<string> {
     cwd: HERE,
     env: { NO_COLOR: "1" },
     stderr: "piped",
+    signal: AbortSignal.timeout(PATIENCE),
   }).output();
   const text = new TextDecoder();
   if (!success) {
@@ -80,15 +83,10 @@ function tasksOf(flags: string[]): Task[] {
   );
 }
 
-/** Compiles the reference in Rust; `undefined` where that is not possible. */
-async function nativeTask(directory: string): Promise<Task | undefined> {
+/** Compiles the reference in Rust, which takes a compiler and a linker. */
+async function nativeTask(directory: string): Promise<Task> {
   const program = `${directory}/native`;
-  try {
-    await output("rustc", "-O", "-o", program, "native.rs");
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  await output("rustc", "-O", "-o", program, "native.rs");
   return {
     suite: "read_path",
     name: NATIVE_NAME,
@@ -158,10 +156,13 @@ const flags = (await deno("task", "--quiet", "flags")).split(" ")
   .filter((flag) => flag !== "");
 const directory = await Deno.makeTempDir();
 const tasks = tasksOf(flags);
-const native = await nativeTask(directory);
-if (native === undefined) {
-  skipped.push(`${NATIVE_NAME}: there is no rustc on this machine`);
-} else tasks.push(native);
+try {
+  tasks.push(await nativeTask(directory));
+} catch (error) {
+  skipped.push(
+    `${NATIVE_NAME}: rustc cannot be used here, ${(error as Error).message}`,
+  );
+}
 
 for (let process = 0; process < PROCESSES; process++) {
   for (const [index, task] of tasks.entries()) {
@@ -190,7 +191,9 @@ const results: Results = {
   versions: await versions(flags),
   processes: PROCESSES,
   groups,
-  cellOverheadBytes: LazyInit.byteLength(float64) - float64.byteLength,
+  cellOverheadBytes: Math.max(
+    ...[LazyInit, MutexLazyInit].map((Cell) => Cell.byteLength(float64)),
+  ) - float64.byteLength,
   skipped,
 };
 await Deno.writeTextFile(

@@ -6,7 +6,14 @@
 
 import { int32, LazyInit, MutexLazyInit } from "../mod.ts";
 import { PlainField } from "./peers.ts";
-import { consume, type Group, type Subject, type Suite } from "./suite.ts";
+import {
+  consume,
+  expect,
+  type Group,
+  type Place,
+  type Subject,
+  type Suite,
+} from "./suite.ts";
 
 /** How many cells are in one buffer. */
 const COUNTS = [1, 1_000, 100_000, 1_000_000];
@@ -17,11 +24,6 @@ const LEAST_CELLS = 1_000;
 const READS = 100_000;
 
 const CELL_BYTES = LazyInit.byteLength(int32);
-
-interface Place {
-  readonly buffer: SharedArrayBuffer;
-  readonly byteOffset: number;
-}
 
 function roomFor(count: number): SharedArrayBuffer[] {
   return Array.from(
@@ -72,7 +74,7 @@ function place<C>(create: (place: Place) => C): Subject[] {
     timer.start();
     fill(cells, buffers, count, create);
     timer.end();
-    consume(cells);
+    expect(cells.length, cellsOf(count));
   });
 }
 
@@ -85,6 +87,7 @@ function initialize<C>(
     timer.start();
     for (let i = 0; i < cells.length; i++) initialize(cells[i]!, i);
     timer.end();
+    consume(undefined);
   });
 }
 
@@ -137,7 +140,7 @@ function group(
   return { name, operation, operations: 1, rounds, warmUpRounds: 1, create };
 }
 
-const PLACE_ROUNDS = 2;
+const PLACE_ROUNDS = 4;
 const READ_ROUNDS = 20;
 
 export const suite: Suite = {

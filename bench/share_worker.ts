@@ -13,6 +13,7 @@ import {
   indexCodec,
 } from "../examples/nearest_city_index.ts";
 import { LazyInit, type LazyInitHandle, MutexLazyInit } from "../mod.ts";
+import { expect } from "./suite.ts";
 
 export type Order =
   | { kind: "read"; index: ArrayBufferLike }
@@ -46,6 +47,8 @@ function indexOf(order: Order): Flatbush {
 
 self.onmessage = ({ data }: MessageEvent<Order>) => {
   const index = indexOf(data);
-  self.postMessage(index.neighbors(0, 0, 1));
+  const [nearest] = index.neighbors(0, 0, 1);
+  expect(typeof nearest, "number");
+  self.postMessage(nearest);
 };
 self.postMessage("ready");

@@ -26,6 +26,8 @@ export interface Group {
   /** What one operation is. */
   readonly operation: string;
   readonly operations: number;
+  /** Whether a sample is one run, whose single duration matters. */
+  readonly single?: boolean;
   /** How many samples the report takes of each subject in one process. */
   readonly rounds: number;
   /** How many it takes before, and drops. */
@@ -62,6 +64,19 @@ export async function register({ groups }: Suite): Promise<void> {
         fn: subject.run,
       });
     }
+  }
+}
+
+/** Room for a cell in a buffer that has more of them. */
+export interface Place {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+}
+
+/** Throws unless a subject has done its work. */
+export function expect(found: unknown, expected: unknown): void {
+  if (found !== expected) {
+    throw new Error(`The result must be ${expected}: it is ${found}`);
   }
 }
 

@@ -1,64 +1,71 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 /// <reference lib="deno.worker" />
 
-import { announceReady, type TeamMemory, TURNS, VALUE, work } from "./team.ts";
-
-function expect(value: number | undefined): void {
-  if (value !== VALUE) {
-    throw new Error(`${value} was read in place of ${VALUE}`);
-  }
-}
+import {
+  announceReady,
+  serve,
+  type TeamMemory,
+  TURNS,
+  VALUE,
+  work,
+  Workplace,
+} from "./team.ts";
+import { expect } from "./suite.ts";
 
 function never(): never {
   throw new Error("The main thread initializes");
 }
 
 self.onmessage = ({ data }: MessageEvent<TeamMemory>) => {
+  const workplace = new Workplace(data);
+  const { flag, mutexCell, bareMutex, mutex, peer } = workplace;
+  const index = data.index!;
   self.postMessage("ready");
-  work(data, (workplace) => {
-    const { flag, counter, mutexCell, bareMutex, mutex, peer } = workplace;
-    return {
-      "wait for a flag"() {
-        announceReady(workplace);
-        while (Atomics.load(flag, 0) === 0) Atomics.wait(flag, 0, 0);
-        expect(flag[0]);
-      },
-      "wait for a LazyInit"() {
-        const cell = workplace.lazyCell();
-        announceReady(workplace);
-        expect(cell.wait());
-      },
-      "wait for a MutexLazyInit"() {
-        announceReady(workplace);
-        expect(mutexCell.getOrInit(never));
-      },
-      "wait for a mutex of multithreading"() {
-        announceReady(workplace);
+  serve(workplace, {
+    "wait for a flag"() {
+      announceReady(workplace);
+      while (Atomics.load(flag, 0) === 0) Atomics.wait(flag, 0, 0);
+      expect(flag[0], VALUE);
+    },
+    "wait for a LazyInit"() {
+      const cell = workplace.lazyCell();
+      announceReady(workplace);
+      expect(cell.wait(), VALUE);
+    },
+    "wait for a MutexLazyInit"() {
+      announceReady(workplace);
+      expect(mutexCell.getOrInit(never), VALUE);
+    },
+    "wait for a mutex of multithreading"() {
+      announceReady(workplace);
+      const guard = peer.blockingLock();
+      expect(guard.value[0], VALUE);
+      guard.dispose();
+    },
+    "take a bare mutex"() {
+      for (let i = 0; i < TURNS; i++) {
+        bareMutex.lock();
+        workplace.take(index);
+        bareMutex.unlock();
+        work();
+      }
+    },
+    "take a Mutex"() {
+      for (let i = 0; i < TURNS; i++) {
+        const token = mutex.lock();
+        workplace.take(index);
+        token.unlock();
+        work();
+      }
+    },
+    "take a mutex of multithreading"() {
+      for (let i = 0; i < TURNS; i++) {
         const guard = peer.blockingLock();
-        expect(guard.value[0]);
+        workplace.take(index);
         guard.dispose();
-      },
-      "take a bare mutex"() {
-        for (let i = 0; i < TURNS; i++) {
-          bareMutex.lock();
-          counter[0]!++;
-          bareMutex.unlock();
-        }
-      },
-      "take a Mutex"() {
-        for (let i = 0; i < TURNS; i++) {
-          const token = mutex.lock();
-          counter[0]!++;
-          token.unlock();
-        }
-      },
-      "take a mutex of multithreading"() {
-        for (let i = 0; i < TURNS; i++) {
-          const guard = peer.blockingLock();
-          guard.value[0]!++;
-          guard.dispose();
-        }
-      },
-    };
+        work();
+      }
+    },
   });
+  self.close();
 };

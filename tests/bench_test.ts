@@ -33,5 +33,5 @@ Deno.test("every benchmark runs", async () => {
     ...flags,
     "tests/testdata/bench_once.ts",
   );
-  assertEquals(ran, "19 groups, 100 subjects");
+  assertEquals(ran, "20 groups, 103 subjects");
 });

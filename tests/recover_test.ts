@@ -421,8 +421,8 @@ Deno.test("Mutex.recover() makes a token worthless for ever", () => {
   const lost = mutex.lock();
   for (let i = 0; i < 10; i++) {
     assertEquals(mutex.recover(agentId()), true);
-    assertEquals(lost.locked, false);
-    mutex.lock();
+    const next = mutex.lock();
+    assertEquals([lost.locked, next.locked], [false, true]);
   }
   assertEquals(lost.unlock(), false);
   assertEquals(mutex.heldByThisAgent, true);

@@ -237,12 +237,73 @@ export const mutants: readonly Mutant[] = [
     scenarios: ["resetter-declared-dead-3"],
   },
   {
-    name: "empties the slot with a mutex that was taken",
+    name: "token not used up by the next lock",
+    file: ATOMICS,
+    from: "    if (this.#token !== undefined) useUp(this.#token);\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "forgets with the next lock how often the mutex was taken",
+    file: ATOMICS,
+    from: "    const lock = holder | word & MUTEX_LOSSES;\n",
+    to: "    const lock = holder;\n",
+    scenarios: ["holder-declared-dead-2"],
+  },
+  {
+    name: "revokes nothing of an initialized cell",
+    file: MUTEX,
+    from: "        } while (!this.#state.revoke(word));\n",
+    to:
+      '        } while (phaseOf(word) !== "initialized" && !this.#state.revoke(word));\n',
+    scenarios: ["resetter-declared-dead-2"],
+  },
+  {
+    name: "revokes nothing of an uninitialized cell",
+    file: MUTEX,
+    from: "        } while (!this.#state.revoke(word));\n",
+    to:
+      '        } while (phaseOf(word) !== "uninitialized" && !this.#state.revoke(word));\n',
+    scenarios: ["owner-declared-dead-before-it-dies-2"],
+  },
+  {
+    name: "revokes once only",
+    file: MUTEX,
+    from: "        } while (!this.#state.revoke(word));\n",
+    to:
+      "          this.#state.revoke(word);\n        } while (word === NaN);\n",
+    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+  },
+  {
+    name: "sets the generation back",
+    file: ATOMICS,
+    from:
+      "    Atomics.compareExchange(\n      this.#words,\n      this.#index + GENERATION_WORD,\n      generation,\n",
+    to:
+      "    Atomics.store(\n      this.#words,\n      this.#index + GENERATION_WORD,\n",
+    scenarios: ["recoverer-declared-dead-LazyInit-2"],
+  },
+  {
+    name: "begins in whichever generation",
+    file: ATOMICS,
+    from: "      if ((found ^ word) !== STATE_WAITERS) return false;\n",
+    to: '      if (phaseOf(found) !== "uninitialized") return false;\n',
+    scenarios: ["owner-declared-dead-before-it-dies-2"],
+  },
+  {
+    name: "begins only if nobody has come to wait",
+    file: ATOMICS,
+    from: "      if ((found ^ word) !== STATE_WAITERS) return false;\n",
+    to: "      if (found !== word) return false;\n",
+    scenarios: [],
+  },
+  {
+    name: "resets in whichever generation",
     file: MUTEX,
     from:
-      "      if (this.#mutex.heldByThisAgent) zeroFill(this.#slot);\n      return true;\n",
-    to: "      zeroFill(this.#slot);\n      return true;\n",
-    scenarios: ["resetter-declared-dead-3"],
+      "      if (!held || !this.#state.reset(word)) {\n        throw ownerLost",
+    to: "      if (!held || !this.#state.reset()) {\n        throw ownerLost",
+    scenarios: ["resetter-declared-dead"],
   },
   {
     name: "revokes whatever has begun since",

@@ -581,18 +581,19 @@ export const scenarios: Scenario[] = [
     plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
+      const words = new Int32Array(thread.memory);
+      words[STATE] = 2;
+      words[SLOT] = words[SLOT + 1] = 9;
+      thread.ledger[MADE + 9] = 1;
       return () => {
-        if (thread.index === 0) {
-          live(thread, () => cell.getOrInit(makeBeside(1)));
-          return live(thread, () => cell.reset());
-        }
+        if (thread.index === 0) return live(thread, () => cell.reset());
         if (thread.index === 1) cell.recover(1);
-        look(thread, cell.getOrInit(makeBeside(thread.index + 1)));
+        look(thread, cell.getOrInit(makeBeside(thread.index)));
         look(thread, cell.get());
       };
     },
     end: (memory) => illegalMutex(memory, [0, 2]),
-  }, TWO_BOUNDED),
+  }),
   {
     // It then dies
     ...TWO_BOUNDED,
