@@ -140,8 +140,8 @@ function group(
   return { name, operation, operations: 1, rounds, warmUpRounds: 1, create };
 }
 
-const PLACE_ROUNDS = 4;
-const READ_ROUNDS = 20;
+const PLACE_ROUNDS = 3;
+const READ_ROUNDS = 12;
 
 export const suite: Suite = {
   name: "scale",

@@ -13,6 +13,7 @@ import { consume } from "./suite.ts";
 /** What workers are asked to do: to wait for a value, or to take turns. */
 export const TASKS = [
   "wait for a flag",
+  "wait for a flag and check",
   "wait for a LazyInit",
   "wait for a MutexLazyInit",
   "wait for a mutex of multithreading",

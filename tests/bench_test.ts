@@ -33,5 +33,5 @@ Deno.test("every benchmark runs", async () => {
     ...flags,
     "tests/testdata/bench_once.ts",
   );
-  assertEquals(ran, "20 groups, 103 subjects");
+  assertEquals(ran, "20 groups, 108 subjects");
 });
