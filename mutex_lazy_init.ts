@@ -1084,9 +1084,9 @@ export class MutexLazyInit<T> {
    * ```
    *
    * @param options How to end the wait.
-   * @returns A promise of the value; it rejects with the reason of an aborted
-   * signal, or with a {@linkcode RecursiveInitializationError} if an initializer
-   * of this cell calls it.
+   * @returns A promise of the value; it rejects with the reason of an aborted signal,
+   * with a {@linkcode RecursiveInitializationError} if an initializer of this cell
+   * calls it, or with a {@linkcode DeadlockError} as {@linkcode MutexLazyInit.wait} throws it.
    */
   async waitAsync(
     options: LazyInitWaitAsyncOptions = {},
