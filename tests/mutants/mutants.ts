@@ -111,7 +111,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      word,\n      word | STATE_WAITERS,\n    ) === word;",
     to: "      word,\n      word,\n    ) === word;",
-    scenarios: ["reader-during-publication-2"],
+    scenarios: [],
   },
   {
     name: "unlock without wake",
