@@ -225,9 +225,9 @@ function wakeGroup(
 
 const wakeGroups = [2, 4, 8, 16].map((size) =>
   wakeGroup(size, `wake ${size} blocked workers`, {
-    rounds: 150,
+    rounds: 120,
     // By then each worker's engine has compiled what it does; the design asks of eight
-    warmUpRounds: size === 8 ? 1_500 : 300,
+    warmUpRounds: size === 8 ? 900 : 150,
   })
 );
 

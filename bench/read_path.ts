@@ -219,7 +219,7 @@ function group(name: string, create: Group["create"]): Group {
     name,
     operation: "read",
     operations: READS,
-    rounds: 40,
+    rounds: 30,
     warmUpRounds: 10,
     create,
   };

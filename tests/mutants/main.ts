@@ -10,7 +10,7 @@ import { mutants } from "./mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** How many times as long as without a mutation the tests may take; then they hang. */
-const PATIENCE = 4;
+const PATIENCE = 2;
 const HANG = "hang";
 /** How long the explorer may take for one, in ms; some mutants have schedules without end. */
 const EXPLORER_TIMEOUT = 60_000;
