@@ -182,15 +182,12 @@ type Shape = Pick<Scenario, "threads" | "preemptions">;
 /** With two threads all schedules are run, with three those of two preemptions or less. */
 const TWO: Shape = { threads: 2 };
 const THREE: Shape = { threads: 3, preemptions: 2 };
-/** Where all would take hours, as each step of one thread may meet each of the other's. */
-const TWO_BOUNDED: Shape = { threads: 2, preemptions: 3 };
 
 function twoAndThree(
   name: string,
   rest: Omit<Scenario, "name" | "threads" | "preemptions">,
-  two = TWO,
 ): Scenario[] {
-  return [two, THREE].map((shape) => ({
+  return [TWO, THREE].map((shape) => ({
     ...rest,
     ...shape,
     name: `${name}-${shape.threads}`,
@@ -573,7 +570,7 @@ export const scenarios: Scenario[] = [
           : Cell === LazyInit
           ? illegalLazy(memory, [0, 2])
           : illegalMutex(memory, [2]),
-    }, Cell === LazyInit ? TWO : TWO_BOUNDED)
+    })
   ),
   ...twoAndThree("resetter-declared-dead", {
     slow: 0,
@@ -596,7 +593,7 @@ export const scenarios: Scenario[] = [
   }),
   {
     // It then dies
-    ...TWO_BOUNDED,
+    ...TWO,
     name: "owner-declared-dead-before-it-dies-2",
     mortal: 0,
     slow: 0,
@@ -618,7 +615,7 @@ export const scenarios: Scenario[] = [
   },
   ...[LazyInit, MutexLazyInit].map((Cell): Scenario => ({
     // The owner has died, and the one that recovers it first is slow
-    ...TWO_BOUNDED,
+    ...TWO,
     name: `recoverer-declared-dead-${Cell.name}-2`,
     slow: 0,
     words: CELL,
