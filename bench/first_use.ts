@@ -35,30 +35,30 @@ const INITIALIZING = 1;
 const INITIALIZED = 2;
 
 /** Room for cells in one buffer. */
-function places(cells: number): Place[] {
-  const buffer = new SharedArrayBuffer(cells * CELL_BYTES);
+function places(): Place[] {
+  const buffer = new SharedArrayBuffer(CELLS * CELL_BYTES);
   return Array.from(
-    { length: cells },
+    { length: CELLS },
     (_, i) => ({ buffer, byteOffset: i * CELL_BYTES }),
   );
 }
 
-function lazyInits(cells = CELLS): LazyInit<number>[] {
-  return places(cells).map((place) => new LazyInit(int32, place));
+function lazyInits(): LazyInit<number>[] {
+  return places().map((place) => new LazyInit(int32, place));
 }
 
-function mutexLazyInits(cells = CELLS): MutexLazyInit<number>[] {
-  return places(cells).map((place) => new MutexLazyInit(int32, place));
+function mutexLazyInits(): MutexLazyInit<number>[] {
+  return places().map((place) => new MutexLazyInit(int32, place));
 }
 
 /** The words of as many cells, for who does without the cells. */
-function bareCells(cells = CELLS): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(cells * CELL_BYTES));
+function bareCells(): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(CELLS * CELL_BYTES));
 }
 
 /** A mutex of `multithreading` and the words that it guards. */
 function guardedCells(): SharedMutex<Int32Array<SharedArrayBuffer>>[] {
-  return places(CELLS).map(({ buffer, byteOffset }) =>
+  return places().map(({ buffer, byteOffset }) =>
     new SharedMutex(new Int32Array(buffer, byteOffset, CELL_WORDS))
   );
 }
@@ -125,7 +125,7 @@ function placers(): Subject[] {
     {
       name: "new LazyInit()",
       run(timer) {
-        const room = places(CELLS);
+        const room = places();
         timer.start();
         for (let i = 0; i < CELLS; i++) {
           consume(new LazyInit(int32, room[i]!));
@@ -136,7 +136,7 @@ function placers(): Subject[] {
     {
       name: "new MutexLazyInit()",
       run(timer) {
-        const room = places(CELLS);
+        const room = places();
         timer.start();
         for (let i = 0; i < CELLS; i++) {
           consume(new MutexLazyInit(int32, room[i]!));
@@ -355,7 +355,7 @@ function asynchronousInitializers(): Subject[] {
     {
       name: "Mutex of async-mutex",
       async run(timer) {
-        const cells = places(CELLS).map(() => ({
+        const cells = places().map(() => ({
           mutex: new LocalMutex(),
           value: undefined as number | undefined,
         }));
@@ -374,9 +374,7 @@ function asynchronousInitializers(): Subject[] {
     name: "Lazy.get() of @std/async",
     async run(timer) {
       const { Lazy } = stdAsync!;
-      const lazies = places(CELLS).map((_, i) =>
-        new Lazy(() => Promise.resolve(i))
-      );
+      const lazies = places().map((_, i) => new Lazy(() => Promise.resolve(i)));
       timer.start();
       for (let i = 0; i < CELLS; i++) consume(await lazies[i]!.get());
       timer.end();
@@ -468,9 +466,7 @@ function asynchronousResetters(): Subject[] {
   ];
   if (stdAsync === undefined) return subjects;
   const { Lazy } = stdAsync;
-  const lazies = places(CELLS).map((_, i) =>
-    new Lazy(() => Promise.resolve(i))
-  );
+  const lazies = places().map((_, i) => new Lazy(() => Promise.resolve(i)));
   return [...subjects, {
     name: "Lazy.reset() + get() of @std/async",
     async run() {

@@ -87,7 +87,6 @@ function initialize<C>(
     timer.start();
     for (let i = 0; i < cells.length; i++) initialize(cells[i]!, i);
     timer.end();
-    consume(undefined);
   });
 }
 

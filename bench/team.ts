@@ -44,6 +44,9 @@ const DONE = 3;
 /** Never changes. */
 const IDLE = 4;
 
+/** What is no position in {@linkcode TASKS}: the workers are to end. */
+const NO_TASK = -1;
+
 /** What is counted where. */
 export const TURN = 0;
 export const HAND_OVERS = 1;
@@ -135,8 +138,12 @@ export class Team {
 
   /** Has all workers begin. */
   begin(task: Task): void {
+    this.#tell(TASKS.indexOf(task));
+  }
+
+  #tell(task: number): void {
     const { control } = this.workplace;
-    control[TASK] = TASKS.indexOf(task);
+    control[TASK] = task;
     control[READY] = control[DONE] = 0;
     Atomics.add(control, ROUND, 1);
     Atomics.notify(control, ROUND);
@@ -151,10 +158,7 @@ export class Team {
 
   /** Lets the workers end. */
   dismiss(): void {
-    const { control } = this.workplace;
-    control[TASK] = -1;
-    Atomics.add(control, ROUND, 1);
-    Atomics.notify(control, ROUND);
+    this.#tell(NO_TASK);
   }
 
   /** Waits until the last worker is done. */
