@@ -32,12 +32,14 @@ const { navigator } = globalThis as { navigator?: { locks?: Locks } };
 const locks = navigator?.locks;
 
 /**
- * Whether an announcement means something here. Node has Web Locks but, as of 24.21,
- * grants that of a worker which has ended only when somebody next asks for any lock;
- * its workers have no such scope.
+ * Whether an announcement means something here: in workers of the web, and in pages,
+ * which may be frames that share memory with one that outlives them. Node has Web Locks
+ * but, as of 26.10, grants that of a worker which has ended only when somebody next
+ * asks for any lock; its workers have no such scope. Nor has Deno's main thread, with
+ * which all of its workers end.
  */
 export const canAnnounce: boolean = locks !== undefined &&
-  "WorkerGlobalScope" in globalThis;
+  ("WorkerGlobalScope" in globalThis || "document" in globalThis);
 
 function lockName(agentId: number): string {
   return `@lazyinit/lazyinit agent ${agentId}`;

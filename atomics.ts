@@ -270,10 +270,11 @@ export function canBlock(): boolean {
  * until {@linkcode Mutex.markAnnounced} is called. Without an announcement, it takes
  * a call of `recover()`.
  *
- * It concerns workers where the platform frees the locks of those that end:
- * browsers and Deno. Elsewhere, and on the main thread, with which its workers end
- * anyway, the promise resolves and nothing is announced. In Deno, a worker that has
- * announced itself stays alive until it is terminated or closes itself.
+ * It concerns agents whose locks the platform frees when they end: workers in Deno,
+ * workers and pages in browsers, as a page may be a frame in another one. Elsewhere, and
+ * on Deno's main thread, with which its workers end anyway, the promise resolves and
+ * nothing is announced. In Deno, a worker that has announced itself stays alive until it
+ * is terminated or closes itself.
  *
  * Asynchronous initializers need no call: they are announced while they run, from
  * the moment on when the lock is granted, a turn of the event loop after they begin.

@@ -993,7 +993,7 @@ Deno.test("MutexLazyInit.recover() takes over from an announced agent that only 
   assertEquals(await value, pairOf(2));
 });
 
-Deno.test("announceAgent() resolves and does nothing on the main thread", async () => {
+Deno.test("announceAgent() resolves and does nothing on the main thread of Deno", async () => {
   await announceAgent();
   const mutex = new Mutex();
   using _token = mutex.lock();
