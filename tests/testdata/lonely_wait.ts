@@ -6,6 +6,7 @@
  * wait does.
  */
 
+import process from "node:process";
 import { int32, LazyInit, Mutex, MutexLazyInit } from "../../mod.ts";
 
 const signal = AbortSignal.timeout(200);
@@ -17,10 +18,10 @@ const wait = {
   "MutexLazyInit.waitAsync": () =>
     new MutexLazyInit(int32).waitAsync({ signal }),
   "Mutex.lockAsync": () => mutex.lockAsync({ signal }),
-}[Deno.args[0]!]!;
+}[process.argv[2]!]!;
 
 try {
   await wait();
 } catch (error) {
-  await Deno.stdout.write(new TextEncoder().encode((error as Error).name));
+  process.stdout.write((error as Error).name);
 }

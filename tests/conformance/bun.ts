@@ -1,0 +1,22 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/* Runs the suite in Bun, and prints a line of JSON for each case: `bun bun.js LIBRARY`. */
+
+import process from "node:process";
+import { inspect } from "node:util";
+import { FATES } from "./ends.ts";
+import { type Library, runSuite } from "./suite.ts";
+import { spawnWebWorker } from "./web.ts";
+
+const specifier = process.argv[2]!;
+const library: Library = await import(specifier);
+const url = new URL("./web_worker.js", import.meta.url);
+
+await runSuite({
+  library,
+  fates: FATES.Bun,
+  hasAsyncContext: true,
+  inspect,
+  spawn: (caseName) => spawnWebWorker(url, specifier, caseName),
+}, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));
+process.exit();

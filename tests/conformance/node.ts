@@ -1,0 +1,52 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/* Runs the suite in Node, and prints a line of JSON for each case: `node node.js LIBRARY`. */
+
+import process from "node:process";
+import { inspect } from "node:util";
+import {
+  isMainThread,
+  parentPort,
+  Worker,
+  workerData,
+} from "node:worker_threads";
+import { FATES } from "./ends.ts";
+import { Port } from "./port.ts";
+import { type Library, type Peer, runSuite, servePeer } from "./suite.ts";
+
+function spawn(library: string, caseName: string): Peer {
+  const worker = new Worker(new URL(import.meta.url), {
+    workerData: { library, caseName },
+  });
+  const port = new Port((message) => worker.postMessage(message));
+  worker.on("message", (message) => port.receive(message));
+  // Its uncaught errors are meant, or keep it from an answer
+  worker.on("error", () => {});
+  return {
+    port,
+    ended: new Promise((resolve) => worker.once("exit", () => resolve())),
+    terminate: () => void worker.terminate(),
+  };
+}
+
+if (isMainThread) {
+  const specifier = process.argv[2]!;
+  const library: Library = await import(specifier);
+  await runSuite({
+    library,
+    fates: FATES.Node,
+    hasAsyncContext: true,
+    inspect,
+    spawn: (caseName) => spawn(specifier, caseName),
+  }, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));
+  process.exit();
+} else {
+  const port = new Port((message) => parentPort!.postMessage(message));
+  parentPort!.on("message", (message) => port.receive(message));
+  const library: Library = await import(workerData.library);
+  await servePeer(workerData.caseName, {
+    library,
+    port,
+    close: () => process.exit(),
+  });
+}

@@ -1,0 +1,264 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import { assertEquals, assertRejects } from "@std/assert";
+import type { LazyInitHandle } from "../../mod.ts";
+import { Flag } from "../testdata/flag.ts";
+import type { Backstage, Case, Library, Stage } from "./suite.ts";
+
+const AGENTS = 4;
+
+const STATE_WAITERS = 1 << 2;
+const MUTEX_WAITERS = 1 << 31;
+
+interface Outcome {
+  readonly won: boolean;
+  readonly value: number;
+}
+
+/** Has workers initialize a cell from the same moment on. */
+async function race(
+  { spawn }: Stage,
+  handle: unknown,
+): Promise<Outcome[]> {
+  const start = new Flag();
+  const ports = spawn(AGENTS).map(({ port }) => port);
+  ports.forEach((port, index) =>
+    port.send({ handle, value: index + 1, start: start.buffer })
+  );
+  await Promise.all(ports.map((port) => port.next()));
+  start.raise();
+  return await Promise.all(ports.map((port) => port.next()));
+}
+
+async function join(
+  { library, port }: Backstage,
+  initialize: (
+    library: Library,
+    // deno-lint-ignore no-explicit-any
+    handle: any,
+    value: number,
+  ) => Outcome | Promise<Outcome>,
+): Promise<void> {
+  const { handle, value, start } = await port.next();
+  port.send("ready");
+  new Flag(start).block();
+  port.send(await initialize(library, handle, value));
+}
+
+function assertOneWon(outcomes: Outcome[], value: unknown): void {
+  assertEquals(outcomes.filter(({ won }) => won).length, 1);
+  assertEquals(outcomes.map((outcome) => outcome.value), [
+    value,
+    value,
+    value,
+    value,
+  ]);
+}
+
+export const cases: Case[] = [
+  {
+    name:
+      "LazyInit.initOnce() lets one of four agents win and tells the others",
+    async main(stage) {
+      const { LazyInit, int32 } = stage.library;
+      const cell = new LazyInit(int32);
+      assertOneWon(await race(stage, cell.handle), cell.value);
+    },
+    async peer(backstage) {
+      await join(backstage, (library, handle, value) => {
+        const cell = library.LazyInit.from(handle, library.int32);
+        try {
+          return { won: true, value: cell.initOnce(value) };
+        } catch (error) {
+          if (!(error instanceof library.AlreadyInitializedError)) throw error;
+          return { won: false, value: cell.wait() };
+        }
+      });
+    },
+  },
+  {
+    name: "LazyInit.callOnce() runs one initializer of four agents",
+    async main(stage) {
+      const { LazyInit, int32 } = stage.library;
+      const cell = new LazyInit(int32);
+      assertOneWon(await race(stage, cell.handle), cell.value);
+    },
+    async peer(backstage) {
+      await join(backstage, (library, handle, value) => {
+        const cell = library.LazyInit.from(handle, library.int32);
+        const won = cell.callOnce(() => value) !== undefined;
+        return { won, value: cell.wait() };
+      });
+    },
+  },
+  {
+    name:
+      "MutexLazyInit.getOrInit() runs one initializer while the others block",
+    async main(stage) {
+      const { MutexLazyInit, int32 } = stage.library;
+      const cell = new MutexLazyInit(int32);
+      assertOneWon(await race(stage, cell.handle), cell.value);
+    },
+    async peer(backstage) {
+      await join(backstage, (library, handle, value) => {
+        const cell = library.MutexLazyInit.from(handle, library.int32);
+        let won = false;
+        return {
+          value: cell.getOrInit(() => {
+            won = true;
+            return value;
+          }),
+          won,
+        };
+      });
+    },
+  },
+  {
+    name:
+      "MutexLazyInit.getOrInitAsync() runs one initializer, the main thread among the callers",
+    async main(stage) {
+      const { MutexLazyInit, int32 } = stage.library;
+      const cell = new MutexLazyInit(int32);
+      let mine = 0;
+      const outcomes = race(stage, cell.handle);
+      const value = await cell.getOrInitAsync(async () => {
+        mine++;
+        await Promise.resolve();
+        return 7;
+      });
+      const theirs = (await outcomes).filter(({ won }) => won).length;
+      assertEquals(mine + theirs, 1);
+      for (const outcome of await outcomes) assertEquals(outcome.value, value);
+    },
+    async peer(backstage) {
+      await join(backstage, async (library, handle, value) => {
+        const cell = library.MutexLazyInit.from(handle, library.int32);
+        let won = false;
+        const result = await cell.getOrInitAsync(() => {
+          won = true;
+          return value;
+        });
+        return { value: result, won };
+      });
+    },
+  },
+  {
+    name:
+      "MutexLazyInit.getOrInit() hands over to a waiter if the initializer fails",
+    async main({ library: { MutexLazyInit, int32 }, spawn }) {
+      const cell = new MutexLazyInit(int32);
+      const [first, second] = spawn(2);
+      first!.port.send({ handle: cell.handle, fails: true });
+      assertEquals(await first!.port.next(), "initializing");
+      second!.port.send({ handle: cell.handle, fails: false });
+      await assertRejects(() => first!.port.next(), Error, "On purpose");
+      assertEquals(await second!.port.next(), "initializing");
+      assertEquals(await second!.port.next(), 2);
+      assertEquals(cell.get(), 2);
+    },
+    async peer({ library: { MutexLazyInit, int32 }, port }) {
+      const { handle, fails } = await port.next();
+      const value = MutexLazyInit.from(handle, int32).getOrInit(() => {
+        port.send("initializing");
+        if (!fails) return 2;
+        untilAwaited(handle);
+        throw new Error("On purpose");
+      });
+      port.send(value);
+    },
+  },
+  {
+    name:
+      "MutexLazyInit.getOrInitAsync() hands over to the main thread if the initializer fails",
+    async main({ library: { MutexLazyInit, int32 }, spawn }) {
+      const cell = new MutexLazyInit(int32);
+      const [peer] = spawn(1);
+      peer!.port.send(cell.handle);
+      assertEquals(await peer!.port.next(), "initializing");
+      const value = cell.getOrInitAsync(() => 2);
+      await assertRejects(() => peer!.port.next(), Error, "On purpose");
+      assertEquals(await value, 2);
+    },
+    async peer({ library: { MutexLazyInit, int32 }, port }) {
+      const handle = await port.next();
+      await MutexLazyInit.from(handle, int32).getOrInitAsync(async () => {
+        port.send("initializing");
+        untilAwaited(handle);
+        await Promise.reject(new Error("On purpose"));
+        return 1;
+      });
+    },
+  },
+  {
+    name: "MutexLazyInit.init() tells latecomers, with the value",
+    async main({ library: { MutexLazyInit, int32 }, spawn }) {
+      const cell = new MutexLazyInit(int32);
+      cell.init(() => 1);
+      const [peer] = spawn(1);
+      peer!.port.send(cell.handle);
+      assertEquals(await peer!.port.next(), { value: 1 });
+      assertEquals(await peer!.port.next(), {
+        ok: false,
+        reason: "already-init",
+        value: 1,
+      });
+    },
+    async peer({ library, port }) {
+      const { AlreadyInitializedError, MutexLazyInit, int32 } = library;
+      const cell = MutexLazyInit.from(await port.next(), int32);
+      try {
+        cell.init(() => 2);
+      } catch (error) {
+        if (!(error instanceof AlreadyInitializedError)) throw error;
+        port.send({ value: error.value });
+      }
+      port.send(await cell.tryInitAsync(() => 2));
+    },
+  },
+  {
+    name:
+      "MutexLazyInit places one cell in a WebAssembly.Memory that all agents have",
+    async main(stage) {
+      const { MutexLazyInit, int32 } = stage.library;
+      const memory = new WebAssembly.Memory({
+        initial: 1,
+        maximum: 1,
+        shared: true,
+      });
+      const outcomes = await race(stage, memory);
+      const cell = new MutexLazyInit(int32, {
+        buffer: memory.buffer as unknown as SharedArrayBuffer,
+        byteOffset: 1024,
+      });
+      assertOneWon(outcomes, cell.value);
+    },
+    async peer(backstage) {
+      await join(backstage, (library, memory, value) => {
+        const cell = new library.MutexLazyInit(library.int32, {
+          buffer: memory.buffer,
+          byteOffset: 1024,
+        });
+        let won = false;
+        return {
+          value: cell.getOrInit(() => {
+            won = true;
+            return value;
+          }),
+          won,
+        };
+      });
+    },
+  },
+];
+
+/** Returns whether somebody sleeps on one of the words of a `MutexLazyInit`. */
+export function isAwaited(words: Int32Array): boolean {
+  return (Atomics.load(words, 0) & STATE_WAITERS) !== 0 ||
+    (Atomics.load(words, 1) & MUTEX_WAITERS) !== 0;
+}
+
+/** Spins until somebody sleeps on one of the words of a `MutexLazyInit`. */
+export function untilAwaited({ buffer, byteOffset }: LazyInitHandle): void {
+  const words = new Int32Array(buffer, byteOffset, 4);
+  while (!isAwaited(words));
+}

@@ -1,0 +1,101 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import { Flag } from "../testdata/flag.ts";
+import { untilAwaited } from "./races.ts";
+import type { Case, Library } from "./suite.ts";
+
+/** As often a value is made and reset while others read it. */
+const ROUNDS = 300;
+
+type Pair = { left: number; right: number; padding: string };
+
+/** Two parts that must agree, far enough from each other that a torn read shows. */
+function pairCodec({ json }: Library) {
+  return json<Pair>(4096);
+}
+
+export const cases: Case[] = [
+  {
+    name: "MutexLazyInit.reset() makes what every agent has cached invalid",
+    async main({ library: { MutexLazyInit, int32 }, spawn }) {
+      const cell = new MutexLazyInit(int32);
+      cell.init(() => 1);
+      const { port } = spawn(1)[0]!;
+      port.send(cell.handle);
+      assertEquals(await port.next(), 1);
+      assertEquals(cell.reset(), true);
+      const { buffer, byteOffset } = cell.handle;
+      assertEquals(new Int32Array(buffer, byteOffset + 16, 1)[0], 0);
+      port.send("again");
+      assertEquals(await port.next(), undefined);
+      cell.init(() => 2);
+      port.send("again");
+      assertEquals(await port.next(), 2);
+      // And the other way round
+      port.send("reset");
+      assertEquals(await port.next(), true);
+      assertEquals(cell.get(), undefined);
+    },
+    async peer({ library: { MutexLazyInit, int32 }, port }) {
+      const cell = MutexLazyInit.from(await port.next(), int32);
+      for (;;) {
+        port.send(cell.get());
+        if (await port.next() === "reset") break;
+      }
+      port.send(cell.reset());
+    },
+  },
+  {
+    name: "MutexLazyInit.resetAsync() waits for a running initializer",
+    async main({ library: { MutexLazyInit, int32 }, spawn }) {
+      const cell = new MutexLazyInit(int32);
+      const { port } = spawn(1)[0]!;
+      port.send(cell.handle);
+      assertEquals(await port.next(), "initializing");
+      assertEquals(await cell.resetAsync(), true);
+      assertEquals(await port.next(), 1);
+      assertEquals(cell.phase, "uninitialized");
+    },
+    async peer({ library: { MutexLazyInit, int32 }, port }) {
+      const handle = await port.next();
+      const value = MutexLazyInit.from(handle, int32).getOrInit(() => {
+        port.send("initializing");
+        untilAwaited(handle);
+        return 1;
+      });
+      port.send(value);
+    },
+  },
+  {
+    name: "MutexLazyInit.get() returns nothing torn while others reset",
+    async main({ library, spawn }) {
+      const cell = new library.MutexLazyInit(pairCodec(library));
+      const stop = new Flag();
+      const ports = spawn(2).map(({ port }) => port);
+      for (const port of ports) {
+        port.send({ handle: cell.handle, stop: stop.buffer });
+        assertEquals(await port.next(), "reading");
+      }
+      for (let round = 1; round <= ROUNDS; round++) {
+        const padding = "x".repeat(round % 7 * 300);
+        await cell.initAsync(() => ({ left: round, padding, right: round }));
+        await cell.resetAsync();
+      }
+      stop.raise();
+      for (const port of ports) assertEquals(await port.next(), 0);
+    },
+    async peer({ library, port }) {
+      const { handle, stop } = await port.next();
+      const cell = library.MutexLazyInit.from(handle, pairCodec(library));
+      const stopped = new Int32Array(stop);
+      port.send("reading");
+      let torn = 0;
+      while (Atomics.load(stopped, 0) === 0) {
+        const value = cell.get();
+        if (value !== undefined && value.left !== value.right) torn++;
+      }
+      port.send(torn);
+    },
+  },
+];

@@ -1,0 +1,138 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * The same behaviour across threads on every runtime. A case is two plain functions:
+ * `main` runs on the main thread, `peer` in each worker that `main` starts. Nothing
+ * here knows the runtime but by the adapter.
+ */
+
+import { cases as ends, type Fates } from "./ends.ts";
+import { cases as mutexes } from "./mutexes.ts";
+import type { Port } from "./port.ts";
+import { cases as races } from "./races.ts";
+import { cases as reentries } from "./reentries.ts";
+import { cases as resets } from "./resets.ts";
+import { cases as values } from "./values.ts";
+import { cases as waits } from "./waits.ts";
+
+export type Library = typeof import("../../mod.ts");
+
+/** What the suite must be given of a runtime. */
+export interface Runtime {
+  /** The library, from wherever it is imported there. */
+  readonly library: Library;
+  /** What becomes of a cell whose owner ends. */
+  readonly fates: Fates;
+  /** Whether an initializer is known after its first `await`. */
+  readonly hasAsyncContext: boolean;
+  /** Shows a value as the runtime's console does, where it has such a function. */
+  readonly inspect?: (value: unknown) => string;
+  /** Starts a worker that serves the peer of a case. */
+  spawn(caseName: string): Peer;
+}
+
+/** A worker, as the main thread sees it. */
+export interface Peer {
+  readonly port: Port;
+  /** Resolves when it has ended, where the platform tells. */
+  readonly ended?: Promise<void>;
+  terminate(): void;
+}
+
+/** What the main thread's half of a case gets. */
+export interface Stage extends Omit<Runtime, "spawn"> {
+  /** Starts workers; what is sent before they listen is kept for them. */
+  spawn(count: number): Peer[];
+}
+
+/** What the workers' half of a case gets. */
+export interface Backstage {
+  readonly library: Library;
+  readonly port: Port;
+  /** Ends the worker from within. */
+  close(): void;
+}
+
+export interface Case {
+  /** `Class.method() does something`. */
+  readonly name: string;
+  main(stage: Stage): Promise<void>;
+  peer?(backstage: Backstage): Promise<void>;
+}
+
+/** What came of a case. */
+export interface Result {
+  readonly name: string;
+  /** Undefined if it holds. */
+  readonly error?: string;
+}
+
+/** How long a case may take, in ms. */
+const PATIENCE = 30_000;
+
+export const CASES: readonly Case[] = [
+  ...races,
+  ...waits,
+  ...values,
+  ...resets,
+  ...reentries,
+  ...mutexes,
+  ...ends,
+];
+
+/** Runs a case to its end, and terminates its workers. */
+export async function runCase(
+  { name, main }: Case,
+  runtime: Runtime,
+): Promise<void> {
+  const peers: Peer[] = [];
+  const spawn = (count: number) =>
+    Array.from({ length: count }, () => {
+      const peer = runtime.spawn(name);
+      peers.push(peer);
+      return peer;
+    });
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`Not done after ${PATIENCE} ms`)),
+      PATIENCE,
+    );
+  });
+  try {
+    await Promise.race([main({ ...runtime, spawn }), late]);
+  } finally {
+    clearTimeout(timer);
+    for (const peer of peers) peer.terminate();
+  }
+}
+
+/** Runs all cases, one after the other, and reports each as soon as it is done. */
+export async function runSuite(
+  runtime: Runtime,
+  report: (result: Result) => void,
+): Promise<void> {
+  for (const it of CASES) {
+    const { name } = it;
+    try {
+      await runCase(it, runtime);
+      report({ name });
+    } catch (error) {
+      const { stack, message } = error as Error;
+      report({ name, error: stack ?? message });
+    }
+  }
+}
+
+/** Does the workers' half of a case. */
+export async function servePeer(
+  caseName: string,
+  backstage: Backstage,
+): Promise<void> {
+  const { peer } = CASES.find(({ name }) => name === caseName)!;
+  try {
+    await peer!(backstage);
+  } catch (error) {
+    backstage.port.fail(error);
+  }
+}

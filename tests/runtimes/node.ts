@@ -1,0 +1,28 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import {
+  installSuite,
+  runCommand,
+  testConformance,
+} from "../testdata/conformance.ts";
+
+const directory = installSuite("node.ts");
+
+/** They strip types, so they take the modules as they are. */
+const STRIPPING = ["22", "24", "26"];
+/** As a user of npm gets the modules; Node 20 takes no others. */
+const PACKED = ["20", "24"];
+
+function testNode(name: string, version: string, library: string): void {
+  testConformance(name, async (report) => {
+    const args = ["-y", `node@${version}`, "node.js", library];
+    await runCommand("npx", args, directory(), report);
+  });
+}
+
+for (const version of STRIPPING) {
+  testNode(`Node ${version}`, version, import.meta.resolve("../../mod.ts"));
+}
+for (const version of PACKED) {
+  testNode(`Node ${version}, packed`, version, "@lazyinit/lazyinit");
+}

@@ -1,0 +1,63 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import { CASES, type Result } from "../conformance/suite.ts";
+import { bundle } from "./bundle.ts";
+import { install, type Installation } from "./packed.ts";
+
+/** Runs the suite in a runtime, and reports what comes of each case; throws if it ends early. */
+type Run = (report: (result: Result) => void) => Promise<void>;
+
+/**
+ * Installs the package for all tests of a file, with modules of the suite beside it.
+ * Returns a function that tells where.
+ */
+export function installSuite(...modules: string[]): () => string {
+  let installation: Installation;
+  Deno.test.beforeAll(async () => {
+    installation = await install();
+    await bundle(
+      installation.path,
+      ...modules.map((name) => `tests/conformance/${name}`),
+    );
+  });
+  Deno.test.afterAll(async () => await installation[Symbol.asyncDispose]());
+  return () => installation.path;
+}
+
+/** A test for each case, of a suite that runs in another runtime, once for all of them. */
+export function testConformance(runtime: string, run: Run): void {
+  const results = new Map<string, Result>();
+  let finished: Promise<unknown> | undefined;
+  for (const { name } of CASES) {
+    Deno.test(`${name} (${runtime})`, async () => {
+      finished ??= run((result) => results.set(result.name, result))
+        .catch((error) => error);
+      const crash = await finished;
+      const { error } = results.get(name) ??
+        { error: `It has not come to this: ${crash}` };
+      if (error !== undefined) throw new Error(error);
+    });
+  }
+}
+
+/** How long a runtime may take for the suite, in ms. */
+const PATIENCE = 120_000;
+
+/** Runs the suite by a command that prints a result a line. */
+export async function runCommand(
+  command: string,
+  args: string[],
+  cwd: string,
+  report: (result: Result) => void,
+): Promise<void> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
+    args,
+    cwd,
+    signal: AbortSignal.timeout(PATIENCE),
+  }).output();
+  const [lines, messages] = [stdout, stderr].map((bytes) =>
+    new TextDecoder().decode(bytes)
+  );
+  for (const line of lines!.trim().split("\n")) report(JSON.parse(line));
+  if (!success) throw new Error(messages);
+}

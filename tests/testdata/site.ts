@@ -1,0 +1,38 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+const ISOLATION = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+/** A page at `/` that is empty, and the scripts of a directory, on localhost. */
+export interface Site extends AsyncDisposable {
+  readonly address: string;
+}
+
+/** Serves a site, with the headers that make it cross-origin isolated or without. */
+export function serve(directory: string, isolated: boolean): Site {
+  const headers = isolated ? ISOLATION : undefined;
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async ({ url }) => {
+      const { pathname } = new URL(url);
+      if (pathname === "/") {
+        return new Response("<!doctype html><title>lazyinit</title>", {
+          headers: { ...headers, "Content-Type": "text/html" },
+        });
+      }
+      try {
+        return new Response(await Deno.readFile(directory + pathname), {
+          headers: { ...headers, "Content-Type": "text/javascript" },
+        });
+      } catch {
+        return new Response(null, { status: 404 });
+      }
+    },
+  );
+  return {
+    address: `http://localhost:${server.addr.port}/`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
