@@ -69,12 +69,11 @@ Deno.test("LazyInit() places a cell in a given buffer and leaves the rest alone"
 });
 
 Deno.test("LazyInit() attaches to the cell that is there already", () => {
-  const { buffer } = new WebAssembly.Memory({
-    initial: 1,
-    maximum: 1,
-    shared: true,
-  });
-  const options = { buffer: buffer as SharedArrayBuffer, byteOffset: 1024 };
+  const pages = { initial: 1, maximum: 1, shared: true };
+  // The types of browsers do not know that it is shared
+  const memory: { buffer: unknown } = new WebAssembly.Memory(pages);
+  const buffer = memory.buffer as SharedArrayBuffer;
+  const options = { buffer, byteOffset: 1024 };
   const first = new LazyInit(int32, options);
   const second = new LazyInit(int32, options);
   first.initOnce(42);
