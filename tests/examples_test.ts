@@ -1,8 +1,23 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertPrinted, PORTABLE_RECIPES } from "./testdata/recipes.ts";
 
 const root = new URL("../", import.meta.url);
+
+const RECIPES = "examples/recipes/";
+
+/** The examples that README shows, in this order. */
+const SHOWN = [
+  "quick_start.ts",
+  "quick_start_worker.ts",
+  "recipes/deno_worker.ts",
+  "recipes/node.ts",
+  "recipes/handles.ts",
+  "recipes/vite/vite.config.ts",
+  "recipes/wasm.ts",
+  "recipes/codec.ts",
+];
 
 /** Runs an example as the README says, in a process of its own. */
 async function run(example: string, ...args: string[]) {
@@ -23,17 +38,25 @@ async function read(path: string): Promise<string> {
   return await Deno.readTextFile(new URL(path, root));
 }
 
-Deno.test("README.md shows the quick start as it is in examples", async () => {
+Deno.test("README.md shows examples as they are in their files", async () => {
   const readme = await read("README.md");
-  for (const name of ["quick_start.ts", "quick_start_worker.ts"]) {
-    const source = (await read(`examples/${name}`)).replace(
-      /^\/\/ .*\n/gm,
-      "",
-    );
-    assertStringIncludes(
-      readme,
-      `\`${name}\`\n\n\`\`\`ts ignore\n${source.trim()}\n\`\`\`\n`,
-    );
+  // What runs as a doc test is not ignored, and so is not among them
+  const blocks = Array.from(
+    readme.matchAll(/^```ts ignore\n([^]*?\n)```$/gm),
+    ([, block]) => block,
+  );
+  const sources = await Promise.all(SHOWN.map(async (name) => {
+    const source = await read(`examples/${name}`);
+    return source.replace(/^\/\/ (?:Copyright|deno-lint-ignore).*\n/gm, "")
+      .trimStart();
+  }));
+  assertEquals(blocks, sources);
+});
+
+Deno.test("README.md links every recipe", async () => {
+  const readme = await read("README.md");
+  for await (const { name } of Deno.readDir(new URL(RECIPES, root))) {
+    assertStringIncludes(readme, `](./${RECIPES}${name})`);
   }
 });
 
@@ -57,6 +80,20 @@ Deno.test("quick_start.ts prints the same root from four workers", async () => {
   assertEquals(output, `${Math.SQRT2}\n`.repeat(4));
   assertEquals(code, 0);
 });
+
+Deno.test("recipes/deno.ts prints the settings that one worker fetches", async () => {
+  const { code, output, messages } = await run("recipes/deno.ts");
+  assertEquals(code, 0, messages);
+  assertPrinted("deno.ts", output);
+});
+
+for (const recipe of PORTABLE_RECIPES) {
+  Deno.test(`recipes/${recipe} prints what was read from shared memory`, async () => {
+    const { code, output, messages } = await run(`recipes/${recipe}`);
+    assertEquals(code, 0, messages);
+    assertPrinted(recipe, output);
+  });
+}
 
 Deno.test("nearest_city.ts finds cities with an index that one worker builds", async () => {
   const { code, output, messages } = await run(
