@@ -1,12 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import {
-  assert,
-  assertEquals,
-  assertRejects,
-  assertStringIncludes,
-  assertThrows,
-} from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   agentId,
   canBlock,
@@ -589,23 +583,5 @@ for (const method of ["lock", "lockIfAvailable", "lockAsync"] as const) {
     await counted;
     assertEquals(counter[0], 4 * rounds);
     assertEquals(new Int32Array(mutex.buffer)[0], 0);
-  });
-}
-
-for (
-  const wait of [
-    "LazyInit.waitAsync",
-    "MutexLazyInit.waitAsync",
-    "Mutex.lockAsync",
-  ]
-) {
-  Deno.test(`${wait}() keeps the process alive`, async () => {
-    const program = new URL("./testdata/lonely_wait.ts", import.meta.url);
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-config", program.href, wait],
-    }).output();
-    assertEquals(new TextDecoder().decode(stderr), "");
-    assertStringIncludes(new TextDecoder().decode(stdout), "TimeoutError");
-    assertEquals(code, 0);
   });
 }

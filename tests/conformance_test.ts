@@ -4,6 +4,7 @@ import * as library from "../mod.ts";
 import { FATES } from "./conformance/ends.ts";
 import { CASES, runCase } from "./conformance/suite.ts";
 import { spawnWebWorker } from "./conformance/web.ts";
+import { testLonelyWaits } from "./testdata/conformance.ts";
 
 const WORKER = new URL("./conformance/web_worker.ts", import.meta.url);
 const LIBRARY = import.meta.resolve("../mod.ts");
@@ -19,3 +20,5 @@ for (const it of CASES) {
     });
   });
 }
+
+testLonelyWaits("Deno", Deno.execPath(), "run", "--no-config");

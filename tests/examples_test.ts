@@ -1,6 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { FATES, type Way } from "./conformance/ends.ts";
 import { assertPrinted, PORTABLE_RECIPES } from "./testdata/recipes.ts";
 
 const root = new URL("../", import.meta.url);
@@ -57,6 +58,18 @@ Deno.test("README.md links every recipe", async () => {
   const readme = await read("README.md");
   for await (const { name } of Deno.readDir(new URL(RECIPES, root))) {
     assertStringIncludes(readme, `](./${RECIPES}${name})`);
+  }
+});
+
+Deno.test("README.md tells what becomes of a cell whose owner ends, as the runtimes are tested", async () => {
+  const readme = (await read("README.md")).replace(/ +\|/g, " |");
+  assertEquals(FATES.Node, FATES.Bun);
+  for (const way of Object.keys(FATES.Deno) as Way[]) {
+    const { Deno, Chromium, Node } = FATES;
+    assertStringIncludes(
+      readme,
+      `| ${[way, Deno[way], Chromium[way], Node[way]].join(" | ")} |`,
+    );
   }
 });
 

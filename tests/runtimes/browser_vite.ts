@@ -6,7 +6,8 @@ import manifest from "../../examples/recipes/vite/package.json" with {
   type: "json",
 };
 import { launchChromium } from "../testdata/chromium.ts";
-import { install, run } from "../testdata/packed.ts";
+import { run } from "../testdata/commands.ts";
+import { install } from "../testdata/packed.ts";
 import { copyRecipe } from "../testdata/recipes.ts";
 
 /** A running server, which ends when it is disposed. */

@@ -4,6 +4,7 @@ import {
   installSuite,
   runCommand,
   testConformance,
+  testLonelyWaits,
 } from "../testdata/conformance.ts";
 
 const directory = installSuite("bun.ts", "web_worker.ts");
@@ -17,3 +18,5 @@ function testBun(name: string, library: string): void {
 
 testBun("Bun", import.meta.resolve("../../mod.ts"));
 testBun("Bun, packed", "@lazyinit/lazyinit");
+
+testLonelyWaits("Bun", "npx", "-y", "bun@1.4.5");

@@ -4,6 +4,7 @@ import {
   installSuite,
   runCommand,
   testConformance,
+  testLonelyWaits,
 } from "../testdata/conformance.ts";
 
 const directory = installSuite("node.ts");
@@ -22,6 +23,7 @@ function testNode(name: string, version: string, library: string): void {
 
 for (const version of STRIPPING) {
   testNode(`Node ${version}`, version, import.meta.resolve("../../mod.ts"));
+  testLonelyWaits(`Node ${version}`, "npx", "-y", `node@${version}`);
 }
 for (const version of PACKED) {
   testNode(`Node ${version}, packed`, version, "@lazyinit/lazyinit");

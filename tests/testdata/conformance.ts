@@ -1,7 +1,9 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import { assertEquals } from "@std/assert";
 import { CASES, type Result } from "../conformance/suite.ts";
 import { bundle } from "./bundle.ts";
+import { execute } from "./commands.ts";
 import { install, type Installation } from "./packed.ts";
 
 /** Runs the suite in a runtime, and reports what comes of each case; throws if it ends early. */
@@ -40,9 +42,6 @@ export function testConformance(runtime: string, run: Run): void {
   }
 }
 
-/** How long a runtime may take for the suite, in ms. */
-const PATIENCE = 120_000;
-
 /** Runs the suite by a command that prints a result a line. */
 export async function runCommand(
   command: string,
@@ -50,14 +49,34 @@ export async function runCommand(
   cwd: string,
   report: (result: Result) => void,
 ): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd,
-    signal: AbortSignal.timeout(PATIENCE),
-  }).output();
-  const [lines, messages] = [stdout, stderr].map((bytes) =>
-    new TextDecoder().decode(bytes)
-  );
-  for (const line of lines!.trim().split("\n")) report(JSON.parse(line));
+  const { success, output, messages } = await execute(command, args, cwd);
+  for (const line of output.split("\n")) {
+    if (line !== "") report(JSON.parse(line));
+  }
   if (!success) throw new Error(messages);
+}
+
+/** A test for each asynchronous wait, of a process that has nothing else to do. */
+export function testLonelyWaits(
+  runtime: string,
+  command: string,
+  ...args: string[]
+): void {
+  for (
+    const wait of [
+      "LazyInit.waitAsync",
+      "MutexLazyInit.waitAsync",
+      "Mutex.lockAsync",
+    ]
+  ) {
+    Deno.test(`${wait}() keeps the process alive (${runtime})`, async () => {
+      const program = "tests/testdata/lonely_wait.ts";
+      const outcome = await execute(command, [...args, program, wait]);
+      assertEquals(outcome, {
+        success: true,
+        output: "TimeoutError",
+        messages: "",
+      });
+    });
+  }
 }

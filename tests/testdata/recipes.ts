@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { run } from "./packed.ts";
+import { run } from "./commands.ts";
 
 const RECIPES = new URL("../../examples/recipes/", import.meta.url);
 
