@@ -27,12 +27,33 @@ import {
 /** Changes whenever the meaning of a cell's bytes does. */
 const LAYOUT_VERSION = 1;
 
-/** Which of the two classes a cell belongs to. */
+/**
+ * Which of the two classes a cell belongs to.
+ *
+ * @example Usage
+ * ```ts
+ * import { type CellKind, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const kind: CellKind = new MutexLazyInit(int32).handle.kind;
+ * assertEquals(kind, "MutexLazyInit");
+ * ```
+ */
 export type CellKind = "LazyInit" | "MutexLazyInit";
 
 /**
  * The description of a cell that `postMessage` carries to another agent, where
  * `from()` attaches to it.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, type LazyInitHandle } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const cell = new LazyInit(int32, { name: "answer" });
+ * const handle: LazyInitHandle = structuredClone(cell.handle);
+ * assertEquals(LazyInit.from(handle, int32).name, "answer");
+ * ```
  */
 export interface LazyInitHandle {
   /** The class of the cell. */
@@ -45,7 +66,21 @@ export interface LazyInitHandle {
   readonly name: string;
 }
 
-/** Options of the constructors. */
+/**
+ * Options of the constructors.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, type LazyInitOptions } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const buffer = new SharedArrayBuffer(1024);
+ * const options: LazyInitOptions = { name: "answer", buffer, byteOffset: 512 };
+ * new LazyInit(int32, options).initOnce(42);
+ * // In another agent that shares the buffer
+ * assertEquals(new LazyInit(int32, options).value, 42);
+ * ```
+ */
 export interface LazyInitOptions {
   /** Shown by errors and inspection. */
   name?: string;
@@ -58,13 +93,35 @@ export interface LazyInitOptions {
   byteOffset?: number;
 }
 
-/** Options of the methods that may block. */
+/**
+ * Options of the methods that may block.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, type LazyInitWaitOptions } from "@lazyinit/lazyinit";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const options: LazyInitWaitOptions = { timeout: 10 };
+ * assertThrows(() => new LazyInit(int32).wait(options), DOMException);
+ * ```
+ */
 export interface LazyInitWaitOptions {
   /** How long to block at the most, in ms; for ever by default, and 0 never blocks. */
   timeout?: number;
 }
 
-/** Options of the methods that may wait without blocking. */
+/**
+ * Options of the methods that may wait without blocking.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, type LazyInitWaitAsyncOptions } from "@lazyinit/lazyinit";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const options: LazyInitWaitAsyncOptions = { signal: AbortSignal.timeout(10) };
+ * await assertRejects(() => new LazyInit(int32).waitAsync(options), DOMException);
+ * ```
+ */
 export interface LazyInitWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal;

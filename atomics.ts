@@ -153,7 +153,22 @@ import {
 import { allocate, wordIndex, wordsOf } from "./_memory.ts";
 import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
 
-/** How far the initialization of a cell has come. */
+/**
+ * How far the initialization of a cell has come.
+ *
+ * @example Usage
+ * ```ts
+ * import { OnceState, type Phase } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const LIGHTS: Record<Phase, string> = {
+ *   uninitialized: "red",
+ *   initializing: "yellow",
+ *   initialized: "green",
+ * };
+ * assertEquals(LIGHTS[new OnceState().phase], "red");
+ * ```
+ */
 export type Phase = "uninitialized" | "initializing" | "initialized";
 
 /** No value, and nobody is making one. */
@@ -287,10 +302,15 @@ export function canBlock(): boolean {
  *
  * @example Usage
  * ```ts
- * import { announceAgent } from "@lazyinit/lazyinit/atomics";
+ * import { announceAgent, Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
  *
  * // At the beginning of a worker
  * await announceAgent();
+ *
+ * // If the worker ends now, whoever waits by lockAsync() gets the mutex
+ * using token = new Mutex().lock();
+ * assertEquals(token.locked, true);
  * ```
  *
  * @returns A promise that resolves when the agent has been announced. It rejects if
@@ -316,7 +336,20 @@ function isAnnounced(): boolean {
   return (holder & MUTEX_ANNOUNCED) !== 0;
 }
 
-/** Options of {@linkcode OnceState}. */
+/**
+ * Options of {@linkcode OnceState}.
+ *
+ * @example Usage
+ * ```ts
+ * import { OnceState, type OnceStateOptions } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: OnceStateOptions = { namesOwner: true };
+ * const state = new OnceState(new SharedArrayBuffer(16), 0, options);
+ * state.begin();
+ * assertEquals(state.ownedByThisAgent, true);
+ * ```
+ */
 export interface OnceStateOptions {
   /**
    * Whether the state word itself names the agent that is initializing, for a
@@ -325,7 +358,20 @@ export interface OnceStateOptions {
   namesOwner?: boolean;
 }
 
-/** Options of the asynchronous waits of {@linkcode Mutex} and {@linkcode OnceState}. */
+/**
+ * Options of the asynchronous waits of {@linkcode Mutex} and {@linkcode OnceState}.
+ *
+ * @example Usage
+ * ```ts
+ * import { type AtomicsWaitAsyncOptions, Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const mutex = new Mutex();
+ * using _token = mutex.lock();
+ * const options: AtomicsWaitAsyncOptions = { signal: AbortSignal.timeout(10) };
+ * await assertRejects(() => mutex.lockAsync(options), DOMException);
+ * ```
+ */
 export interface AtomicsWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -353,14 +399,60 @@ export interface AtomicsWaitAsyncOptions {
  * ```
  */
 export class OnceState {
-  /** The size of the header, in bytes; it is aligned to 8. */
+  /**
+   * The size of the header, in bytes; it is aligned to 8.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(OnceState.byteLength, 16);
+   * ```
+   */
   static readonly byteLength = 16;
-  /** Where in the header the owner word is, which may be a {@linkcode Mutex}, in bytes. */
+  /**
+   * Where in the header the owner word is, which may be a {@linkcode Mutex}, in bytes.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex, OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * const mutex = new Mutex(state.buffer, OnceState.mutexOffset);
+   * assertEquals(mutex.byteOffset, 4);
+   * ```
+   */
   static readonly mutexOffset = 4;
 
-  /** The memory that the header is in. */
+  /**
+   * The memory that the header is in.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState();
+   * state.begin();
+   * // In another agent, to which the buffer was posted
+   * assertEquals(new OnceState(state.buffer).phase, "initializing");
+   * ```
+   */
   readonly buffer: SharedArrayBuffer;
-  /** Where the header is in its buffer, in bytes. */
+  /**
+   * Where the header is in its buffer, in bytes.
+   *
+   * @example Usage
+   * ```ts
+   * import { OnceState } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const state = new OnceState(new SharedArrayBuffer(64), 32);
+   * assertEquals(state.byteOffset, 32);
+   * ```
+   */
   readonly byteOffset: number;
   readonly #words: Int32Array;
   readonly #index: number;
@@ -1194,10 +1286,10 @@ let useUp: (token: UnlockToken) => void;
  *
  * @example Usage
  * ```ts
- * import { Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { Mutex, type UnlockToken } from "@lazyinit/lazyinit/atomics";
  * import { assertEquals } from "@std/assert";
  *
- * const token = new Mutex().lock();
+ * const token: UnlockToken = new Mutex().lock();
  * assertEquals(token.unlock(), true);
  * assertEquals(token.unlock(), false);
  * ```
@@ -1342,12 +1434,47 @@ export class UnlockToken implements Disposable {
  * ```
  */
 export class Mutex {
-  /** The size of a mutex, in bytes; it is aligned to as many. */
+  /**
+   * The size of a mutex, in bytes; it is aligned to as many.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const buffer = new SharedArrayBuffer(2 * Mutex.byteLength);
+   * const second = new Mutex(buffer, Mutex.byteLength);
+   * assertEquals(second.byteOffset, 4);
+   * ```
+   */
   static readonly byteLength = 4;
 
-  /** The memory that the mutex is in. */
+  /**
+   * The memory that the mutex is in.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const mutex = new Mutex();
+   * using _token = mutex.lock();
+   * // In another agent, to which the buffer was posted
+   * assertEquals(new Mutex(mutex.buffer).lockIfAvailable(), null);
+   * ```
+   */
   readonly buffer: SharedArrayBuffer;
-  /** Where the mutex is in its buffer, in bytes. */
+  /**
+   * Where the mutex is in its buffer, in bytes.
+   *
+   * @example Usage
+   * ```ts
+   * import { Mutex } from "@lazyinit/lazyinit/atomics";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new Mutex(new SharedArrayBuffer(64), 32).byteOffset, 32);
+   * ```
+   */
   readonly byteOffset: number;
   readonly #words: Int32Array;
   readonly #index: number;

@@ -25,7 +25,23 @@
 import { assertCodec, assertLength, show } from "./_checks.ts";
 import { alignToSlot, dataViewOf } from "./_memory.ts";
 
-/** The bytes that hold a value. */
+/**
+ * The bytes that hold a value.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, type Slot } from "@lazyinit/lazyinit/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const slot: Slot = {
+ *   buffer: new SharedArrayBuffer(16),
+ *   byteOffset: 8,
+ *   byteLength: int32.byteLength,
+ * };
+ * int32.encode(42, slot);
+ * assertEquals(int32.decode(slot), 42);
+ * ```
+ */
 export interface Slot {
   /** The shared memory that the slot is in. */
   readonly buffer: SharedArrayBuffer;
@@ -98,6 +114,15 @@ export interface Codec<T> {
  *
  * An `interface` is not one for TypeScript, as it may be declared again with
  * more in it; use a `type`.
+ *
+ * @example Usage
+ * ```ts
+ * import { json, type JsonValue, LazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const parsed: JsonValue = JSON.parse('{ "port": 80 }');
+ * assertEquals(new LazyInit(json(64)).initOnce(parsed), { port: 80 });
+ * ```
  */
 export type JsonValue =
   | null
@@ -107,7 +132,18 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** A constructor of typed arrays that shared memory can back. */
+/**
+ * A constructor of typed arrays that shared memory can back.
+ *
+ * @example Usage
+ * ```ts
+ * import { typedArray, type TypedArrayConstructor } from "@lazyinit/lazyinit/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const elements: TypedArrayConstructor = Float32Array;
+ * assertEquals(typedArray(elements, 3).byteLength, 12);
+ * ```
+ */
 export type TypedArrayConstructor =
   | Int8ArrayConstructor
   | Uint8ArrayConstructor
@@ -121,7 +157,21 @@ export type TypedArrayConstructor =
   | BigInt64ArrayConstructor
   | BigUint64ArrayConstructor;
 
-/** What the fields of a `struct` hold, given their codecs. */
+/**
+ * What the fields of a `struct` hold, given their codecs.
+ *
+ * @example Usage
+ * ```ts
+ * import { float64, LazyInit, struct, type StructValue } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const fields = { x: float64, y: float64 };
+ * const origin: StructValue<typeof fields> = { x: 0, y: 0 };
+ * assertEquals(new LazyInit(struct(fields)).initOnce(origin), origin);
+ * ```
+ *
+ * @typeParam F The codecs of the fields.
+ */
 export type StructValue<F extends Record<string, Codec<unknown>>> = {
   readonly [K in keyof F]: F[K] extends Codec<infer T> ? T : never;
 };
@@ -134,6 +184,18 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
  * other codec it returns the value. The slot is the initializer's until it returns,
  * or what it returned has resolved: it must not write there later.
  *
+ * @example Usage
+ * ```ts
+ * import { type Initializer, LazyInit, typedArray } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const count: Initializer<Uint8Array> = (slot) => {
+ *   for (let i = 0; i < slot.length; i++) slot[i] = i;
+ * };
+ * const cell = new LazyInit(typedArray(Uint8Array, 3));
+ * assertEquals([...cell.callOnce(count)!], [0, 1, 2]);
+ * ```
+ *
  * @typeParam T The type of the value.
  */
 export type Initializer<T> = [T] extends [ArrayBufferView]
@@ -142,6 +204,15 @@ export type Initializer<T> = [T] extends [ArrayBufferView]
 
 /**
  * Makes the value of a cell, now or later; otherwise as {@linkcode Initializer}.
+ *
+ * @example Usage
+ * ```ts
+ * import { type AsyncInitializer, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const answer: AsyncInitializer<number> = () => Promise.resolve(42);
+ * assertEquals(await new MutexLazyInit(int32).getOrInitAsync(answer), 42);
+ * ```
  *
  * @typeParam T The type of the value.
  */

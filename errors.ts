@@ -42,7 +42,20 @@
  * @typeParam T The type of the cell's value.
  */
 export class AlreadyInitializedError<T = unknown> extends Error {
-  /** The value that the cell holds; `undefined` while it is being initialized. */
+  /**
+   * The value that the cell holds; `undefined` while it is being initialized.
+   *
+   * @example Usage
+   * ```ts
+   * import { AlreadyInitializedError, int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const cell = new LazyInit(int32);
+   * cell.initOnce(1);
+   * const error = assertThrows(() => cell.initOnce(2), AlreadyInitializedError);
+   * assertEquals(error.value, 1);
+   * ```
+   */
   readonly value: Readonly<T> | undefined;
 
   /**
@@ -231,6 +244,15 @@ export class DeadlockError extends Error {
    * which they need each other: the one that it is initializing, those that it is
    * initializing for that one, and the one that the call would wait for. What that
    * one waits for in turn is not named, as only other agents may know its name.
+   *
+   * @example Usage
+   * ```ts
+   * import { DeadlockError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const error = new DeadlockError("They wait for each other", ["index", "table"]);
+   * assertEquals(error.cells.join(" → "), "index → table");
+   * ```
    */
   readonly cells: readonly string[];
 

@@ -78,6 +78,21 @@ export type {
  *
  * Corresponds to the kernel's `Result<&T, LazyInitError>`.
  *
+ * @example Usage
+ * ```ts
+ * import { type InitResult, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function describe(result: InitResult<number>): string {
+ *   if (result.ok) return `made ${result.value}`;
+ *   if (result.reason === "already-init") return `found ${result.value}`;
+ *   return `failed: ${result.error}`;
+ * }
+ * const cell = new MutexLazyInit(int32);
+ * assertEquals(describe(cell.tryInit(() => 42)), "made 42");
+ * assertEquals(describe(cell.tryInit(() => 43)), "found 42");
+ * ```
+ *
  * @typeParam T The type of the value.
  */
 export type InitResult<T> =
