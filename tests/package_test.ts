@@ -1,0 +1,59 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import { assert, assertEquals } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
+
+const root = new URL("../", import.meta.url);
+
+/** Runs Deno at the root, and returns what it prints to both of its outputs. */
+async function deno(...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  const output = decoder.decode(stdout) + decoder.decode(stderr);
+  assert(success, output);
+  return output;
+}
+
+/** The paths in the repository that `text` names by URL. */
+function pathsIn(text: string): string[] {
+  return [...text.matchAll(/file:[^\s"]+/g)]
+    .filter(([url]) => url.startsWith(root.href))
+    .map(([url]) => url.slice(root.href.length));
+}
+
+Deno.test("deno publish takes the modules, README.md, LICENSE and deno.json", async () => {
+  const { modules } = JSON.parse(await deno("info", "--json", "mod.ts"));
+  const expected = [
+    ...modules.flatMap(({ specifier }: { specifier: string }) =>
+      pathsIn(specifier)
+    ),
+    "README.md",
+    "LICENSE",
+    "deno.json",
+  ];
+  // Its types are checked by `deno task ok`
+  const printed = await deno(
+    "publish",
+    "--dry-run",
+    "--allow-dirty",
+    "--no-check",
+  );
+  assertEquals(pathsIn(printed).toSorted(), expected.toSorted());
+});
+
+Deno.test("deno.json names every module that is not internal as an entry point", async () => {
+  const modules = [];
+  for await (const { name } of Deno.readDir(root)) {
+    if (/^[^_].*\.ts$/.test(name)) modules.push(`./${name}`);
+  }
+  assertEquals(Object.values(config.exports).toSorted(), modules.toSorted());
+});
+
+Deno.test("deno.json has a semantic version and a description as long as JSR takes", () => {
+  assert(/^\d+\.\d+\.\d+$/.test(config.version), config.version);
+  assert(config.description.length <= 250, config.description);
+});
