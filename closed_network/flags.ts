@@ -4,6 +4,9 @@
  * Prints the flags that `deno test` and the like need on this network: none where
  * JSR answers; otherwise an import map in which stand-ins from npm take the place
  * of the packages that only tests, benches and examples use.
+ *
+ * None either where the environment says `STAND_INS=never`, as the workflows do: what
+ * passes with the stand-ins only must fail somewhere.
  */
 
 import config from "../deno.json" with { type: "json" };
@@ -28,7 +31,7 @@ async function jsrAnswers(): Promise<boolean> {
   }
 }
 
-if (!await jsrAnswers()) {
+if (Deno.env.get("STAND_INS") !== "never" && !await jsrAnswers()) {
   // In deno.json an npm package stands for all of its entry points, but not here
   const entryPoints = Object.entries(config.imports)
     .filter(([, address]) => address.startsWith("npm:"))

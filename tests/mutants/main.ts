@@ -12,6 +12,16 @@ const ROOT = new URL("../../", import.meta.url);
 /** How many times as long as without a mutation the tests may take; then they hang. */
 const PATIENCE = 2;
 const HANG = "hang";
+/** Tests of what the explorer has seen, and of what has nothing to do with the modules. */
+const IGNORED = [
+  "bench_render",
+  "bench",
+  "closed_network",
+  "docs",
+  "package",
+  "schedules",
+  "workflows",
+];
 /** How long the explorer may take for one, in ms; some mutants have schedules without end. */
 const EXPLORER_TIMEOUT = 60_000;
 /** How long the tests may take, in ms. */
@@ -24,7 +34,7 @@ async function print(text: string): Promise<void> {
 async function copy(from: URL, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (/^(\.git|coverage|node_modules)$/.test(name)) continue;
+    if (/^(\.git|coverage|docs|node_modules)$/.test(name)) continue;
     if (isDirectory) await copy(new URL(`${name}/`, from), `${to}/${name}`);
     else await Deno.copyFile(new URL(name, from), `${to}/${name}`);
   }
@@ -76,8 +86,7 @@ async function catcher(
     "--allow-read",
     "--allow-run",
     ...flags,
-    // What the explorer has seen, and what has nothing to do with the modules
-    "--ignore=tests/schedules_test.ts,tests/bench_test.ts,tests/bench_render_test.ts",
+    `--ignore=${IGNORED.map((name) => `tests/${name}_test.ts`).join()}`,
     "tests/",
   ], testTimeout);
   if (output === undefined) return undefined;
