@@ -57,3 +57,9 @@ Deno.test("deno.json has a semantic version and a description as long as JSR tak
   assert(/^\d+\.\d+\.\d+$/.test(config.version), config.version);
   assert(config.description.length <= 250, config.description);
 });
+
+Deno.test("CHANGELOG.md begins with the version of deno.json", async () => {
+  const changelog = await Deno.readTextFile(new URL("CHANGELOG.md", root));
+  const [, version] = /^## \[(.+)\] - \d{4}-\d\d-\d\d$/m.exec(changelog)!;
+  assertEquals(version, config.version);
+});
