@@ -27,8 +27,15 @@ export function label(kind: string, name: string): string {
 /** Throws where the agent has no shared memory at all. */
 export function assertSharedMemory(): void {
   if (sharedByteLength !== undefined) return;
+  const { crossOriginIsolated } = globalThis as {
+    crossOriginIsolated?: boolean;
+  };
   throw new TypeError(
-    "Cannot use shared memory as SharedArrayBuffer is not defined: serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'",
+    `Cannot use shared memory as SharedArrayBuffer is not defined: ${
+      crossOriginIsolated
+        ? "the page is cross-origin isolated, so use a browser that has it"
+        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'"
+    }`,
   );
 }
 

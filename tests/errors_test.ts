@@ -26,6 +26,7 @@ import {
   MutexLazyInit,
   OnceState,
 } from "../mod.ts";
+import { run } from "./testdata/commands.ts";
 
 const ERRORS = {
   AlreadyInitializedError,
@@ -283,3 +284,29 @@ Deno.test("LayoutMismatchError names the cell", () => {
     'Cannot place MutexLazyInit "answer" at byte 0',
   );
 });
+
+for (
+  const [where, remedy] of [
+    [
+      "not isolated",
+      "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'",
+    ],
+    [
+      "isolated",
+      "the page is cross-origin isolated, so use a browser that has it",
+    ],
+  ] as const
+) {
+  Deno.test(`LazyInit says what to do where there is no SharedArrayBuffer (${where})`, async () => {
+    const output = await run(Deno.execPath(), [
+      "run",
+      "--no-config",
+      "tests/testdata/without_shared_memory.ts",
+      where,
+    ]);
+    assertEquals(
+      output,
+      `TypeError: Cannot use shared memory as SharedArrayBuffer is not defined: ${remedy}`,
+    );
+  });
+}

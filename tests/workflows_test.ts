@@ -101,7 +101,7 @@ Deno.test("ci.yml runs tasks that there are", async () => {
   assertEquals(tasks.filter((task) => !Object.hasOwn(config.tasks, task)), []);
 });
 
-Deno.test("ci.yml covers all systems, both channels of Deno, Node, Bun and Chromium", async () => {
+Deno.test("ci.yml covers all systems, both channels of Deno, Node, Bun, Chromium and Firefox", async () => {
   const runs = runsOf(await workflow("ci.yml"));
   const expected = ["ubuntu-latest", "macos-latest", "windows-latest"].flatMap(
     (system) => [
@@ -112,6 +112,7 @@ Deno.test("ci.yml covers all systems, both channels of Deno, Node, Bun and Chrom
       { system, deno: "v2.x", command: "deno task test:node" },
       { system, deno: "v2.x", command: "deno task test:bun" },
       { system, deno: "v2.x", command: "deno task test:browser" },
+      { system, deno: "v2.x", command: "deno task test:firefox" },
     ],
   );
   expected.push({

@@ -34,13 +34,15 @@ function spawn(caseName: string): Peer {
   return spawnWebWorker(worker, LIBRARY, caseName);
 }
 
-/** Runs the suite. */
-export async function run(report: (result: Result) => void): Promise<void> {
+/** Runs the suite, and returns what came of each case. */
+export async function run(): Promise<Result[]> {
   const library: Library = await import(LIBRARY);
+  const results: Result[] = [];
   await runSuite(
     { library, fates: FATES.Chromium, hasAsyncContext: false, spawn },
-    report,
+    (result) => results.push(result),
   );
+  return results;
 }
 
 /** Begins to initialize a cell, in a worker of this page or on its main thread. */

@@ -1,0 +1,85 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import { assertEquals } from "@std/assert";
+import type { Result } from "../conformance/suite.ts";
+import { installSuite, testConformance } from "./conformance.ts";
+import { serve } from "./site.ts";
+
+/** What the tests use of a page, whoever drives the browser. */
+interface Page {
+  goto(address: string): Promise<unknown>;
+  reload(): Promise<unknown>;
+  evaluate(code: string): Promise<unknown>;
+  waitForFunction(code: string): Promise<unknown>;
+}
+
+interface Browser {
+  newPage(): Promise<Page>;
+  close(): Promise<void>;
+}
+
+/** Calls a function of `page.ts` in a page; the argument is code. */
+function call(
+  page: Page,
+  name: keyof typeof import("../conformance/page.ts"),
+  argument = "",
+): Promise<unknown> {
+  return page.evaluate(
+    `import("/page.js").then((module) => module.${name}(${argument}))`,
+  );
+}
+
+/** Tests the suite in a browser, and what only pages can do. */
+export function testBrowser(name: string, launch: () => Promise<Browser>) {
+  const directory = installSuite("page.ts", "web_worker.ts");
+
+  async function withPage(
+    body: (page: Page) => Promise<void>,
+    isolated = true,
+  ): Promise<void> {
+    await using site = serve(directory(), isolated);
+    const browser = await launch();
+    try {
+      const page = await browser.newPage();
+      await page.goto(site.address);
+      await body(page);
+    } finally {
+      await browser.close();
+    }
+  }
+
+  testConformance(name, (report) =>
+    withPage(async (page) => {
+      const results = await call(page, "run") as Result[];
+      results.forEach(report);
+    }));
+
+  for (const deed of ["wait", "block", "on the main thread"]) {
+    Deno.test(`MutexLazyInit.getOrInitAsync() takes over from a frame that is reloaded (${deed}, ${name})`, () =>
+      withPage(async (page) => {
+        assertEquals(await call(page, "reloadFrame", `"${deed}"`), 2);
+      }));
+  }
+
+  Deno.test(`MutexLazyInit begins anew in a page that is reloaded (${name})`, () =>
+    withPage(async (page) => {
+      await call(page, "begin", '"wait"');
+      await call(page, "begin", '"block"');
+      assertEquals(await call(page, "countHeldLocks"), 2);
+      await page.reload();
+      // The workers of the old page end soon after it
+      await page.waitForFunction(
+        'import("/page.js").then(async (it) => await it.countHeldLocks() === 0)',
+      );
+      assertEquals(await call(page, "reloadFrame", '"wait"'), 2);
+    }));
+
+  Deno.test(`LazyInit and all other constructors name the missing headers (${name})`, () =>
+    withPage(async (page) => {
+      const failure =
+        "TypeError: Cannot use shared memory as SharedArrayBuffer is not defined: serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'";
+      const expected = [failure, failure, failure, failure];
+      assertEquals(await call(page, "failures"), expected);
+      assertEquals(await call(page, "failuresInWorker"), expected);
+    }, false));
+}
