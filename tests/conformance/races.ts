@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
 import { Flag } from "../testdata/flag.ts";
 import type { Backstage, Case, Library, Stage } from "./suite.ts";
@@ -139,6 +139,33 @@ export const cases: Case[] = [
           return value;
         });
         return { value: result, won };
+      });
+    },
+  },
+  {
+    name:
+      "LazyInit.callOnce() leaves a zeroed cell to others if the initializer fails",
+    async main({ library: { LazyInit, typedArray }, spawn }) {
+      const cell = new LazyInit(typedArray(Int32Array, 2));
+      assertThrows(
+        () =>
+          cell.callOnce((slot) => {
+            slot.fill(7);
+            throw new Error("On purpose");
+          }),
+        Error,
+        "On purpose",
+      );
+      const { port } = spawn(1)[0]!;
+      port.send(cell.handle);
+      assertEquals(await port.next(), [0, 0]);
+      assertEquals([...await cell.waitAsync()], [0, 1]);
+    },
+    async peer({ library: { LazyInit, typedArray }, port }) {
+      const codec = typedArray(Int32Array, 2);
+      LazyInit.from(await port.next(), codec).callOnce((slot) => {
+        port.send([...slot]);
+        slot[1] = 1;
       });
     },
   },
