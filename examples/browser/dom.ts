@@ -1,0 +1,43 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+/// <reference lib="dom" />
+
+/**
+ * Elements: finding those of the page, and making new ones.
+ *
+ * @module
+ */
+
+/** Returns the element with this id; the page is broken if there is none. */
+export function byId<T extends HTMLElement>(
+  id: string,
+  type: { new (): T; readonly name: string },
+): T {
+  const found = document.getElementById(id);
+  if (found instanceof type) return found;
+  throw new TypeError(`The page must have an ${type.name} with id "${id}"`);
+}
+
+/** Makes an element with attributes and content. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Readonly<Record<string, string>> = {},
+  ...content: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    made.setAttribute(name, value);
+  }
+  made.append(...content);
+  return made;
+}
+
+/** Makes a function that is called at most once in so many ms, the last time at the end. */
+export function atMostEvery(milliseconds: number, action: () => void) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      action();
+    }, milliseconds);
+  };
+}

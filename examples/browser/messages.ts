@@ -1,0 +1,69 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/**
+ * What the page and its workers send each other.
+ *
+ * @module
+ */
+
+import type { CellKind, LazyInitHandle } from "../../mod.ts";
+import type { Found, Place } from "../nearest_city_index.ts";
+import type { State } from "./states.ts";
+
+/** What the form asks for. */
+export interface Plan {
+  readonly kind: CellKind;
+  readonly workers: number;
+  readonly initializer: "works" | "slow" | "fails" | "dies";
+  /** How long the initializer takes, fails after or lives, in ms. */
+  readonly milliseconds: number;
+  /** How many initializers fail before one works. */
+  readonly failures: number;
+  readonly waits: "async" | "blocking";
+  /** Who frees the cell of a worker that has died. */
+  readonly freedBy: "waiters" | "page";
+}
+
+/** What a worker of the timeline is told when it starts. */
+export interface TimelineJob {
+  /** The number of the worker, and the value that it makes. */
+  readonly worker: number;
+  readonly plan: Plan;
+  readonly cell: LazyInitHandle;
+  /** The cell that is initialized to start all workers at once. */
+  readonly start: LazyInitHandle;
+  /** How many initializers are still to fail or die, shared by all workers. */
+  readonly troubles: Int32Array<SharedArrayBuffer>;
+  /** The Web Lock that the worker holds as long as it lives. */
+  readonly lock: string;
+}
+
+/** What a worker of the search is told when it starts. */
+export interface SearchJob {
+  readonly cityCount: number;
+  readonly coordinates: LazyInitHandle;
+  readonly index: LazyInitHandle;
+  readonly start: LazyInitHandle;
+}
+
+/** A worker has come somewhere. */
+export interface Report {
+  readonly state: State;
+  /** When, in ms since 1970, which is the same for all agents. */
+  readonly at: number;
+  /** What to add to the name of the state. */
+  readonly detail: string;
+  /** Sent by a worker that dies in its initializer: its id. */
+  readonly dying?: number;
+}
+
+export type TimelineMessage = "ready" | Report;
+
+/** The nearest cities, and how long it took to find them, in ms. */
+export interface Answer {
+  readonly found: readonly Found[];
+  readonly milliseconds: number;
+}
+
+export type SearchRequest = SearchJob | Place;
+export type SearchMessage = "ready" | Report | Answer;

@@ -1,0 +1,119 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+/// <reference lib="dom" />
+
+/**
+ * The page: the form of the timeline, and the search.
+ *
+ * @module
+ */
+
+import type { CellKind } from "../../mod.ts";
+import { byId } from "./dom.ts";
+import type { Plan } from "./messages.ts";
+import { Run } from "./run.ts";
+import { startSearch } from "./search.ts";
+import { fillLegend, Timeline } from "./timeline.ts";
+
+const form = byId("plan", HTMLFormElement);
+const note = byId("note", HTMLElement);
+const phase = byId("phase", HTMLElement);
+const resetButton = byId("reset", HTMLButtonElement);
+const recoverButton = byId("recover", HTMLButtonElement);
+
+function readPlan(): Plan {
+  const data = new FormData(form);
+  return {
+    kind: data.get("kind") as CellKind,
+    workers: Number(data.get("workers")),
+    initializer: data.get("initializer") as Plan["initializer"],
+    // Fields that do not matter are disabled, and then not in the data
+    milliseconds: Number(data.get("milliseconds") ?? 0),
+    failures: Number(data.get("failures") ?? 0),
+    waits: data.get("waits") as Plan["waits"],
+    freedBy: (data.get("freedBy") ?? "waiters") as Plan["freedBy"],
+  };
+}
+
+/** Says what is not obvious about a plan. */
+function remark({ kind, initializer, waits, freedBy }: Plan): string {
+  const remarks: string[] = [];
+  if (kind === "LazyInit" && initializer !== "works") {
+    remarks.push(
+      "A LazyInit tells nobody that it is free again: here, who was late tries again every half second.",
+    );
+  }
+  if (initializer === "dies") {
+    if (freedBy === "waiters" && waits === "blocking") {
+      remarks.push(
+        "Blocked workers do not notice that another has ended: recover the cell by the button.",
+      );
+    }
+    remarks.push(
+      isAsynchronous(kind, waits, freedBy)
+        ? "The initializer is asynchronous, so its worker ends at once, and who waits takes over."
+        : "The initializer blocks its worker, and Chromium ends such a one 2 seconds after terminate().",
+    );
+  }
+  return remarks.join(" ");
+}
+
+function isAsynchronous(
+  kind: CellKind,
+  waits: Plan["waits"],
+  freedBy: Plan["freedBy"],
+): boolean {
+  return kind === "MutexLazyInit" && waits === "async" && freedBy === "waiters";
+}
+
+function showPlan(): void {
+  const plan = readPlan();
+  const { initializer } = plan;
+  byId("milliseconds", HTMLInputElement).disabled = initializer === "works";
+  byId("failures", HTMLInputElement).disabled = initializer !== "fails";
+  byId("freed-by", HTMLFieldSetElement).disabled = initializer !== "dies";
+  note.textContent = remark(readPlan());
+}
+
+function startTimeline(): void {
+  const timeline = new Timeline(
+    byId("timeline", HTMLElement),
+    "What happened, in order",
+  );
+  let run: Run | undefined;
+  function showRun(): void {
+    resetButton.disabled = !run?.canReset;
+    recoverButton.disabled = !run?.canRecover;
+  }
+  function showPhase(): void {
+    const text = run?.phase ?? "";
+    if (phase.textContent !== text) phase.textContent = text;
+    requestAnimationFrame(showPhase);
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    run?.stop();
+    run = new Run(readPlan(), timeline, showRun);
+    byId("run", HTMLElement).hidden = false;
+    showRun();
+  });
+  resetButton.addEventListener("click", () => run?.reset());
+  recoverButton.addEventListener("click", () => run?.recover());
+  form.addEventListener("change", showPlan);
+  showPlan();
+  fillLegend(byId("legend", HTMLElement));
+  showPhase();
+}
+
+function showError(error: unknown): void {
+  const alert = byId("error", HTMLElement);
+  alert.hidden = false;
+  alert.textContent = error instanceof Error ? error.message : String(error);
+}
+
+try {
+  startTimeline();
+  await startSearch();
+} catch (error) {
+  showError(error);
+}
