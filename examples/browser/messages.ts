@@ -51,7 +51,7 @@ export interface Report {
   readonly state: State;
   /** When, in ms since 1970, which is the same for all agents. */
   readonly at: number;
-  /** What to add to the name of the state. */
+  /** What to say after the name of the state, with what separates them. */
   readonly detail: string;
   /** Sent by a worker that dies in its initializer: its id. */
   readonly dying?: number;

@@ -39,6 +39,6 @@ export function getOrInitReporting<T>(
   } catch (error) {
     if (!isTimeout(error)) throw error;
   }
-  report("waiting", "blocked in getOrInit()");
+  report("waiting", ", blocked in getOrInit()");
   return cell.getOrInit(initializer);
 }

@@ -107,7 +107,7 @@ export class Run {
     this.#timeline.report(worker, {
       state: "ending",
       at: now(),
-      detail: "by terminate()",
+      detail: "",
     });
     // Granted when the worker has ended, which takes a while if it was blocked
     navigator.locks.request(lock, () => {
@@ -119,7 +119,7 @@ export class Run {
     this.#timeline.report(worker, {
       state: "ended",
       at: now(),
-      detail: "in the middle of its initializer",
+      detail: " in the middle of its initializer",
     });
     this.#lost = { worker, agentId };
     if (this.#plan.freedBy === "page") this.recover();

@@ -27,8 +27,8 @@ import { Timeline } from "./timeline.ts";
 
 const SUGGESTIONS = 8;
 /** The detail shows a little more than what was found, and never less than this. */
-const DETAIL_MARGIN = 3;
-const MIN_DETAIL_DEGREES = 0.02;
+const DETAIL_MARGIN = 4;
+const MIN_DETAIL_DEGREES = 0.05;
 const MAX_DETAIL_DEGREES = 120;
 const STATUS_MILLISECONDS = 300;
 
@@ -162,6 +162,7 @@ function showAnswer(
   label: string,
   { found, worker, milliseconds }: TeamAnswer,
 ): void {
+  byId("no-answer", HTMLElement).hidden = true;
   byId("answer", HTMLElement).hidden = false;
   byId("answer-title", HTMLElement).textContent = `Nearest to ${label}`;
   byId("answer-rows", HTMLElement).replaceChildren(
@@ -210,7 +211,7 @@ function showDetail(
 
 function showTeam(report: TeamReport): void {
   const { workers, builder, built, waited, indexBytes } = report;
-  byId("fact-built", HTMLElement).textContent = `Worker ${builder}, ${built}`;
+  byId("fact-built", HTMLElement).textContent = `Worker ${builder}${built}`;
   byId("fact-waited", HTMLElement).textContent = waited.length === 0
     ? "Nobody"
     : `Worker${waited.length > 1 ? "s" : ""} ${waited.join(", ")}`;

@@ -43,9 +43,9 @@ function begin(job: SearchJob): void {
     report("initializing");
     const startTime = performance.now();
     const index = buildIndex(coordinates);
-    built = `built in ${Math.round(performance.now() - startTime)} ms`;
+    built = `, built in ${Math.round(performance.now() - startTime)} ms`;
     return index;
   });
   find = (place) => findNearest(index, coordinates, place);
-  report("done", built || "which another worker built");
+  report("done", built);
 }

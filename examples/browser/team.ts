@@ -31,7 +31,7 @@ export interface TeamAnswer extends Answer {
 export interface TeamReport {
   readonly workers: number;
   readonly builder: number;
-  /** "built in 120 ms" */
+  /** ", built in 120 ms" */
   readonly built: string;
   readonly waited: readonly number[];
   readonly indexBytes: number;

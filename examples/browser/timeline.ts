@@ -98,7 +98,7 @@ export class Timeline {
     );
     bar.append(box);
     segments.push({ state, start: at, box });
-    const text = detail ? `${one}, ${detail}` : one;
+    const text = one + detail;
     current.className = `current ${state}`;
     current.textContent = text;
     if (state !== "starting") this.#note(at, `Worker ${worker} ${text}`);

@@ -40,9 +40,9 @@ async function begin(job: TimelineJob): Promise<void> {
   const value = valueGetter(job);
   takePart = async () => {
     try {
-      report("done", `made by worker ${await value()}`);
+      report("done", ` of worker ${await value()}`);
     } catch (error) {
-      report("failed", (error as Error).message);
+      report("failed", `: ${(error as Error).message}`);
     }
   };
   self.postMessage("ready");
@@ -85,7 +85,7 @@ async function callOnceOrWait(
     if (value !== undefined) return value;
     const blocking = job.plan.waits === "blocking";
     if (!late) {
-      report("late", `waits ${blocking ? "in wait()" : "for waitAsync()"}`);
+      report("late", `, waits ${blocking ? "in wait()" : "for waitAsync()"}`);
     }
     try {
       return blocking
@@ -111,7 +111,7 @@ function getOrInitAsync(
   });
   // Who comes first is called before the method returns
   if (!called && !cell.initialized) {
-    report("waiting", "for getOrInitAsync()");
+    report("waiting", " for getOrInitAsync()");
   }
   return value;
 }
