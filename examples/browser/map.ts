@@ -144,6 +144,7 @@ export function pickPlaces(
   const { root } = map;
   const crosshair = element("div", { class: "crosshair" });
   root.append(crosshair);
+  root.tabIndex = 0;
   let current: Place = { latitude: 0, longitude: 0 };
   function move(place: Place): void {
     current = place;

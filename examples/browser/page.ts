@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { CellKind } from "../../mod.ts";
+import { bool, type CellKind, LazyInit } from "../../mod.ts";
 import { byId } from "./dom.ts";
 import type { Plan } from "./messages.ts";
 import { Run } from "./run.ts";
@@ -111,9 +111,24 @@ function showError(error: unknown): void {
   alert.textContent = error instanceof Error ? error.message : String(error);
 }
 
+/** Loads the cities when somebody comes near, as they are many. */
+function startSearchInView(): void {
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+    observer.disconnect();
+    startSearch().catch(showError);
+  });
+  observer.observe(byId("nearest", HTMLElement));
+}
+
 try {
+  // Where there is no shared memory, the library says which headers are missing
+  new LazyInit(bool);
   startTimeline();
-  await startSearch();
+  startSearchInView();
 } catch (error) {
   showError(error);
+  for (const panel of document.querySelectorAll<HTMLElement>(".panel")) {
+    panel.hidden = true;
+  }
 }

@@ -75,6 +75,9 @@ export async function startSearch(): Promise<void> {
   const search = searcher(cities, (place) => team.find(place));
   wireField(cities, search);
   startTeam();
+  byId("query", HTMLFieldSetElement).disabled = false;
+  byId("rebuild", HTMLButtonElement).disabled = false;
+  status.textContent = "";
 }
 
 /** Returns a function that finds what is nearest to a place, and shows it. */

