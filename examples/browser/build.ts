@@ -10,7 +10,7 @@
 import type { CityData } from "./places.ts";
 
 const SCRIPTS = ["page.ts", "timeline_worker.ts", "search_worker.ts"];
-const STATIC_FILES = ["index.html", "style.css"];
+const STATIC_FILES = ["index.html", "style.css", "timeline.css", "search.css"];
 
 /** A city of the package, which has numbers as texts. */
 interface City {

@@ -30,7 +30,7 @@ export const WORLD: View = {
   height: 144,
 };
 /** Overlapping dots add up, so that dense regions stand out. */
-const DOT_OPACITY = { small: 0.4, large: 0.75 };
+const DOT_OPACITY = { small: 0.3, large: 0.75 };
 
 /** At the poles, no place is east or west of another. */
 const MIN_STRETCH = 0.1;
@@ -127,7 +127,9 @@ export class CityMap {
     for (let id = 0; id < this.#cities.count; id++) {
       const { x, y } = this.#project(this.#cities.place(id), spread);
       if (x < 0 || x > 1 || y < 0 || y > 1) continue;
-      context.fillRect(x * width - size / 2, y * height - size / 2, size, size);
+      // On whole pixels, as others would blur
+      const [left, top] = [x * width, y * height].map(Math.floor);
+      context.fillRect(left!, top!, size, size);
     }
   }
 }

@@ -503,3 +503,35 @@ Deno.test("demo page says which headers are missing", async () => {
     assertEquals(await page.getByRole("button").count(), 0);
   });
 });
+
+Deno.test("demo server serves the page with its headers, and nothing else", async () => {
+  const page = await fetch(server.url);
+  await page.body?.cancel();
+  assertEquals(page.headers.get("Cross-Origin-Opener-Policy"), "same-origin");
+  assertEquals(
+    page.headers.get("Cross-Origin-Embedder-Policy"),
+    "require-corp",
+  );
+  const { hostname, port } = new URL(server.url);
+  for (const path of ["/../main.ts", "/..%2fmain.ts", "/built/page.js", "//"]) {
+    // By hand, as fetch() would tidy up the path
+    using connection = await Deno.connect({ hostname, port: Number(port) });
+    await connection.write(
+      new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`),
+    );
+    const bytes = new Uint8Array(100);
+    await connection.read(bytes);
+    assertStringIncludes(new TextDecoder().decode(bytes), "404", path);
+  }
+});
+
+Deno.test("demo server prints its usage and exits with 1 on bad arguments", async () => {
+  const bad = [["--port", "x"], ["--port", "65536"], ["--port=-1"], ["here"]];
+  await Promise.all(bad.map(async (args) => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "demo:browser", ...args],
+    }).output();
+    assertEquals(code, 1, `${args}`);
+    assertStringIncludes(new TextDecoder().decode(stderr), "Usage: ");
+  }));
+});

@@ -1,0 +1,38 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/**
+ * Makes the picture of the page that the README shows: a worker that takes over from
+ * one that fails, and the map with an answer.
+ *
+ * @module
+ */
+
+import { launchChromium } from "../../tests/testdata/chromium.ts";
+import { startDemo } from "../../tests/testdata/demo_page.ts";
+
+const PATH = new URL("screenshot.png", import.meta.url);
+
+await using server = await startDemo();
+const browser = await launchChromium();
+const page = await browser.newPage({
+  viewport: { width: 960, height: 1000 },
+  colorScheme: "light",
+});
+await page.goto(server.url);
+
+await page.getByLabel("fails at first").check();
+await page.getByRole("button", { name: "Start" }).click();
+await page.getByText("3 workers have the value").waitFor();
+
+await page.locator("#nearest").scrollIntoViewIfNeeded();
+await page.getByRole("combobox").fill("Nairobi, Kenya");
+await page.keyboard.press("Enter");
+await page.getByRole("table", { name: "Nearest to Nairobi" }).waitFor();
+
+// What a reader of the README can do without
+await page.addStyleTag({
+  content:
+    "header, footer, #freed-by, #nearest > p, #nearest > .columns { display: none }",
+});
+await page.screenshot({ path: PATH.pathname, fullPage: true });
+await browser.close();
