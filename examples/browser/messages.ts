@@ -24,6 +24,14 @@ export interface Plan {
   readonly freedBy: "waiters" | "page";
 }
 
+/**
+ * Whether the initializers are asynchronous. They are announced while they run, so
+ * not where `recover()` is to be seen; and a `LazyInit` has no such ones.
+ */
+export function isAsynchronous({ kind, waits, freedBy }: Plan): boolean {
+  return kind === "MutexLazyInit" && waits === "async" && freedBy === "waiters";
+}
+
 /** What a worker of the timeline is told when it starts. */
 export interface TimelineJob {
   /** The number of the worker, and the value that it makes. */

@@ -9,7 +9,7 @@
 
 import { bool, type CellKind, LazyInit } from "../../mod.ts";
 import { byId } from "./dom.ts";
-import type { Plan } from "./messages.ts";
+import { isAsynchronous, type Plan } from "./messages.ts";
 import { Run } from "./run.ts";
 import { startSearch } from "./search.ts";
 import { fillLegend, Timeline } from "./timeline.ts";
@@ -35,7 +35,8 @@ function readPlan(): Plan {
 }
 
 /** Says what is not obvious about a plan. */
-function remark({ kind, initializer, waits, freedBy }: Plan): string {
+function remark(plan: Plan): string {
+  const { kind, initializer, waits, freedBy } = plan;
   const remarks: string[] = [];
   if (kind === "LazyInit" && initializer !== "works") {
     remarks.push(
@@ -49,20 +50,12 @@ function remark({ kind, initializer, waits, freedBy }: Plan): string {
       );
     }
     remarks.push(
-      isAsynchronous(kind, waits, freedBy)
+      isAsynchronous(plan)
         ? "The initializer is asynchronous, so its worker ends at once, and who waits takes over."
         : "The initializer blocks its worker, and Chromium ends such a one 2 seconds after terminate().",
     );
   }
   return remarks.join(" ");
-}
-
-function isAsynchronous(
-  kind: CellKind,
-  waits: Plan["waits"],
-  freedBy: Plan["freedBy"],
-): boolean {
-  return kind === "MutexLazyInit" && waits === "async" && freedBy === "waiters";
 }
 
 function showPlan(): void {
@@ -71,7 +64,7 @@ function showPlan(): void {
   byId("milliseconds", HTMLInputElement).disabled = initializer === "works";
   byId("failures", HTMLInputElement).disabled = initializer !== "fails";
   byId("freed-by", HTMLFieldSetElement).disabled = initializer !== "dies";
-  note.textContent = remark(readPlan());
+  note.textContent = remark(plan);
 }
 
 function startTimeline(): void {
@@ -116,11 +109,13 @@ function startSearchInView(): void {
   const observer = new IntersectionObserver((entries) => {
     if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
     observer.disconnect();
-    startSearch().catch(showError);
+    startSearch();
   });
   observer.observe(byId("nearest", HTMLElement));
 }
 
+addEventListener("error", ({ message }) => showError(message));
+addEventListener("unhandledrejection", ({ reason }) => showError(reason));
 try {
   // Where there is no shared memory, the library says which headers are missing
   new LazyInit(bool);

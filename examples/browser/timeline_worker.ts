@@ -16,7 +16,7 @@ import {
   LazyInit,
   MutexLazyInit,
 } from "../../mod.ts";
-import type { TimelineJob } from "./messages.ts";
+import { isAsynchronous, type TimelineJob } from "./messages.ts";
 import { getOrInitReporting, isTimeout, report } from "./reporting.ts";
 
 /** How long a latecomer waits before it tries again to be the one, in ms. */
@@ -106,8 +106,7 @@ function getOrInitAsync(
   let called = false;
   const value = cell.getOrInitAsync(() => {
     called = true;
-    // An asynchronous initializer is announced while it runs, which recover() is to do without
-    return job.plan.freedBy === "page" ? initialize(job) : initializeAsync(job);
+    return isAsynchronous(job.plan) ? initializeAsync(job) : initialize(job);
   });
   // Who comes first is called before the method returns
   if (!called && !cell.initialized) {

@@ -87,7 +87,7 @@ const DIED = "starts, initializes, is being terminated, has ended";
 testPage(
   "shows that one worker initializes and the others wait",
   async (page) => {
-    await start(page, { initializer: "slow" });
+    await start(page, { initializer: "slow", milliseconds: 1_000 });
     await until(page, "initializing", 1);
     await page.getByText("The cell is initializing.").waitFor();
     await until(page, "done", 4);
@@ -236,7 +236,7 @@ testPage(
 );
 
 testPage("resets the cell, and has the workers go again", async (page) => {
-  await start(page, { initializer: "slow", workers: 3 });
+  await start(page, { initializer: "slow", milliseconds: 1_000, workers: 3 });
   await until(page, "initializing", 1);
   // It waits for the initializer
   await page.getByRole("button", { name: "Reset" }).click();
