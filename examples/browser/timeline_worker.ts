@@ -143,6 +143,6 @@ function beginInitializer({ plan, troubles }: TimelineJob): Fate {
 }
 
 function endInitializer({ worker }: TimelineJob, fate: Fate): number {
-  if (fate === "fails") throw new Error("its initializer threw on purpose");
+  if (fate === "fails") throw new Error("its initializer threw");
   return worker;
 }

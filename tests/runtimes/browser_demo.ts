@@ -154,7 +154,7 @@ for (const waits of ["async", "blocking"] as const) {
     );
     assertStringIncludes(
       await log(page),
-      "failed: its initializer threw on purpose",
+      "failed: its initializer threw",
     );
   });
 }
