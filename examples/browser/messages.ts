@@ -54,10 +54,15 @@ export interface SearchJob {
   readonly start: LazyInitHandle;
 }
 
+/** The time in ms since 1970, finer than `Date.now()`, and the same for all agents. */
+export function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** A worker has come somewhere. */
 export interface Report {
   readonly state: State;
-  /** When, in ms since 1970, which is the same for all agents. */
+  /** When, by {@linkcode now}. */
   readonly at: number;
   /** What to say after the name of the state, with what separates them. */
   readonly detail: string;

@@ -8,13 +8,8 @@
  */
 
 import type { Initializer, MutexLazyInit } from "../../mod.ts";
-import type { Report } from "./messages.ts";
+import { now, type Report } from "./messages.ts";
 import type { State } from "./states.ts";
-
-/** The time in ms since 1970, finer than `Date.now()`. */
-export function now(): number {
-  return performance.timeOrigin + performance.now();
-}
 
 export function report(
   state: State,

@@ -9,8 +9,12 @@
  */
 
 import { bool, int32, LazyInit, MutexLazyInit } from "../../mod.ts";
-import type { Plan, TimelineJob, TimelineMessage } from "./messages.ts";
-import { now } from "./reporting.ts";
+import {
+  now,
+  type Plan,
+  type TimelineJob,
+  type TimelineMessage,
+} from "./messages.ts";
 import type { Timeline } from "./timeline.ts";
 
 export class Run {

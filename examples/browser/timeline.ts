@@ -8,8 +8,7 @@
  */
 
 import { atMostEvery, element } from "./dom.ts";
-import type { Report } from "./messages.ts";
-import { now } from "./reporting.ts";
+import { now, type Report } from "./messages.ts";
 import { type State, STATES, WORDINGS } from "./states.ts";
 
 /** How much time the rows show, in s: the first that is enough. */
