@@ -44,7 +44,7 @@ export async function withPage(
   try {
     const page = await context.newPage();
     const complaints: string[] = [];
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(30_000);
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") {
         complaints.push(message.text());
