@@ -2,20 +2,15 @@
 
 import { assert, assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
+import { execute } from "./testdata/commands.ts";
 
 const root = new URL("../", import.meta.url);
 
 /** Runs Deno at the root, and returns what it prints to both of its outputs. */
 async function deno(...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: root,
-    env: { NO_COLOR: "1" },
-  }).output();
-  const decoder = new TextDecoder();
-  const output = decoder.decode(stdout) + decoder.decode(stderr);
-  assert(success, output);
-  return output;
+  const { success, output, messages } = await execute(Deno.execPath(), args);
+  assert(success, output + messages);
+  return output + messages;
 }
 
 /** The paths in the repository that `text` names by URL. */
