@@ -65,6 +65,8 @@ export class Timeline {
   begin(workers: number): void {
     this.#start = now();
     this.#marks = [];
+    this.#axis.replaceChildren();
+    delete this.#axis.dataset.span;
     this.#log.replaceChildren();
     this.#rows = Array.from({ length: workers }, () => ({
       bar: element("div", { class: "bar", "aria-hidden": "true" }),
@@ -202,7 +204,11 @@ export class Timeline {
       });
     }
     for (const { at, lines } of this.#marks) {
-      for (const { style } of lines) style.left = `${percent(at)}%`;
+      for (const { style } of lines) {
+        style.left = `${percent(at)}%`;
+        // A label near the end must not stick out
+        style.translate = `-${percent(at)}%`;
+      }
     }
     this.#drawAxis(span);
   }
