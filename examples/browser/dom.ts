@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 
 /**
- * Elements: finding those of the page, and making new ones.
+ * What the page is made of: elements, workers and timers.
  *
  * @module
  */
@@ -29,6 +29,16 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   }
   made.append(...content);
   return made;
+}
+
+/** Starts a worker, and has the page show what it throws, or that it is not there. */
+export function startWorker(script: string): Worker {
+  const worker = new Worker(script, { type: "module" });
+  worker.onerror = (event) => {
+    event.preventDefault();
+    reportError(new Error(event.message || `Cannot load ${script}`));
+  };
+  return worker;
 }
 
 /** Makes a function that is called at most once in so many ms, the last time at the end. */

@@ -9,6 +9,7 @@
  */
 
 import { bool, int32, LazyInit, MutexLazyInit } from "../../mod.ts";
+import { startWorker } from "./dom.ts";
 import {
   now,
   type Plan,
@@ -80,7 +81,7 @@ export class Run {
       troubles,
       lock: `demo worker ${crypto.randomUUID()}`,
     };
-    const started = new Worker("timeline_worker.js", { type: "module" });
+    const started = startWorker("timeline_worker.js");
     started.onmessage = ({ data }: MessageEvent<TimelineMessage>) => {
       if (this.#stopped) return;
       if (data === "ready") {

@@ -48,7 +48,13 @@ async function loadCities(): Promise<Cities> {
 
 /** Loads the cities, starts the workers, and wires up the section. */
 export async function startSearch(): Promise<void> {
-  const cities = await loadCities();
+  let cities: Cities;
+  try {
+    cities = await loadCities();
+  } catch (error) {
+    status.textContent = "The cities could not be loaded.";
+    throw error;
+  }
   showSource(cities);
   const job = {
     cityCount: cities.count,

@@ -18,6 +18,7 @@ import {
   indexCodec,
   type Place,
 } from "../nearest_city_index.ts";
+import { startWorker } from "./dom.ts";
 import type { Answer, SearchJob, SearchMessage } from "./messages.ts";
 import type { Cities } from "./places.ts";
 import type { Timeline } from "./timeline.ts";
@@ -83,7 +84,7 @@ export class Team {
     timeline.begin(workers);
     this.#asked = Array.from({ length: workers }, () => []);
     this.#workers = this.#asked.map((_, i) => {
-      const worker = new Worker("search_worker.js", { type: "module" });
+      const worker = startWorker("search_worker.js");
       worker.onmessage = ({ data }: MessageEvent<SearchMessage>) =>
         this.#receive(i + 1, data, timeline);
       worker.postMessage(job);
