@@ -93,7 +93,8 @@ function startTimeline(): void {
   resetButton.addEventListener("click", () => run?.reset());
   recoverButton.addEventListener("click", () => run?.recover());
   form.addEventListener("change", showPlan);
-  showPlan();
+  // Not before, as browsers fill in again what was chosen when somebody comes back
+  addEventListener("pageshow", showPlan);
   fillLegend(byId("legend", HTMLElement));
   showPhase();
 }
