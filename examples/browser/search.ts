@@ -78,7 +78,10 @@ export async function startSearch(): Promise<void> {
     startTeam();
   });
 
-  const search = searcher(cities, (place) => team.find(place));
+  // A team that is stopped leaves its questions to the next
+  const find = async (place: Place): Promise<TeamAnswer> =>
+    await team.find(place) ?? find(place);
+  const search = searcher(cities, find);
   wireField(cities, search);
   startTeam();
   byId("query", HTMLFieldSetElement).disabled = false;

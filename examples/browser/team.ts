@@ -55,7 +55,7 @@ export class Team {
   readonly report: Promise<TeamReport>;
   readonly #start = new LazyInit(bool, { name: "start signal" });
   readonly #workers: readonly Worker[];
-  readonly #asked: ((answer: Answer) => void)[][];
+  readonly #asked: ((answer?: Answer) => void)[][];
   readonly #done: (report: TeamReport) => void;
   readonly #index: LazyInitHandle;
   readonly #waited = new Set<number>();
@@ -120,12 +120,14 @@ export class Team {
     });
   }
 
-  /** Has the workers answer in turn. */
-  find(place: Place): Promise<TeamAnswer> {
+  /** Has the workers answer in turn; `undefined` if they are stopped before. */
+  find(place: Place): Promise<TeamAnswer | undefined> {
     const worker = this.#next + 1;
     this.#next = worker % this.#workers.length;
     return new Promise((resolve) => {
-      this.#asked[worker - 1]!.push((answer) => resolve({ ...answer, worker }));
+      this.#asked[worker - 1]!.push((answer) =>
+        resolve(answer && { ...answer, worker })
+      );
       this.#workers[worker - 1]!.postMessage(place);
     });
   }
@@ -135,5 +137,6 @@ export class Team {
       worker.onmessage = null;
       worker.terminate();
     }
+    this.#asked.flat().forEach((answered) => answered());
   }
 }
