@@ -82,10 +82,12 @@ export class CityMap {
     const { left, top, width, height } = this.#canvas.getBoundingClientRect();
     const { center } = this.#view;
     const { latitude, longitude } = this.#spread;
+    const east = center.longitude +
+      ((clientX - left) / width - 0.5) * longitude;
     return {
       latitude: center.latitude - ((clientY - top) / height - 0.5) * latitude,
-      longitude: center.longitude +
-        ((clientX - left) / width - 0.5) * longitude,
+      // The edges are a little off, as widths are rounded
+      longitude: Math.max(-180, Math.min(180, east)),
     };
   }
 
@@ -159,6 +161,8 @@ export function pickPlaces(
     picked(current);
   });
   root.addEventListener("keydown", (event) => {
+    // Those are for the browser: to go back, say
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const step = event.shiftKey ? FINE_STEP_DEGREES : STEP_DEGREES;
     let { latitude, longitude } = current;
     if (event.key === "ArrowUp") latitude = Math.min(85, latitude + step);
