@@ -19,8 +19,8 @@ export interface ComboboxOptions {
   suggest(text: string): readonly Suggestion[];
   /** Called when one of the suggestions is chosen. */
   choose(suggestion: Suggestion): void;
-  /** Called with how many suggestions there are, to be told to screen readers. */
-  tell(count: number): void;
+  /** Called with how many suggestions there are, or `undefined` once they are gone. */
+  tell(count?: number): void;
 }
 
 export class Combobox {
@@ -67,6 +67,7 @@ export class Combobox {
   }
 
   close(): void {
+    if (this.#isOpen) this.#options.tell();
     this.#list.hidden = true;
     this.#input.setAttribute("aria-expanded", "false");
     this.#activate(-1);
@@ -84,6 +85,8 @@ export class Combobox {
   }
 
   #press(event: KeyboardEvent): void {
+    // An input method has these keys for itself
+    if (event.isComposing) return;
     const { key } = event;
     if (key === "ArrowDown" || key === "ArrowUp") {
       if (!this.#isOpen) this.#open();

@@ -31,6 +31,11 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Sets a text that screen readers tell, unless they have told it already. */
+export function tell(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Starts a worker, and has the page show what it throws, or that it is not there. */
 export function startWorker(script: string): Worker {
   const worker = new Worker(script, { type: "module" });

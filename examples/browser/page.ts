@@ -8,7 +8,7 @@
  */
 
 import { bool, type CellKind, LazyInit } from "../../mod.ts";
-import { byId } from "./dom.ts";
+import { byId, tell } from "./dom.ts";
 import { isAsynchronous, type Plan } from "./messages.ts";
 import { Run } from "./run.ts";
 import { startSearch } from "./search.ts";
@@ -64,7 +64,7 @@ function showPlan(): void {
   byId("milliseconds", HTMLInputElement).disabled = initializer === "works";
   byId("failures", HTMLInputElement).disabled = initializer !== "fails";
   byId("freed-by", HTMLFieldSetElement).disabled = initializer !== "dies";
-  note.textContent = remark(plan);
+  tell(note, remark(plan));
 }
 
 function startTimeline(): void {
@@ -78,8 +78,7 @@ function startTimeline(): void {
     recoverButton.disabled = !run?.canRecover;
   }
   function showPhase(): void {
-    const text = run?.phase ?? "";
-    if (phase.textContent !== text) phase.textContent = text;
+    tell(phase, run?.phase ?? "");
     requestAnimationFrame(showPhase);
   }
 

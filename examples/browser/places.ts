@@ -93,6 +93,11 @@ function fold(text: string): string {
   return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
+/** Whether a text has the form of coordinates. */
+export function isCoordinates(text: string): boolean {
+  return NUMBERS.test(text.trim());
+}
+
 /**
  * Returns the place that is typed as `"48.86, 2.35"`, or `undefined` if the text is
  * not of that form.
@@ -100,7 +105,7 @@ function fold(text: string): string {
  * @throws {RangeError} If there is no such place on the globe.
  */
 export function parseCoordinates(text: string): Place | undefined {
-  if (!NUMBERS.test(text.trim())) return undefined;
+  if (!isCoordinates(text)) return undefined;
   const [latitude, longitude] = text.split(",").map(Number) as [number, number];
   assertWithin("latitude", latitude, 90);
   assertWithin("longitude", longitude, 180);

@@ -8,13 +8,14 @@
  */
 
 import type { Place } from "../nearest_city_index.ts";
-import { Combobox } from "./combobox.ts";
-import { atMostEvery, byId, element } from "./dom.ts";
+import { Combobox, type Suggestion } from "./combobox.ts";
+import { atMostEvery, byId, element, tell } from "./dom.ts";
 import { CityMap, pickPlaces, WORLD } from "./map.ts";
 import {
   Cities,
   type CityData,
   formatPlace,
+  isCoordinates,
   parseCoordinates,
 } from "./places.ts";
 import {
@@ -132,13 +133,24 @@ function wireField(
       id,
       label: cities.label(id),
     }));
+  // Of cities with the same label, the one that was meant
+  let chosen: Suggestion | undefined;
   const combobox = new Combobox(input, byId("places", HTMLElement), {
     suggest,
-    choose: ({ id, label }) => search(cities.place(id), label),
+    choose(suggestion) {
+      chosen = suggestion;
+      search(cities.place(chosen.id), chosen.label);
+    },
     tell(count) {
-      status.textContent = count === 0
-        ? "No suggestions."
-        : `${count} suggestions. Up and down choose, Enter searches.`;
+      const text = input.value.trim();
+      if (count) {
+        tell(
+          status,
+          `${count} suggestions. Up and down choose, Enter searches.`,
+        );
+      } else if (count === undefined || text === "" || isCoordinates(text)) {
+        tell(status, "");
+      } else tell(status, "No suggestions.");
     },
   });
   byId("search", HTMLFormElement).addEventListener("submit", (event) => {
@@ -147,7 +159,7 @@ function wireField(
     const text = input.value.trim();
     try {
       const place = parseCoordinates(text);
-      const [best] = suggest(text);
+      const best = text === chosen?.label ? chosen : suggest(text)[0];
       if (place) search(place, formatPlace(place));
       else if (best) search(cities.place(best.id), best.label);
       else {

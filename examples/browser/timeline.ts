@@ -7,7 +7,7 @@
  * @module
  */
 
-import { atMostEvery, element } from "./dom.ts";
+import { atMostEvery, element, tell } from "./dom.ts";
 import { now, type Report } from "./messages.ts";
 import { type State, STATES, WORDINGS } from "./states.ts";
 
@@ -46,7 +46,7 @@ export class Timeline {
   readonly #summary = element("p", { class: "summary", role: "status" });
   readonly #log = element("ol", { class: "log", tabindex: "0" });
   readonly #summarize = atMostEvery(SUMMARY_MILLISECONDS, () => {
-    this.#summary.textContent = this.#summaryText();
+    tell(this.#summary, this.#summaryText());
   });
   #rows: Row[] = [];
   #marks: Mark[] = [];
