@@ -33,6 +33,32 @@ Deno.test("Cities.suggest() knows nothing about nothing", () => {
   assertEquals(cities.suggest("Xyzzy", 9), []);
 });
 
+Deno.test("Cities.suggest() takes names as they can be typed on any keyboard", () => {
+  const names = ["Łódź", "Tromsø", "L’Aquila", "Iğdır", "Saint-Denis", "Gießen"];
+  const zeros = names.map(() => 0);
+  const cities = new Cities({
+    version: "1.0.0",
+    license: "none",
+    regions: [["FR", ""]],
+    names,
+    cityRegions: zeros,
+    latitudes: zeros,
+    longitudes: zeros,
+  });
+  for (
+    const [id, texts] of [
+      ["lodz", "łódź"],
+      ["tromso", "TROMSØ"],
+      ["laquila", "l'aquila"],
+      ["igdir", "IĞDIR"],
+      ["saint denis", "denis", "saint-denis"],
+      ["giessen", "Gießen"],
+    ].entries()
+  ) {
+    for (const text of texts) assertEquals(cities.suggest(text, 9), [id], text);
+  }
+});
+
 Deno.test("Cities.label() is what suggest() understands", () => {
   assertEquals(cities.label(1), "Paris, Île-de-France, France");
   assertEquals(cities.suggest(cities.label(1), 9), [1, 0]);

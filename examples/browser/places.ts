@@ -22,6 +22,20 @@ export interface CityData {
 }
 
 const countryNames = new Intl.DisplayNames("en", { type: "region" });
+/** What has no accent to be taken away, and is still not on every keyboard. */
+const SPELLINGS: Readonly<Record<string, string>> = {
+  "-": " ",
+  ł: "l",
+  ø: "o",
+  đ: "d",
+  ð: "d",
+  ħ: "h",
+  ı: "i",
+  ß: "ss",
+  æ: "ae",
+  œ: "oe",
+  þ: "th",
+};
 const NUMBERS = /^[-+]?\d+(\.\d+)?\s*,\s*[-+]?\d+(\.\d+)?$/;
 
 export class Cities {
@@ -90,7 +104,8 @@ function rankOf(folded: string, name: string): number | undefined {
 }
 
 function fold(text: string): string {
-  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  return text.normalize("NFD").replace(/\p{M}|['’‘ʻ`]/gu, "").toLowerCase()
+    .replace(/[łøđðħıßæœþ-]/g, (letter) => SPELLINGS[letter]!);
 }
 
 /** Whether a text has the form of coordinates. */
