@@ -74,8 +74,9 @@ function startTimeline(): void {
   );
   let run: Run | undefined;
   function showRun(): void {
-    resetButton.disabled = !run?.canReset;
-    recoverButton.disabled = !run?.canRecover;
+    // Disabled in earnest, they would lose the focus
+    resetButton.ariaDisabled = String(!run?.canReset);
+    recoverButton.ariaDisabled = String(!run?.canRecover);
   }
   function showPhase(): void {
     tell(phase, run?.phase ?? "");
@@ -89,8 +90,12 @@ function startTimeline(): void {
     byId("run", HTMLElement).hidden = false;
     showRun();
   });
-  resetButton.addEventListener("click", () => run?.reset());
-  recoverButton.addEventListener("click", () => run?.recover());
+  resetButton.addEventListener("click", () => {
+    if (run?.canReset) run.reset();
+  });
+  recoverButton.addEventListener("click", () => {
+    if (run?.canRecover) run.recover();
+  });
   form.addEventListener("change", showPlan);
   // Not before, as browsers fill in again what was chosen when somebody comes back
   addEventListener("pageshow", showPlan);
