@@ -87,6 +87,7 @@ function startTimeline(): void {
     event.preventDefault();
     run?.stop();
     run = new Run(readPlan(), timeline, showRun);
+    byId("hint", HTMLElement).hidden = true;
     byId("run", HTMLElement).hidden = false;
     showRun();
   });

@@ -162,7 +162,7 @@ export class Run {
     this.#timeline.mark(
       `The cell is reset: it was ${
         wasInitialized ? "" : "not "
-      }initialized. All workers go again`,
+      }initialized. All workers that live go again`,
       "reset()",
     );
     this.#workers.forEach((worker) => worker.postMessage("again"));

@@ -32,7 +32,7 @@ await page.getByRole("table", { name: "Nearest to Nairobi" }).waitFor();
 // What a reader of the README can do without
 await page.addStyleTag({
   content:
-    "header, footer, #freed-by, #nearest > p, #nearest > .columns { display: none }",
+    "header, footer, #nearest > p, #nearest > .columns { display: none }",
 });
 await page.screenshot({ path: PATH.pathname, fullPage: true });
 await browser.close();
