@@ -34,7 +34,14 @@ Deno.test("Cities.suggest() knows nothing about nothing", () => {
 });
 
 Deno.test("Cities.suggest() takes names as they can be typed on any keyboard", () => {
-  const names = ["Łódź", "Tromsø", "L’Aquila", "Iğdır", "Saint-Denis", "Gießen"];
+  const names = [
+    "Łódź",
+    "Tromsø",
+    "L’Aquila",
+    "Iğdır",
+    "Saint-Denis",
+    "Gießen",
+  ];
   const zeros = names.map(() => 0);
   const cities = new Cities({
     version: "1.0.0",

@@ -140,12 +140,14 @@ export class Run {
   recover(): void {
     const { agentId } = this.#lost!;
     this.#lost = undefined;
+    // Before, as others may go on before this one does
+    const at = now();
     const held = this.#cell.recover(agentId);
     this.#timeline.mark(
       `The page calls recover(${agentId}): ${
         held ? "the cell is free" : "it was free already"
       }`,
-      "recover()",
+      { label: "recover()", at },
     );
     this.#changed();
   }
@@ -163,7 +165,7 @@ export class Run {
       `The cell is reset: it was ${
         wasInitialized ? "" : "not "
       }initialized. All workers that live go again`,
-      "reset()",
+      { label: "reset()" },
     );
     this.#workers.forEach((worker) => worker.postMessage("again"));
     this.#resetting = false;

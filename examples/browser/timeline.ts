@@ -109,8 +109,7 @@ export class Timeline {
   }
 
   /** Notes what happened to the cell, and draws a line through all rows if it has a label. */
-  mark(text: string, label = ""): void {
-    const at = now();
+  mark(text: string, { label = "", at = now() } = {}): void {
     this.#note(at, text);
     if (label === "") return;
     const lines = [this.#axis, ...this.#rows.map(({ bar }) => bar)].map(

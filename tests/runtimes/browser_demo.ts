@@ -210,8 +210,10 @@ const BLOCKED_DEATHS: Readonly<Record<string, (page: Page) => Promise<void>>> =
       });
       await until(page, "done", 2);
       assertEquals(await rows(page), [DIED, TOOK_OVER, WAITED].sort());
+      // First freed, then taken
       assert(
-        /The page calls recover\(\d+\): the cell is free/.test(await log(page)),
+        /The page calls recover\(\d+\): the cell is free\n.* initializes\n/
+          .test(await log(page)),
       );
       await page.locator("#timeline .axis .mark", { hasText: "recover()" })
         .waitFor();
@@ -255,7 +257,7 @@ Deno.test({
 });
 
 testPage("resets the cell, and has the workers go again", async (page) => {
-  await start(page, { initializer: "slow", milliseconds: 1_000, workers: 3 });
+  await start(page, { initializer: "slow", milliseconds: 2_000, workers: 3 });
   await until(page, "initializing", 1);
   // It waits for the initializer
   await page.getByRole("button", { name: "Reset" }).click();
@@ -275,6 +277,39 @@ testPage("starts over", async (page) => {
   await start(page, { initializer: "works", workers: 2 });
   await until(page, "done", 2);
   assertEquals((await rows(page)).length, 2);
+});
+
+testPage("starts over with a timeline that has no marks", async (page) => {
+  await start(page, { initializer: "works" });
+  await until(page, "done", 4);
+  await page.getByRole("button", { name: "Reset" }).click();
+  const mark = page.locator("#timeline .axis .mark");
+  await mark.waitFor();
+  await page.getByRole("button", { name: "Start" }).click();
+  await mark.waitFor({ state: "detached" });
+  await until(page, "done", 4);
+});
+
+testPage("keeps the focus on a button that was used", async (page) => {
+  await start(page, { initializer: "slow", milliseconds: 2_000 });
+  await until(page, "initializing", 1);
+  const reset = page.getByRole("button", { name: "Reset" });
+  await reset.press("Enter");
+  assert(await reset.isDisabled());
+  // To no avail, as it has been done
+  await reset.press("Enter");
+  await untilLogged(page, "The cell is reset");
+  assertEquals((await log(page)).split("The page resets the cell").length, 2);
+  assert(await reset.evaluate((it) => it === document.activeElement));
+});
+
+testPage("fits its form to what browsers fill in again", async (page) => {
+  await page.getByLabel("dies").check();
+  await page.goto("about:blank");
+  await page.goBack();
+  assert(await page.getByLabel("dies").isChecked());
+  await page.getByLabel("by the page").check();
+  await page.getByText("The initializer blocks its worker").waitFor();
 });
 
 testPage(
@@ -352,6 +387,20 @@ testPage(
   },
 );
 
+testPage("answers even if the index is built again meanwhile", async (page) => {
+  await openSearch(page);
+  await page.evaluate(() => {
+    function find<T extends Element>(id: string) {
+      return document.getElementById(id) as unknown as T;
+    }
+    find<HTMLInputElement>("place").value = "1, 2";
+    find<HTMLButtonElement>("rebuild").click();
+    find<HTMLFormElement>("search").requestSubmit();
+    find<HTMLButtonElement>("rebuild").click();
+  });
+  await answer(page, "1.00, 2.00");
+});
+
 testPage(
   "suggests cities, and finds what is nearest to the one that is clicked",
   async (page) => {
@@ -413,6 +462,108 @@ testPage("searches by keyboard only, with suggestions", async (page) => {
   assertEquals(await field.inputValue(), label);
   await page.keyboard.press("Escape");
   assertEquals(await field.inputValue(), "");
+});
+
+testPage("tells what it suggests while it does", async (page) => {
+  await openSearch(page);
+  const field = page.getByRole("combobox");
+  const status = page.locator("#search-status");
+  const option = page.getByRole("option").first();
+  await field.fill("paris");
+  await option.waitFor();
+  assertEquals(
+    await status.textContent(),
+    "8 suggestions. Up and down choose, Enter searches.",
+  );
+  await field.press("Escape");
+  assertEquals(await status.textContent(), "");
+  await field.fill("48.86, 2.35");
+  assertEquals(await status.textContent(), "");
+  await field.fill("Xyzzy");
+  assertEquals(await status.textContent(), "No suggestions.");
+});
+
+testPage("leaves the keys of an input method alone", async (page) => {
+  await openSearch(page);
+  const field = page.getByRole("combobox");
+  await field.fill("paris");
+  await field.press("ArrowDown");
+  await field.dispatchEvent("keydown", { key: "Enter", isComposing: true });
+  assertEquals(await field.inputValue(), "paris");
+  assertEquals(await field.getAttribute("aria-expanded"), "true");
+});
+
+testPage(
+  "finds again the one of two namesakes that was meant",
+  async (page) => {
+    await openSearch(page);
+    const field = page.getByRole("combobox");
+    await field.fill("Washington, England");
+    const options = page.getByRole("option", {
+      name: "Washington, England, United Kingdom",
+      exact: true,
+    });
+    assertEquals(await options.count(), 2);
+    await options.nth(1).click();
+    const title = "Washington, England, United Kingdom";
+    const [, second] = await answer(page, title);
+    await field.fill("0, 0");
+    await field.press("Enter");
+    await answer(page, "0.00, 0.00");
+    await field.fill(title);
+    await field.press("Enter");
+    assertEquals((await answer(page, title))[1], second);
+  },
+);
+
+testPage("shows in forced colors which suggestion is active", async (page) => {
+  await openSearch(page);
+  const field = page.getByRole("combobox");
+  await field.fill("paris");
+  await field.press("ArrowDown");
+  const colors = await page.getByRole("option").evaluateAll((options) =>
+    options.map((option) => getComputedStyle(option).backgroundColor)
+  );
+  assert(colors[0] !== colors[1], `both are ${colors[0]}`);
+}, { forcedColors: "active" });
+
+testPage(
+  "stays on the globe where the edge of the map is clicked",
+  async (page) => {
+    await openSearch(page);
+    const map = page.locator("#map");
+    await map.scrollIntoViewIfNeeded();
+    for (const side of ["left", "right"] as const) {
+      await map.evaluate((map, side) => {
+        const rect = map.getBoundingClientRect();
+        const clientY = rect.top + rect.height / 2;
+        map.dispatchEvent(
+          new MouseEvent("click", { clientX: rect[side], clientY }),
+        );
+      }, side);
+      // That far, and no farther
+      await page.getByText(
+        side === "left"
+          ? /^Nearest to .*, -180.00$/
+          : /^Nearest to .*, 180.00$/,
+      ).waitFor();
+    }
+  },
+  { viewport: { width: 701, height: 800 } },
+);
+
+testPage("leaves arrows with Alt to the browser", async (page) => {
+  await openSearch(page);
+  const isTaken = await page.locator("#map").evaluate((map) =>
+    !map.dispatchEvent(
+      new KeyboardEvent("keydown", {
+        key: "ArrowLeft",
+        altKey: true,
+        cancelable: true,
+      }),
+    )
+  );
+  assert(!isTaken);
 });
 
 testPage("searches where the map is clicked", async (page) => {
@@ -512,6 +663,41 @@ for (
     { colorScheme, viewport: { width, height: 800 } },
   );
 }
+
+for (
+  const [script, use] of [
+    ["timeline_worker.js", (page: Page) => start(page, {})],
+    [
+      "search_worker.js",
+      (page: Page) => page.locator("#nearest").scrollIntoViewIfNeeded(),
+    ],
+  ] as const
+) {
+  Deno.test(`demo page says that it cannot load ${script}`, async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.route(`**/${script}`, (route) => route.fulfill({ status: 404 }));
+    await page.goto(server.url);
+    await use(page);
+    await page.getByRole("alert").getByText(`Cannot load ${script}`).waitFor();
+    await context.close();
+  });
+}
+
+Deno.test("demo page says that it cannot load the cities", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.route("**/cities.json", (route) => route.fulfill({ status: 500 }));
+  await page.goto(server.url);
+  await page.locator("#nearest").scrollIntoViewIfNeeded();
+  const alert = page.getByRole("alert").getByText("the server answers 500");
+  await alert.waitFor();
+  await page.getByText("The cities could not be loaded.").waitFor();
+  await page.locator("footer").scrollIntoViewIfNeeded();
+  const { y } = (await alert.boundingBox())!;
+  assert(y >= 0, `the alert is ${-y} pixels above what is seen`);
+  await context.close();
+});
 
 Deno.test("demo page says which headers are missing", async () => {
   const url = `${server.url}without-headers`;
