@@ -575,6 +575,8 @@ testPage("leaves arrows with Alt to the browser", async (page) => {
 
 testPage("searches where the map is clicked", async (page) => {
   await openSearch(page);
+  // The map moves no more
+  await page.getByText(/^Worker \d, built in \d+ ms$/).waitFor();
   const map = page.getByRole("application", { name: "Map of all cities" });
   const { width, height } = (await map.boundingBox())!;
   // In the middle of Australia, by the proportions of the map
