@@ -28,18 +28,21 @@ interface Locks {
   ): Promise<unknown>;
 }
 
-const { navigator } = globalThis as { navigator?: { locks?: Locks } };
-const locks = navigator?.locks;
+const scope = globalThis as {
+  navigator?: { locks?: Locks };
+  crossOriginIsolated?: boolean;
+};
+const locks = scope.navigator?.locks;
 
 /**
- * Whether an announcement means something here: in workers of the web, and in pages,
- * which may be frames that share memory with one that outlives them. Node has Web Locks
- * but, as of 26.10, grants that of a worker which has ended only when somebody next
- * asks for any lock; its workers have no such scope. Nor has Deno's main thread, with
- * which all of its workers end.
+ * Whether an announcement means something here: in workers of the web, and in pages
+ * that share memory, as they may be frames in one that outlives them. Node has Web
+ * Locks but, as of 26.10, grants that of a worker which has ended only when somebody
+ * next asks for any lock; its workers have no such scope. Nor has Deno's main thread,
+ * with which all of its workers end.
  */
 export const canAnnounce: boolean = locks !== undefined &&
-  ("WorkerGlobalScope" in globalThis || "document" in globalThis);
+  ("WorkerGlobalScope" in scope || scope.crossOriginIsolated === true);
 
 function lockName(agentId: number): string {
   return `@lazyinit/lazyinit agent ${agentId}`;

@@ -285,11 +285,12 @@ export function canBlock(): boolean {
  * until {@linkcode Mutex.markAnnounced} is called. Without an announcement, it takes
  * a call of `recover()`.
  *
- * It concerns agents whose locks the platform frees when they end: workers in Deno,
- * workers and pages in browsers, as a page may be a frame in another one. Elsewhere, and
- * on Deno's main thread, with which its workers end anyway, the promise resolves and
- * nothing is announced. In Deno, a worker that has announced itself stays alive until it
- * is terminated or closes itself.
+ * It concerns agents whose locks the platform frees when they end: workers in Deno from
+ * 2.9.0 on, workers and pages in browsers, as a page may be a frame in another one.
+ * Elsewhere, and on Deno's main thread, with which its workers end anyway, the promise
+ * resolves and nothing is announced. In Deno, a worker that has announced itself stays
+ * alive until it is terminated or closes itself. A browser does not keep a page that has
+ * announced itself for the way back (bfcache).
  *
  * Asynchronous initializers need no call: they are announced while they run, from
  * the moment on when the lock is granted, a turn of the event loop after they begin.
@@ -407,7 +408,9 @@ export class OnceState {
    * import { OnceState } from "@lazyinit/lazyinit/atomics";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(OnceState.byteLength, 16);
+   * const buffer = new SharedArrayBuffer(2 * OnceState.byteLength);
+   * const second = new OnceState(buffer, OnceState.byteLength);
+   * assertEquals(second.byteOffset, 16);
    * ```
    */
   static readonly byteLength = 16;

@@ -21,4 +21,9 @@ for (const it of CASES) {
   });
 }
 
-testLonelyWaits("Deno", Deno.execPath(), "run", "--no-config");
+testLonelyWaits(
+  "Deno",
+  () => Promise.resolve(Deno.execPath()),
+  "run",
+  "--no-config",
+);

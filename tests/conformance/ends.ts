@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { assertEquals } from "@std/assert";
-import type { LazyInitHandle, MutexLazyInit } from "../../mod.ts";
+import { assert, assertEquals } from "@std/assert";
+import type { LazyInitHandle } from "../../mod.ts";
 import { Flag, until } from "../testdata/flag.ts";
 import { isAwaited } from "./races.ts";
 import type { Backstage, Case, Peer, Stage } from "./suite.ts";
@@ -37,39 +37,46 @@ const ONLY_RECOVER: Fates = {
   "is waited for by blocking agents only": "`recover()`",
 };
 
+const FIREFOX: Fates = {
+  ...ONLY_RECOVER,
+  "is terminated": "is taken over",
+  "closes itself": "is taken over",
+  "throws where nobody catches": "lives on, and so its call",
+  "is terminated in `Atomics.wait` or a loop": "is taken over",
+};
+
 /** The table in README. */
 export const FATES = {
   Deno: {
-    ...ONLY_RECOVER,
-    "is terminated": "is taken over",
-    "closes itself": "is taken over",
+    ...FIREFOX,
     "throws where nobody catches": "is taken over",
     "is terminated in `Atomics.wait` or a loop": "lives on",
   },
   Chromium: {
-    ...ONLY_RECOVER,
-    "is terminated": "is taken over",
-    "closes itself": "is taken over",
-    "throws where nobody catches": "lives on, and so its call",
+    ...FIREFOX,
     "is terminated in `Atomics.wait` or a loop": "is taken over after 2 s",
   },
+  Firefox: FIREFOX,
   Node: ONLY_RECOVER,
   Bun: ONLY_RECOVER,
 } satisfies Record<string, Fates>;
 
-/** What the owner does in its initializer. */
+/** What the owner does while it owns. */
 export type Deed = "wait" | "close" | "throw" | "block" | "loop";
+
+/** What a worker is to own: a cell that it initializes, or a mutex that it locks. */
+type Target = LazyInitHandle | SharedArrayBuffer;
 
 /** What the main thread asks of a worker. */
 type Task =
   | {
     readonly kind: "own";
-    readonly handle: LazyInitHandle;
+    readonly target: Target;
     readonly deed: Deed;
+    readonly announced: boolean;
     readonly leave: SharedArrayBuffer;
   }
-  | { readonly kind: "block"; readonly handle: LazyInitHandle }
-  | { readonly kind: "lock"; readonly mutex: SharedArrayBuffer };
+  | { readonly kind: "block"; readonly handle: LazyInitHandle };
 
 interface Owner {
   readonly peer: Peer;
@@ -78,14 +85,62 @@ interface Owner {
   readonly leave: Flag;
 }
 
-/** Has a worker begin to initialize, and resolves when its initializer runs. */
+/** The same of cells and mutexes. */
+interface Property {
+  readonly target: Target;
+  isOwned(): boolean;
+  recover(agentId: number): boolean;
+  /** Resolves with 1 if the owner has published that, and with 2 if it was taken over. */
+  wait(): Promise<number>;
+}
+
+function newMutexLazyInit({ library }: Stage): Property {
+  const cell = new library.MutexLazyInit(library.int32);
+  return {
+    target: cell.handle,
+    isOwned: () => cell.phase === "initializing",
+    recover: (agentId) => cell.recover(agentId),
+    wait: () => cell.getOrInitAsync(() => 2),
+  };
+}
+
+function newLazyInit({ library }: Stage): Property {
+  const cell = new library.LazyInit(library.int32);
+  return {
+    target: cell.handle,
+    isOwned: () => cell.phase === "initializing",
+    recover: (agentId) => cell.recover(agentId),
+    async wait() {
+      const value = cell.waitAsync();
+      await until(() => cell.phase !== "initializing");
+      if (cell.phase === "uninitialized") cell.initOnce(2);
+      return await value;
+    },
+  };
+}
+
+function newMutex({ library }: Stage): Property {
+  const mutex = new library.Mutex();
+  return {
+    target: mutex.buffer,
+    isOwned: () => mutex.lockIfAvailable() === null,
+    recover: (agentId) => mutex.recover(agentId),
+    async wait() {
+      const token = await mutex.lockAsync();
+      return token.unlock() ? 2 : 1;
+    },
+  };
+}
+
+/** Has a worker own something, and resolves when it does. */
 export async function own(
   peer: Peer,
-  { handle }: MutexLazyInit<number>,
+  target: Target,
   deed: Deed,
+  announced = true,
 ): Promise<Owner> {
   const leave = new Flag();
-  tell(peer, { kind: "own", handle, deed, leave: leave.buffer });
+  tell(peer, { kind: "own", target, deed, announced, leave: leave.buffer });
   return { peer, leave, id: await peer.port.next() };
 }
 
@@ -93,15 +148,14 @@ function tell({ port }: Peer, task: Task): void {
   port.send(task);
 }
 
-/** Resolves when the platform has told of the end of an agent, or of one that ended later. */
-async function settle(stage: Stage, { ended }: Peer): Promise<void> {
-  await ended;
-  const { MutexLazyInit, int32 } = stage.library;
-  const cell = new MutexLazyInit(int32);
-  const { peer } = await own(stage.spawn(1)[0]!, cell, "wait");
-  const value = cell.getOrInitAsync(() => 2);
+/** Resolves when the platform has told of the end of an agent that ends now. */
+export async function noticeEnd(stage: Stage): Promise<void> {
+  const property = newMutexLazyInit(stage);
+  const { peer } = await own(stage.spawn(1)[0]!, property.target, "wait");
+  const value = property.wait();
   peer.terminate();
-  await (peer.ended ?? value);
+  if (stage.fates["is terminated"] === "is taken over") await value;
+  else await peer.ended;
 }
 
 async function initialize(
@@ -131,48 +185,57 @@ async function initialize(
 
 async function peer(backstage: Backstage): Promise<void> {
   const { library, port } = backstage;
-  const { agentId, announceAgent, int32, Mutex, MutexLazyInit } = library;
+  const { agentId, announceAgent, int32 } = library;
   const task: Task = await port.next();
-  switch (task.kind) {
-    case "own":
-      await announceAgent();
-      await MutexLazyInit.from(task.handle, int32).initAsync(() =>
-        initialize(backstage, task)
-      );
-      return;
-
-    case "block":
-      return port.send(
-        MutexLazyInit.from(task.handle, int32).getOrInit(() => 2),
-      );
-
-    case "lock":
-      new Mutex(task.mutex).lock();
-      return port.send(agentId());
+  if (task.kind === "block") {
+    const cell = library.MutexLazyInit.from(task.handle, int32);
+    return port.send(cell.getOrInit(() => 2));
+  }
+  const { target } = task;
+  if (task.announced) await announceAgent();
+  if (!("kind" in target)) {
+    new library.Mutex(target).lock();
+    port.send(agentId());
+  } else if (target.kind === "LazyInit") {
+    library.LazyInit.from(target, int32).callOnce(() => {
+      port.send(agentId());
+      new Flag(task.leave).block();
+      return 1;
+    });
+  } else {
+    await library.MutexLazyInit.from(target, int32).initAsync(() =>
+      initialize(backstage, task)
+    );
   }
 }
 
-/** Asserts what becomes of a cell whose owner has ended in its initializer. */
+/** Asserts what becomes of something whose owner has ended. */
 async function assertFate(
   stage: Stage,
-  fate: Fate,
-  cell: MutexLazyInit<number>,
+  way: Way,
+  property: Property,
   owner: Owner,
   value: Promise<number>,
 ): Promise<void> {
+  const startTime = performance.now();
+  const fate: Fate = stage.fates[way];
   switch (fate) {
     case "is taken over":
-    case "is taken over after 2 s":
       return assertEquals(await value, 2);
+
+    case "is taken over after 2 s":
+      assertEquals(await value, 2);
+      return assert(performance.now() - startTime > 1_000);
 
     case "lives on, and so its call":
       owner.leave.raise();
       return assertEquals(await value, 1);
 
     default:
-      await settle(stage, owner.peer);
-      assertEquals(cell.phase, "initializing");
-      assertEquals(cell.recover(owner.id), true);
+      await owner.peer.ended;
+      await noticeEnd(stage);
+      assert(property.isOwned());
+      assert(property.recover(owner.id));
       assertEquals(await value, 2);
       // What lives on ends now
       owner.leave.raise();
@@ -180,69 +243,79 @@ async function assertFate(
 }
 
 function endsBy(
-  way: Exclude<
-    Way,
-    "has not announced itself" | "is waited for by blocking agents only"
-  >,
+  way: Exclude<Way, "is waited for by blocking agents only">,
+  method: string,
+  newProperty: (stage: Stage) => Property,
   ...deeds: Deed[]
 ): Case[] {
   return deeds.map((deed) => ({
-    name:
-      `MutexLazyInit.getOrInitAsync() does as README says if the owner ${way} (${deed})`,
+    name: `${method} does as README says if the owner ${way} (${deed})`,
     async main(stage) {
-      const { MutexLazyInit, int32 } = stage.library;
-      const cell = new MutexLazyInit(int32);
-      const owner = await own(stage.spawn(1)[0]!, cell, deed);
-      const value = cell.getOrInitAsync(() => 2);
-      if (way.startsWith("is terminated")) owner.peer.terminate();
-      await assertFate(stage, stage.fates[way], cell, owner, value);
+      const property = newProperty(stage);
+      const announced = way !== "has not announced itself";
+      const peer = stage.spawn(1)[0]!;
+      const owner = await own(peer, property.target, deed, announced);
+      const value = property.wait();
+      if (deed !== "close" && deed !== "throw") {
+        // One that lives is left alone
+        await noticeEnd(stage);
+        assert(property.isOwned());
+        peer.terminate();
+      }
+      await assertFate(stage, way, property, owner, value);
     },
     peer,
   }));
 }
 
 export const cases: Case[] = [
-  ...endsBy("is terminated", "wait"),
-  ...endsBy("closes itself", "close"),
-  ...endsBy("throws where nobody catches", "throw"),
-  ...endsBy("is terminated in `Atomics.wait` or a loop", "block", "loop"),
-  {
-    name:
-      "Mutex.lockAsync() does as README says if the owner has not announced itself",
-    async main(stage) {
-      const mutex = new stage.library.Mutex();
-      const holder = stage.spawn(1)[0]!;
-      tell(holder, { kind: "lock", mutex: mutex.buffer });
-      const id = await holder.port.next();
-      const token = mutex.lockAsync();
-      holder.terminate();
-      assertEquals(stage.fates["has not announced itself"], "`recover()`");
-      await settle(stage, holder);
-      assertEquals(mutex.lockIfAvailable(), null);
-      assertEquals(mutex.recover(id), true);
-      assertEquals((await token).unlock(), true);
-    },
-    peer,
-  },
+  ...endsBy(
+    "is terminated",
+    "MutexLazyInit.getOrInitAsync()",
+    newMutexLazyInit,
+    "wait",
+  ),
+  ...endsBy("is terminated", "Mutex.lockAsync()", newMutex, "wait"),
+  ...endsBy(
+    "closes itself",
+    "MutexLazyInit.getOrInitAsync()",
+    newMutexLazyInit,
+    "close",
+  ),
+  ...endsBy(
+    "throws where nobody catches",
+    "MutexLazyInit.getOrInitAsync()",
+    newMutexLazyInit,
+    "throw",
+  ),
+  ...endsBy(
+    "is terminated in `Atomics.wait` or a loop",
+    "MutexLazyInit.getOrInitAsync()",
+    newMutexLazyInit,
+    "block",
+    "loop",
+  ),
+  ...endsBy(
+    "is terminated in `Atomics.wait` or a loop",
+    "LazyInit.waitAsync()",
+    newLazyInit,
+    "block",
+  ),
+  ...endsBy("has not announced itself", "Mutex.lockAsync()", newMutex, "wait"),
   {
     name:
       "MutexLazyInit.getOrInit() does as README says if the owner is waited for by blocking agents only",
     async main(stage) {
-      const { MutexLazyInit, int32 } = stage.library;
-      const cell = new MutexLazyInit(int32);
-      const owner = await own(stage.spawn(1)[0]!, cell, "wait");
-      const waiter = stage.spawn(1)[0]!;
-      tell(waiter, { kind: "block", handle: cell.handle });
-      const words = new Int32Array(cell.handle.buffer);
+      const way = "is waited for by blocking agents only";
+      const property = newMutexLazyInit(stage);
+      const handle = property.target as LazyInitHandle;
+      const [peer, waiter] = stage.spawn(2) as [Peer, Peer];
+      const owner = await own(peer, handle, "wait");
+      tell(waiter, { kind: "block", handle });
+      const words = new Int32Array(handle.buffer);
       await until(() => isAwaited(words));
-      owner.peer.terminate();
-      await assertFate(
-        stage,
-        stage.fates["is waited for by blocking agents only"],
-        cell,
-        owner,
-        waiter.port.next(),
-      );
+      peer.terminate();
+      await assertFate(stage, way, property, owner, waiter.port.next());
     },
     peer,
   },

@@ -2,9 +2,9 @@
 
 /* What a page runs: the suite, and what only pages can do. */
 
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
-import { cases as ends, type Deed, FATES, own } from "./ends.ts";
+import { cases as ends, type Deed, FATES, noticeEnd, own } from "./ends.ts";
 import { type Library, type Peer, type Result, runSuite } from "./suite.ts";
 import { spawnWebWorker } from "./web.ts";
 
@@ -24,10 +24,16 @@ const { document } = globalThis as unknown as {
   };
 };
 
+/** A browser, as the table in README calls it. */
+export type Browser = "Chromium" | "Firefox";
+
 const LIBRARY = new URL(
   "./node_modules/@lazyinit/lazyinit/mod.js",
   import.meta.url,
 ).href;
+
+/** A case whose workers own cells. */
+const OWNER_CASE = ends[0]!.name;
 
 function spawn(caseName: string): Peer {
   const worker = new URL("./web_worker.js", import.meta.url);
@@ -35,11 +41,11 @@ function spawn(caseName: string): Peer {
 }
 
 /** Runs the suite, and returns what came of each case. */
-export async function run(): Promise<Result[]> {
+export async function run(browser: Browser): Promise<Result[]> {
   const library: Library = await import(LIBRARY);
   const results: Result[] = [];
   await runSuite(
-    { library, fates: FATES.Chromium, hasAsyncContext: false, spawn },
+    { library, fates: FATES[browser], hasAsyncContext: false, spawn },
     (result) => results.push(result),
   );
   return results;
@@ -60,15 +66,17 @@ export async function begin(
     await announceAgent();
     cell.initAsync(() => new Promise(() => {}));
   } else {
-    await own(spawn(ends[0]!.name), cell, deed);
+    await own(spawn(OWNER_CASE), cell.handle, deed);
   }
 }
 
 /** Waits for a cell that a frame in this page has begun to initialize, and reloads that. */
 export async function reloadFrame(
+  browser: Browser,
   ...[deed]: Parameters<typeof begin>
 ): Promise<number> {
-  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
+  const library: Library = await import(LIBRARY);
+  const { int32, MutexLazyInit } = library;
   const cell = new MutexLazyInit(int32);
   const frame = document.createElement("iframe");
   frame.src = "/";
@@ -79,6 +87,14 @@ export async function reloadFrame(
   const page = await frame.contentWindow.eval('import("/page.js")');
   await page.begin(deed, cell.handle);
   const value = cell.getOrInitAsync(() => 2);
+  // One that lives is left alone
+  await noticeEnd({
+    library,
+    fates: FATES[browser],
+    hasAsyncContext: false,
+    spawn: () => [spawn(OWNER_CASE)],
+  });
+  assertEquals(cell.phase, "initializing");
   frame.contentWindow.location.reload();
   return await value;
 }

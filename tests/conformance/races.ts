@@ -47,10 +47,12 @@ async function join(
   port.send(await initialize(library, handle, value));
 }
 
+/** Initializes, when another agent waits for it. */
 function getOrInit(cell: MutexLazyInit<number>, value: number): Outcome {
   let won = false;
   const result = cell.getOrInit(() => {
     won = true;
+    untilAwaited(cell.handle);
     return value;
   });
   return { won, value: result };

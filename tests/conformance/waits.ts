@@ -1,8 +1,9 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { until } from "../testdata/flag.ts";
 import { withoutWaitAsync } from "../testdata/platform.ts";
-import { untilAwaited } from "./races.ts";
+import { isAwaited, untilAwaited } from "./races.ts";
 import type { Case } from "./suite.ts";
 
 export const cases: Case[] = [
@@ -19,6 +20,8 @@ export const cases: Case[] = [
         })
       );
       await Promise.all(ports.map((port) => port.next()));
+      const words = new Int32Array(cell.handle.buffer);
+      await until(() => isAwaited(words));
       const mine = cell.waitAsync();
       cell.initOnce(5);
       assertEquals(await mine, 5);

@@ -1,5 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import { findRuntime } from "../testdata/commands.ts";
 import {
   installSuite,
   runCommand,
@@ -7,16 +8,15 @@ import {
   testLonelyWaits,
 } from "../testdata/conformance.ts";
 
-const directory = installSuite("bun.ts", "web_worker.ts");
+const directory = installSuite("web_main.ts", "web_worker.ts");
 
 function testBun(name: string, library: string): void {
   testConformance(name, async (report) => {
-    const args = ["-y", "bun@1.4.5", "bun.js", library];
-    await runCommand("npx", args, directory(), report);
+    const bun = await findRuntime("bun@1.4.5");
+    await runCommand(bun, ["web_main.js", library], directory(), report);
   });
 }
 
 testBun("Bun", import.meta.resolve("../../mod.ts"));
 testBun("Bun, packed", "@lazyinit/lazyinit");
-
-testLonelyWaits("Bun", "npx", "-y", "bun@1.4.5");
+testLonelyWaits("Bun", () => findRuntime("bun@1.4.5"));

@@ -1,5 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import { findRuntime } from "../testdata/commands.ts";
 import {
   installSuite,
   runCommand,
@@ -16,14 +17,14 @@ const PACKED = ["20", "24"];
 
 function testNode(name: string, version: string, library: string): void {
   testConformance(name, async (report) => {
-    const args = ["-y", `node@${version}`, "node.js", library];
-    await runCommand("npx", args, directory(), report);
+    const node = await findRuntime(`node@${version}`);
+    await runCommand(node, ["node.js", library], directory(), report);
   });
 }
 
 for (const version of STRIPPING) {
   testNode(`Node ${version}`, version, import.meta.resolve("../../mod.ts"));
-  testLonelyWaits(`Node ${version}`, "npx", "-y", `node@${version}`);
+  testLonelyWaits(`Node ${version}`, () => findRuntime(`node@${version}`));
 }
 for (const version of PACKED) {
   testNode(`Node ${version}, packed`, version, "@lazyinit/lazyinit");

@@ -1,6 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
+import type { Browser as BrowserName } from "../conformance/page.ts";
 import type { Result } from "../conformance/suite.ts";
 import { installSuite, testConformance } from "./conformance.ts";
 import { serve } from "./site.ts";
@@ -18,19 +19,22 @@ interface Browser {
   close(): Promise<void>;
 }
 
-/** Calls a function of `page.ts` in a page; the argument is code. */
+/** Calls a function of `page.ts` in a page. */
 function call(
   page: Page,
   name: keyof typeof import("../conformance/page.ts"),
-  argument = "",
+  ...args: string[]
 ): Promise<unknown> {
   return page.evaluate(
-    `import("/page.js").then((module) => module.${name}(${argument}))`,
+    `import("/page.js").then((it) => it.${name}(...${JSON.stringify(args)}))`,
   );
 }
 
 /** Tests the suite in a browser, and what only pages can do. */
-export function testBrowser(name: string, launch: () => Promise<Browser>) {
+export function testBrowser(
+  name: BrowserName,
+  launch: () => Promise<Browser>,
+): void {
   const directory = installSuite("page.ts", "web_worker.ts");
 
   async function withPage(
@@ -50,28 +54,28 @@ export function testBrowser(name: string, launch: () => Promise<Browser>) {
 
   testConformance(name, (report) =>
     withPage(async (page) => {
-      const results = await call(page, "run") as Result[];
+      const results = await call(page, "run", name) as Result[];
       results.forEach(report);
     }));
 
   for (const deed of ["wait", "block", "on the main thread"]) {
     Deno.test(`MutexLazyInit.getOrInitAsync() takes over from a frame that is reloaded (${deed}, ${name})`, () =>
       withPage(async (page) => {
-        assertEquals(await call(page, "reloadFrame", `"${deed}"`), 2);
+        assertEquals(await call(page, "reloadFrame", name, deed), 2);
       }));
   }
 
   Deno.test(`MutexLazyInit begins anew in a page that is reloaded (${name})`, () =>
     withPage(async (page) => {
-      await call(page, "begin", '"wait"');
-      await call(page, "begin", '"block"');
+      await call(page, "begin", "wait");
+      await call(page, "begin", "block");
       assertEquals(await call(page, "countHeldLocks"), 2);
       await page.reload();
       // The workers of the old page end soon after it
       await page.waitForFunction(
         'import("/page.js").then(async (it) => await it.countHeldLocks() === 0)',
       );
-      assertEquals(await call(page, "reloadFrame", '"wait"'), 2);
+      assertEquals(await call(page, "reloadFrame", name, "wait"), 2);
     }));
 
   Deno.test(`LazyInit and all other constructors name the missing headers (${name})`, () =>

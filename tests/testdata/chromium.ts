@@ -9,9 +9,10 @@ export async function launchChromium(): Promise<Browser> {
     executablePath: await findExecutable("Chromium", {
       variable: "CHROMIUM",
       paths: [
+        // Before Chromium, which on the runners of GitHub may have no usable sandbox
+        "/usr/bin/google-chrome",
         "/usr/bin/chromium",
         "/usr/bin/chromium-browser",
-        "/usr/bin/google-chrome",
         "/Applications/Chromium.app/Contents/MacOS/Chromium",
         "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
         "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",

@@ -2,8 +2,8 @@
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** How long a command may take, in ms; npx may have to download a runtime. */
-const PATIENCE = 300_000;
+/** How long a command may take, in ms; npm may have to download a runtime. */
+const PATIENCE = 600_000;
 
 /** What came of a command. */
 export interface Outcome {
@@ -52,4 +52,15 @@ export async function run(
   const { success, output, messages } = await execute(command, args, cwd);
   if (success) return output;
   throw new Error(`${command} ${args.join(" ")} failed\n${output}${messages}`);
+}
+
+/**
+ * Returns the path of a runtime that npx brings. What npx runs cannot be ended by ending
+ * npx.
+ */
+export async function findRuntime(name: string): Promise<string> {
+  const print = name.startsWith("deno@")
+    ? ["eval", "--print", "Deno.execPath()"]
+    : ["--print", "process.execPath"];
+  return (await run("npx", ["-y", name, ...print])).trim();
 }

@@ -30,16 +30,22 @@ export function installSuite(...modules: string[]): () => string {
 export function testConformance(runtime: string, run: Run): void {
   const results = new Map<string, Result>();
   let finished: Promise<unknown> | undefined;
+  async function finish(): Promise<unknown> {
+    finished ??= run((result) => results.set(result.name, result))
+      .catch((error) => error);
+    return await finished;
+  }
   for (const { name } of CASES) {
     Deno.test(`${name} (${runtime})`, async () => {
-      finished ??= run((result) => results.set(result.name, result))
-        .catch((error) => error);
-      const crash = await finished;
+      const failure = await finish();
       const { error } = results.get(name) ??
-        { error: `It has not come to this: ${crash}` };
+        { error: `It has not come to this: ${failure}` };
       if (error !== undefined) throw new Error(error);
     });
   }
+  Deno.test(`the suite comes to its end (${runtime})`, async () => {
+    assertEquals(await finish(), undefined);
+  });
 }
 
 /** Runs the suite by a command that prints a result a line. */
@@ -50,16 +56,17 @@ export async function runCommand(
   report: (result: Result) => void,
 ): Promise<void> {
   const { success, output, messages } = await execute(command, args, cwd);
-  for (const line of output.split("\n")) {
-    if (line !== "") report(JSON.parse(line));
+  // Each ends with a line break, unless the command has ended in the middle
+  for (const line of output.split("\n").slice(0, -1)) {
+    report(JSON.parse(line));
   }
-  if (!success) throw new Error(messages);
+  if (!success) throw new Error(`${command} ended early\n${messages}`);
 }
 
 /** A test for each asynchronous wait, of a process that has nothing else to do. */
 export function testLonelyWaits(
   runtime: string,
-  command: string,
+  find: () => Promise<string>,
   ...args: string[]
 ): void {
   for (
@@ -71,7 +78,7 @@ export function testLonelyWaits(
   ) {
     Deno.test(`${wait}() keeps the process alive (${runtime})`, async () => {
       const program = "tests/testdata/lonely_wait.ts";
-      const outcome = await execute(command, [...args, program, wait]);
+      const outcome = await execute(await find(), [...args, program, wait]);
       assertEquals(outcome, {
         success: true,
         output: "TimeoutError",

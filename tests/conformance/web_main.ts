@@ -1,6 +1,10 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-/* Runs the suite in Bun, and prints a line of JSON for each case: `bun bun.js LIBRARY`. */
+/*
+ * Runs the suite where workers are those of the web but nobody is told of their end: in
+ * Bun, and in Deno before 2.9. Prints a line of JSON for each case:
+ * `bun web_main.js LIBRARY`.
+ */
 
 import process from "node:process";
 import { inspect } from "node:util";
