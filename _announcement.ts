@@ -8,7 +8,7 @@
  * lock knows that the agent does not hold it.
  *
  * A word says "announced" only while its owner holds the lock: it says so after the
- * lock is held, and no longer before the lock is released. So whoever has the lock
+ * lock is held, and ceases to before the lock is released. So whoever has the lock
  * and still finds a word that says so knows that the owner has ended; whoever finds
  * one that does not has only to wake the sleeper.
  *

@@ -55,7 +55,7 @@ export type {
 
 /**
  * A value in shared memory that one agent initializes, once and for ever, and
- * that every agent reads for the price of a field access.
+ * that every agent reads for about the price of a field access.
  *
  * No call but {@linkcode LazyInit.wait} blocks: who comes too late to initialize
  * is told so at once. Where latecomers should wait instead, initialization may

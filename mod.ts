@@ -5,7 +5,7 @@
  * One-time initialization shared by every thread of a JavaScript program.
  *
  * The value lives in a `SharedArrayBuffer`: exactly one agent (main thread or
- * worker) initializes it, and every agent reads it for the price of a field access.
+ * worker) initializes it, and every agent reads it for about the price of a field access.
  *
  * - {@linkcode LazyInit} never blocks: who comes too late is told so at once.
  * - {@linkcode MutexLazyInit} lets racers wait, lets initializers fail, and can be

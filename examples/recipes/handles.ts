@@ -15,7 +15,6 @@ if (!parentPort) { // the main thread
 
   const url = new URL(import.meta.url);
   const worker = new Worker(url, { workerData: { scale: scale.handle } });
-  // Handles may stand anywhere in a message
   worker.postMessage({ cells: [table.handle, sum.handle] });
   console.log(await sum.waitAsync(), table.value[999]);
 } else {

@@ -3,8 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
 import { Flag, until } from "../testdata/flag.ts";
-import { isAwaited } from "./races.ts";
 import type { Backstage, Case, Peer, Stage } from "./suite.ts";
+import { isAwaited } from "./waiters.ts";
 
 /** How an agent ends that initializes a cell, or how it is waited for. */
 export type Way =
@@ -148,13 +148,15 @@ function tell({ port }: Peer, task: Task): void {
   port.send(task);
 }
 
-/** Resolves when the platform has told of the end of an agent that ends now. */
+/**
+ * Resolves when the platform has told of the end of an agent that ends now; at once where
+ * it tells nobody.
+ */
 export async function noticeEnd(stage: Stage): Promise<void> {
   const property = newMutexLazyInit(stage);
   const { peer } = await own(stage.spawn(1)[0]!, property.target, "wait");
-  const value = property.wait();
   peer.terminate();
-  if (stage.fates["is terminated"] === "is taken over") await value;
+  if (stage.fates["is terminated"] === "is taken over") await property.wait();
   else await peer.ended;
 }
 
@@ -312,8 +314,7 @@ export const cases: Case[] = [
       const [peer, waiter] = stage.spawn(2) as [Peer, Peer];
       const owner = await own(peer, handle, "wait");
       tell(waiter, { kind: "block", handle });
-      const words = new Int32Array(handle.buffer);
-      await until(() => isAwaited(words));
+      await until(() => isAwaited(handle));
       peer.terminate();
       await assertFate(stage, way, property, owner, waiter.port.next());
     },

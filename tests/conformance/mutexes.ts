@@ -8,12 +8,12 @@ import type { Case } from "./suite.ts";
 const AGENTS = 3;
 const ROUNDS = 500;
 
-type Method = "lock" | "lockAsync" | "lockIfAvailable";
+const METHODS = ["lock", "lockAsync", "lockIfAvailable"] as const;
 
 async function count(
   mutex: Mutex,
   counter: Int32Array,
-  method: Method,
+  method: typeof METHODS[number],
 ): Promise<void> {
   for (let round = 0; round < ROUNDS;) {
     const token = await mutex[method]();
@@ -25,7 +25,7 @@ async function count(
 }
 
 export const cases: Case[] = [
-  ...(["lock", "lockAsync", "lockIfAvailable"] as const).map((
+  ...METHODS.map((
     method,
   ): Case => ({
     name: `Mutex.${method}() excludes other agents`,
@@ -43,7 +43,7 @@ export const cases: Case[] = [
         assertEquals(await port.next(), "ready");
       }
       start.raise();
-      // One that may not block does it without
+      // Without blocking, which a browser's main thread may not do
       await count(mutex, counter, "lockAsync");
       for (const port of ports) assertEquals(await port.next(), "done");
       assertEquals(counter[0], (AGENTS + 1) * ROUNDS);
@@ -62,7 +62,7 @@ export const cases: Case[] = [
     async main({ library: { Mutex }, spawn }) {
       const mutex = new Mutex();
       const token = mutex.lock();
-      assertThrows(() => mutex.lock(), Error);
+      assertThrows(() => mutex.lock(), TypeError, "holds it already");
       assertEquals(mutex.lockIfAvailable(), null);
       const { port } = spawn(1)[0]!;
       port.send(mutex.buffer);

@@ -20,7 +20,7 @@ function spawn(library: string, caseName: string): Peer {
   });
   const port = new Port((message) => worker.postMessage(message));
   worker.on("message", (message) => port.receive(message));
-  // Its uncaught errors are meant, or keep it from an answer
+  // Some cases mean errors that nobody catches; any other is an answer that never comes
   worker.on("error", () => {});
   return {
     port,
@@ -39,6 +39,7 @@ if (isMainThread) {
     inspect,
     spawn: (caseName) => spawn(specifier, caseName),
   }, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));
+  // What a case has left waiting would keep the process alive
   process.exit();
 } else {
   const port = new Port((message) => parentPort!.postMessage(message));

@@ -24,6 +24,9 @@ const { document } = globalThis as unknown as {
   };
 };
 
+/** What an owner does in a page, in a worker of its or not. */
+type PageDeed = Deed | "on the main thread";
+
 /** A browser, as the table in README calls it. */
 export type Browser = "Chromium" | "Firefox";
 
@@ -53,7 +56,7 @@ export async function run(browser: Browser): Promise<Result[]> {
 
 /** Begins to initialize a cell, in a worker of this page or on its main thread. */
 export async function begin(
-  deed: Deed | "on the main thread",
+  deed: PageDeed,
   handle?: LazyInitHandle,
 ): Promise<void> {
   const { announceAgent, int32, MutexLazyInit }: Library = await import(
@@ -73,7 +76,7 @@ export async function begin(
 /** Waits for a cell that a frame in this page has begun to initialize, and reloads that. */
 export async function reloadFrame(
   browser: Browser,
-  ...[deed]: Parameters<typeof begin>
+  deed: PageDeed,
 ): Promise<number> {
   const library: Library = await import(LIBRARY);
   const { int32, MutexLazyInit } = library;

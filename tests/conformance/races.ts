@@ -1,14 +1,12 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { LazyInitHandle, MutexLazyInit } from "../../mod.ts";
+import type { MutexLazyInit } from "../../mod.ts";
 import { Flag } from "../testdata/flag.ts";
 import type { Backstage, Case, Library, Stage } from "./suite.ts";
+import { untilAwaited } from "./waiters.ts";
 
 const AGENTS = 4;
-
-const STATE_WAITERS = 1 << 2;
-const MUTEX_WAITERS = 1 << 31;
 
 interface Outcome {
   readonly won: boolean;
@@ -47,7 +45,7 @@ async function join(
   port.send(await initialize(library, handle, value));
 }
 
-/** Initializes, when another agent waits for it. */
+/** Initializes, and ends the initializer only when another agent waits. */
 function getOrInit(cell: MutexLazyInit<number>, value: number): Outcome {
   let won = false;
   const result = cell.getOrInit(() => {
@@ -274,15 +272,3 @@ export const cases: Case[] = [
     },
   },
 ];
-
-/** Returns whether somebody sleeps on one of the words of a `MutexLazyInit`. */
-export function isAwaited(words: Int32Array): boolean {
-  return (Atomics.load(words, 0) & STATE_WAITERS) !== 0 ||
-    (Atomics.load(words, 1) & MUTEX_WAITERS) !== 0;
-}
-
-/** Spins until somebody sleeps on one of the words of a `MutexLazyInit`. */
-export function untilAwaited({ buffer, byteOffset }: LazyInitHandle): void {
-  const words = new Int32Array(buffer, byteOffset, 4);
-  while (!isAwaited(words));
-}

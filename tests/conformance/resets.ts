@@ -2,10 +2,10 @@
 
 import { assertEquals } from "@std/assert";
 import { Flag } from "../testdata/flag.ts";
-import { untilAwaited } from "./races.ts";
 import type { Case, Library } from "./suite.ts";
+import { untilAwaited } from "./waiters.ts";
 
-/** As often a value is made and reset while others read it. */
+/** How often a value is made and reset while others read it. */
 const ROUNDS = 300;
 
 type Pair = { left: number; right: number; padding: string };
@@ -71,13 +71,17 @@ export const cases: Case[] = [
     name: "MutexLazyInit.get() returns nothing torn while others reset",
     async main({ library, spawn }) {
       const cell = new library.MutexLazyInit(pairCodec(library));
-      const stop = new Flag();
+      const [stop, readers] = [
+        new Flag(),
+        new Int32Array(new SharedArrayBuffer(4)),
+      ];
       const ports = spawn(2).map(({ port }) => port);
       for (const port of ports) {
-        port.send({ handle: cell.handle, stop: stop.buffer });
+        port.send({ handle: cell.handle, stop: stop.buffer, readers });
         assertEquals(await port.next(), "reading");
       }
-      for (let round = 1; round <= ROUNDS; round++) {
+      const haveAllRead = () => Atomics.load(readers, 0) === ports.length;
+      for (let round = 1; round <= ROUNDS || !haveAllRead(); round++) {
         const padding = "x".repeat(round % 7 * 300);
         await cell.initAsync(() => ({ left: round, padding, right: round }));
         await cell.resetAsync();
@@ -86,14 +90,16 @@ export const cases: Case[] = [
       for (const port of ports) assertEquals(await port.next(), 0);
     },
     async peer({ library, port }) {
-      const { handle, stop } = await port.next();
+      const { handle, stop, readers } = await port.next();
       const cell = library.MutexLazyInit.from(handle, pairCodec(library));
       const stopped = new Int32Array(stop);
       port.send("reading");
-      let torn = 0;
+      let [read, torn] = [0, 0];
       while (Atomics.load(stopped, 0) === 0) {
         const value = cell.get();
-        if (value !== undefined && value.left !== value.right) torn++;
+        if (value === undefined) continue;
+        if (++read === 1) Atomics.add(readers, 0, 1);
+        if (value.left !== value.right) torn++;
       }
       port.send(torn);
     },

@@ -132,16 +132,13 @@ export const cases: Case[] = [
   {
     name: "LazyInit shows its name and value where the runtime inspects it",
     // deno-lint-ignore require-await
-    async main({ library: { LazyInit, int32 }, inspect = String }) {
+    async main({ library: { LazyInit, int32 }, inspect }) {
+      // Browsers have no such function
+      if (inspect === undefined) return;
       const cell = new LazyInit(int32, { name: "answer" });
-      const shown = [inspect(cell), (cell.initOnce(42), inspect(cell))];
-      assertEquals(
-        shown,
-        inspect === String ? ["[object Object]", "[object Object]"] : [
-          'LazyInit "answer" { <uninitialized> }',
-          'LazyInit "answer" { 42 }',
-        ],
-      );
+      assertEquals(inspect(cell), 'LazyInit "answer" { <uninitialized> }');
+      cell.initOnce(42);
+      assertEquals(inspect(cell), 'LazyInit "answer" { 42 }');
     },
   },
 ];

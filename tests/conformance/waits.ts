@@ -3,8 +3,8 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { until } from "../testdata/flag.ts";
 import { withoutWaitAsync } from "../testdata/platform.ts";
-import { isAwaited, untilAwaited } from "./races.ts";
 import type { Case } from "./suite.ts";
+import { isAwaited, untilAwaited } from "./waiters.ts";
 
 export const cases: Case[] = [
   {
@@ -20,8 +20,7 @@ export const cases: Case[] = [
         })
       );
       await Promise.all(ports.map((port) => port.next()));
-      const words = new Int32Array(cell.handle.buffer);
-      await until(() => isAwaited(words));
+      await until(() => isAwaited(cell.handle));
       const mine = cell.waitAsync();
       cell.initOnce(5);
       assertEquals(await mine, 5);

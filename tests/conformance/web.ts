@@ -12,7 +12,7 @@ export function spawnWebWorker(
   const worker = new Worker(url, { type: "module" });
   const port = new Port((message) => worker.postMessage(message));
   worker.onmessage = ({ data }) => port.receive(data);
-  // Its uncaught errors are meant, or keep it from an answer
+  // Some cases mean errors that nobody catches; any other is an answer that never comes
   worker.onerror = (event) => event.preventDefault();
   worker.postMessage({ library, caseName });
   const peer = { port, terminate: () => worker.terminate() };

@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * Runs the suite where workers are those of the web but nobody is told of their end: in
- * Bun, and in Deno before 2.9. Prints a line of JSON for each case:
+ * Runs the suite where workers are those of the web but no Web Lock tells of their end:
+ * in Bun, and in Deno before 2.9. Prints a line of JSON for each case:
  * `bun web_main.js LIBRARY`.
  */
 
@@ -23,4 +23,5 @@ await runSuite({
   inspect,
   spawn: (caseName) => spawnWebWorker(url, specifier, caseName),
 }, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));
+// What a case has left waiting would keep the process alive
 process.exit();

@@ -8,15 +8,17 @@ import {
   testLonelyWaits,
 } from "../testdata/conformance.ts";
 
+const BUN = "bun@1.4.5";
+
 const directory = installSuite("web_main.ts", "web_worker.ts");
 
 function testBun(name: string, library: string): void {
   testConformance(name, async (report) => {
-    const bun = await findRuntime("bun@1.4.5");
+    const bun = await findRuntime(BUN);
     await runCommand(bun, ["web_main.js", library], directory(), report);
   });
 }
 
 testBun("Bun", import.meta.resolve("../../mod.ts"));
 testBun("Bun, packed", "@lazyinit/lazyinit");
-testLonelyWaits("Bun", () => findRuntime("bun@1.4.5"));
+testLonelyWaits("Bun", () => findRuntime(BUN));

@@ -9,8 +9,8 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { run } from "../testdata/commands.ts";
 import { install } from "../testdata/packed.ts";
 
-/** The one before TypeScript was written anew, and the first after. */
-const COMPILERS = ["5.9.3", "7.0.2"];
+/** The last of versions 5 and 6, and the first that was written anew. */
+const COMPILERS = ["5.9.3", "6.0.3", "7.0.2"];
 
 const CONFIGURATIONS = [
   { module: "esnext", moduleResolution: "bundler" },

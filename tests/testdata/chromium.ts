@@ -20,7 +20,7 @@ export async function launchChromium(): Promise<Browser> {
       installation: "apt-get install chromium",
     }),
     // Its sandbox refuses to run as root
-    chromiumSandbox: Deno.build.os !== "windows" && Deno.uid() !== 0,
+    chromiumSandbox: Deno.uid() !== 0,
     // It must not call home, least of all where it cannot
     args: [
       "--disable-background-networking",

@@ -19,9 +19,8 @@ export async function execute(
   cwd: URL | string = ROOT,
 ): Promise<Outcome> {
   // On Windows, npm and npx are scripts, which only a shell finds
-  const [name, ...before] = Deno.build.os === "windows"
-    ? ["cmd", "/c", command]
-    : [command];
+  const needsShell = Deno.build.os === "windows" && /^np[mx]$/.test(command);
+  const [name, ...before] = needsShell ? ["cmd", "/c", command] : [command];
   try {
     const { success, stdout, stderr } = await new Deno.Command(name!, {
       args: [...before, ...args],

@@ -1,7 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { run } from "./commands.ts";
+import { findRuntime, run } from "./commands.ts";
+import { install } from "./packed.ts";
 
 const RECIPES = new URL("../../examples/recipes/", import.meta.url);
 
@@ -43,11 +44,23 @@ export async function copyRecipe(recipe: string, path: string): Promise<void> {
   }
 }
 
-/** Runs a recipe where the package is installed, in a runtime that npx brings. */
-export async function runRecipe(
-  recipe: keyof typeof PRINTED,
-  { runtime, path }: { runtime: string; path: string },
-): Promise<void> {
-  await copyRecipe(recipe, path);
-  assertPrinted(recipe, await run("npx", ["-y", runtime, recipe], path));
+/** Tests recipes where the package is installed, in a runtime that npx brings. */
+export function testRecipes(
+  runtime: string,
+  recipes: readonly (keyof typeof PRINTED)[],
+): void {
+  Deno.test(`recipes in ${runtime}`, async (t) => {
+    await using installation = await install("@msgpack/msgpack@3.1.3");
+    const { path } = installation;
+    for (const recipe of recipes) {
+      await t.step(
+        `recipes/${recipe} prints what was read from shared memory`,
+        async () => {
+          await copyRecipe(recipe, path);
+          const output = await run(await findRuntime(runtime), [recipe], path);
+          assertPrinted(recipe, output);
+        },
+      );
+    }
+  });
 }
