@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { MutexLazyInit } from "../../mod.ts";
+import type { LazyInitHandle, MutexLazyInit } from "../../mod.ts";
 import { Flag } from "../testdata/flag.ts";
 import type { Backstage, Case, Library, Stage } from "./suite.ts";
 import { untilAwaited } from "./waiters.ts";
@@ -74,14 +74,20 @@ function assertOneWon(outcomes: Outcome[], value: unknown): void {
   for (const outcome of outcomes) assertEquals(outcome.value, value);
 }
 
+async function raceFor(
+  stage: Stage,
+  cell: { readonly handle: LazyInitHandle; readonly value: number },
+): Promise<void> {
+  assertOneWon(await race(stage, cell.handle), cell.value);
+}
+
 export const cases: Case[] = [
   {
     name:
       "LazyInit.initOnce() lets one of four agents win and tells the others",
     async main(stage) {
       const { LazyInit, int32 } = stage.library;
-      const cell = new LazyInit(int32);
-      assertOneWon(await race(stage, cell.handle), cell.value);
+      await raceFor(stage, new LazyInit(int32));
     },
     async peer(backstage) {
       await join(backstage, (library, handle, value) => {
@@ -99,8 +105,7 @@ export const cases: Case[] = [
     name: "LazyInit.callOnce() runs one initializer of four agents",
     async main(stage) {
       const { LazyInit, int32 } = stage.library;
-      const cell = new LazyInit(int32);
-      assertOneWon(await race(stage, cell.handle), cell.value);
+      await raceFor(stage, new LazyInit(int32));
     },
     async peer(backstage) {
       await join(backstage, (library, handle, value) => {
@@ -115,8 +120,7 @@ export const cases: Case[] = [
       "MutexLazyInit.getOrInit() runs one initializer while the others block",
     async main(stage) {
       const { MutexLazyInit, int32 } = stage.library;
-      const cell = new MutexLazyInit(int32);
-      assertOneWon(await race(stage, cell.handle), cell.value);
+      await raceFor(stage, new MutexLazyInit(int32));
     },
     async peer(backstage) {
       await join(backstage, (library, handle, value) => {
