@@ -3,22 +3,16 @@
 import { findRuntime } from "../testdata/commands.ts";
 import {
   installSuite,
-  runCommand,
-  testConformance,
+  PACKED,
+  SOURCE,
   testLonelyWaits,
+  testRuntime,
 } from "../testdata/conformance.ts";
 
 const BUN = "bun@1.4.5";
 
 const directory = installSuite("web_main.ts", "web_worker.ts");
 
-function testBun(name: string, library: string): void {
-  testConformance(name, async (report) => {
-    const bun = await findRuntime(BUN);
-    await runCommand(bun, ["web_main.js", library], directory(), report);
-  });
-}
-
-testBun("Bun", import.meta.resolve("../../mod.ts"));
-testBun("Bun, packed", "@lazyinit/lazyinit");
+testRuntime("Bun", BUN, directory, "web_main.js", SOURCE);
+testRuntime("Bun, packed", BUN, directory, "web_main.js", PACKED);
 testLonelyWaits("Bun", () => findRuntime(BUN));

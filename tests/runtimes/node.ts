@@ -3,29 +3,22 @@
 import { findRuntime } from "../testdata/commands.ts";
 import {
   installSuite,
-  runCommand,
-  testConformance,
+  PACKED,
+  SOURCE,
   testLonelyWaits,
+  testRuntime,
 } from "../testdata/conformance.ts";
 
 const directory = installSuite("node.ts");
 
-/** They strip types, so they take the modules as they are. */
-const STRIPPING = ["22", "24", "26"];
-/** As a user of npm gets the modules; Node 20 takes no others. */
-const PACKED = ["20", "24"];
-
-function testNode(name: string, version: string, library: string): void {
-  testConformance(name, async (report) => {
-    const node = await findRuntime(`node@${version}`);
-    await runCommand(node, ["node.js", library], directory(), report);
-  });
+// They strip types, so they take the modules as they are
+for (const version of ["22", "24", "26"]) {
+  const node = `node@${version}`;
+  testRuntime(`Node ${version}`, node, directory, "node.js", SOURCE);
+  testLonelyWaits(`Node ${version}`, () => findRuntime(node));
 }
-
-for (const version of STRIPPING) {
-  testNode(`Node ${version}`, version, import.meta.resolve("../../mod.ts"));
-  testLonelyWaits(`Node ${version}`, () => findRuntime(`node@${version}`));
-}
-for (const version of PACKED) {
-  testNode(`Node ${version}, packed`, version, "@lazyinit/lazyinit");
+// Node 20 takes no others
+for (const version of ["20", "24"]) {
+  const node = `node@${version}`;
+  testRuntime(`Node ${version}, packed`, node, directory, "node.js", PACKED);
 }

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { CASES, type Result } from "../conformance/suite.ts";
 import { bundle } from "./bundle.ts";
-import { execute } from "./commands.ts";
+import { execute, findRuntime } from "./commands.ts";
 import { install, type Installation } from "./packed.ts";
 
 /** Runs the suite in a runtime, and reports what comes of each case; throws if it ends early. */
@@ -48,20 +48,32 @@ export function testConformance(runtime: string, run: Run): void {
   });
 }
 
-/** Runs the suite by a command that prints a result a line. */
-export async function runCommand(
-  command: string,
-  args: string[],
-  cwd: string,
-  report: (result: Result) => void,
-): Promise<void> {
-  const { success, output, messages } = await execute(command, args, cwd);
-  // Each ends with a line break, unless the command has ended in the middle
-  for (const line of output.split("\n").slice(0, -1)) {
-    report(JSON.parse(line));
-  }
-  if (!success) throw new Error(`${command} ended early\n${messages}`);
+/** As {@linkcode testConformance}, in one that npx brings and that prints a result a line. */
+export function testRuntime(
+  name: string,
+  runtime: string,
+  directory: () => string,
+  ...args: string[]
+): void {
+  testConformance(name, async (report) => {
+    const command = await findRuntime(runtime);
+    const { success, output, messages } = await execute(
+      command,
+      args,
+      directory(),
+    );
+    // Each ends with a line break, unless the command has ended in the middle
+    for (const line of output.split("\n").slice(0, -1)) {
+      report(JSON.parse(line));
+    }
+    if (!success) throw new Error(`${command} ended early\n${messages}`);
+  });
 }
+
+/** The modules as they are, for runtimes that take TypeScript. */
+export const SOURCE = import.meta.resolve("../../mod.ts");
+/** The modules as a user of npm gets them. */
+export const PACKED = "@lazyinit/lazyinit";
 
 /** A test for each asynchronous wait, of a process that has nothing else to do. */
 export function testLonelyWaits(
