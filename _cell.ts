@@ -1,97 +1,46 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
+/*
+ * What both kinds of cell are: a state, a slot, a codec, and the one way through them.
+ *
+ * A run of an initializer goes through #own(), which takes the cell and gives it back
+ * if anything fails, and #publish(), which gives it back with a value. Word 5 of the
+ * header holds how many bytes of the slot are in use, so that no others are zeroed.
+ */
+
+import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
+import { assertFunction, label } from "./_checks.ts";
+import { now } from "./_clock.ts";
+import { blockLooking, sleepLooking } from "./_deadlock.ts";
 import {
-  assertCodec,
-  assertFunction,
-  assertOptions,
-  assertRange,
-  assertShared,
-  cannotBlock,
-  label,
-  show,
-} from "./_checks.ts";
-import { alignToSlot, allocate, wordIndex, wordsOf } from "./_memory.ts";
-import { blockLooking } from "./_deadlock.ts";
-import type { RunningCell } from "./_running.ts";
-import { canBlock, OnceState, type Phase } from "./atomics.ts";
+  type CellKind,
+  claim,
+  type LazyInitHandle,
+  type LazyInitOptions,
+  placeOf,
+} from "./_layout.ts";
+import {
+  beginRun,
+  currentRuns,
+  finishRun,
+  isWithin,
+  type Run,
+  type RunningCell,
+  within,
+  withinAsync,
+} from "./_running.ts";
+import { inLine } from "./_waiting.ts";
+import { OnceState, type Phase } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
 import {
   AlreadyInitializedError,
-  LayoutMismatchError,
   NotInitializedError,
   OwnerLostError,
   RecursiveInitializationError,
 } from "./errors.ts";
 
-/** Changes whenever the meaning of a cell's bytes does. */
-const LAYOUT_VERSION = 1;
-
-/**
- * Which of the two classes a cell belongs to.
- *
- * @example Usage
- * ```ts
- * import { type CellKind, int32, MutexLazyInit } from "@lazyinit/lazyinit";
- * import { assertEquals } from "@std/assert";
- *
- * const kind: CellKind = new MutexLazyInit(int32).handle.kind;
- * assertEquals(kind, "MutexLazyInit");
- * ```
- */
-export type CellKind = "LazyInit" | "MutexLazyInit";
-
-/**
- * The description of a cell that `postMessage` carries to another agent, where
- * `from()` attaches to it.
- *
- * @example Usage
- * ```ts
- * import { int32, LazyInit, type LazyInitHandle } from "@lazyinit/lazyinit";
- * import { assertEquals } from "@std/assert";
- *
- * const cell = new LazyInit(int32, { name: "answer" });
- * const handle: LazyInitHandle = structuredClone(cell.handle);
- * assertEquals(LazyInit.from(handle, int32).name, "answer");
- * ```
- */
-export interface LazyInitHandle {
-  /** The class of the cell. */
-  readonly kind: CellKind;
-  /** The shared memory that the cell is in. */
-  readonly buffer: SharedArrayBuffer;
-  /** Where the cell begins, in bytes. */
-  readonly byteOffset: number;
-  /** The name of the cell, empty if it has none. */
-  readonly name: string;
-}
-
-/**
- * Options of the constructors.
- *
- * @example Usage
- * ```ts
- * import { int32, LazyInit, type LazyInitOptions } from "@lazyinit/lazyinit";
- * import { assertEquals } from "@std/assert";
- *
- * const buffer = new SharedArrayBuffer(1024);
- * const options: LazyInitOptions = { name: "answer", buffer, byteOffset: 512 };
- * new LazyInit(int32, options).initOnce(42);
- * // In another agent that shares the buffer
- * assertEquals(new LazyInit(int32, options).value, 42);
- * ```
- */
-export interface LazyInitOptions {
-  /** Shown by errors and inspection. */
-  name?: string;
-  /** The memory to place the cell in; memory of its own by default. */
-  buffer?: SharedArrayBuffer;
-  /**
-   * Where to place the cell in `buffer`, in bytes, a multiple of 8; 0 by default.
-   * Cells must not overlap.
-   */
-  byteOffset?: number;
-}
+const LENGTH_WORD = 5;
 
 /**
  * Options of the methods that may block.
@@ -108,6 +57,8 @@ export interface LazyInitOptions {
 export interface LazyInitWaitOptions {
   /** How long to block at the most, in ms; for ever by default, and 0 never blocks. */
   timeout?: number;
+  /** For the methods that do not block alone. */
+  signal?: never;
 }
 
 /**
@@ -124,344 +75,412 @@ export interface LazyInitWaitOptions {
  */
 export interface LazyInitWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
-  signal?: AbortSignal;
-}
-
-/** The bytes that a cell with this codec takes, a multiple of 8. */
-export function cellByteLength(codec: Codec<unknown>): number {
-  assertCodec(codec);
-  return OnceState.byteLength + alignToSlot(codec.byteLength);
-}
-
-/** Claims zeroed memory for a cell, or attaches to a cell of the same layout. */
-export function place(
-  kind: CellKind,
-  codec: Codec<unknown>,
-  options: LazyInitOptions,
-): { state: OnceState; name: string } {
-  const byteLength = cellByteLength(codec);
-  assertOptions(options);
-  const { name = "", buffer: given, byteOffset = 0 } = options;
-  if (typeof name !== "string") {
-    throw new TypeError(
-      `Cannot create the ${kind} as 'name' must be a string: current value is ${
-        show(name)
-      }`,
-    );
-  }
-  if (given === undefined && byteOffset !== 0) {
-    throw new TypeError(
-      `Cannot create the ${kind} as 'byteOffset' must come with 'buffer': current value is ${
-        show(byteOffset)
-      }`,
-    );
-  }
-  const layout = layoutHash(kind, codec);
-  const buffer = given === undefined ? allocate(byteLength) : given;
-  const state = new OnceState(buffer, byteOffset, {
-    // A LazyInit has no mutex that could
-    namesOwner: kind === "LazyInit",
-  });
-  if (state.layout === 0) {
-    assertRange(buffer, byteOffset, byteLength, 8);
-    const zeroed = given === undefined ||
-      isZeroed(buffer, byteOffset, byteLength);
-    if (zeroed) state.claim(layout);
-    // Otherwise the bytes may be those of an agent that has just claimed them
-    else if (state.layout === 0) {
-      throw new LayoutMismatchError(
-        `Cannot place ${
-          label(kind, name)
-        } at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
-      );
-    }
-  }
-  if (state.layout !== layout) {
-    throw layoutMismatch(kind, name, codec, byteOffset, state.layout);
-  }
-  assertRange(buffer, byteOffset, byteLength, 8);
-  return { state, name };
-}
-
-/** Checks a handle, and that there is a cell of this kind and codec where it points. */
-export function attach(
-  kind: CellKind,
-  codec: Codec<unknown>,
-  handle: LazyInitHandle,
-): Required<LazyInitOptions> {
-  assertCodec(codec);
-  if (typeof handle !== "object" || handle === null) {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle' must be the handle of a cell: current value is ${
-        show(handle)
-      }`,
-    );
-  }
-  const { kind: found, buffer, byteOffset, name } = handle;
-  if (found !== "LazyInit" && found !== "MutexLazyInit") {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
-        show(found)
-      }`,
-    );
-  }
-  if (typeof name !== "string") {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
-        show(name)
-      }`,
-    );
-  }
-  // Checked here, as the constructor takes what is missing for its defaults
-  assertShared(buffer);
-  assertRange(buffer, byteOffset, OnceState.byteLength, 8);
-  const { layout } = new OnceState(buffer, byteOffset);
-  if (found !== kind) {
-    throw new LayoutMismatchError(
-      `Cannot attach to ${
-        label(found, name)
-      } at byte ${byteOffset} as it must be a ${kind}: its handle says ${found}`,
-    );
-  }
-  if (layout !== layoutHash(kind, codec)) {
-    throw layoutMismatch(kind, name, codec, byteOffset, layout);
-  }
-  return { buffer, byteOffset, name };
-}
-
-function layoutMismatch(
-  kind: CellKind,
-  name: string,
-  { tag, byteLength }: Codec<unknown>,
-  byteOffset: number,
-  found: number,
-): LayoutMismatchError {
-  return new LayoutMismatchError(
-    `Cannot attach to ${
-      label(kind, name)
-    } at byte ${byteOffset} as it must be a ${kind} of ${tag} with ${byteLength} bytes: ${
-      found === 0
-        ? "no cell was placed there"
-        : "another kind, codec or capacity was placed there"
-    }`,
-  );
-}
-
-/** The hash of a codec's layout, and what it was made of. */
-interface Layout {
-  readonly tag: string;
-  readonly byteLength: number;
-  readonly hash: number;
-}
-
-/** Of codecs in use, as many cells may have the same one. */
-const layouts: Record<CellKind, WeakMap<Codec<unknown>, Layout>> = {
-  LazyInit: new WeakMap(),
-  MutexLazyInit: new WeakMap(),
-};
-
-function layoutHash(kind: CellKind, codec: Codec<unknown>): number {
-  const { tag, byteLength } = codec;
-  const known = layouts[kind].get(codec);
-  if (known?.tag === tag && known.byteLength === byteLength) return known.hash;
-  const hash = hashOf(`${LAYOUT_VERSION}|${kind}|${byteLength}|${tag}`);
-  layouts[kind].set(codec, { tag, byteLength, hash });
-  return hash;
-}
-
-/** FNV-1a over the UTF-16 units of everything that agents must agree on; never 0. */
-function hashOf(layout: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < layout.length; i++) {
-    hash = Math.imul(hash ^ layout.charCodeAt(i), 0x01000193);
-  }
-  return hash || 1;
-}
-
-function isZeroed(
-  buffer: SharedArrayBuffer,
-  byteOffset: number,
-  byteLength: number,
-): boolean {
-  const end = wordIndex(byteOffset + byteLength);
-  const words = wordsOf(buffer);
-  for (let i = wordIndex(byteOffset); i < end; i++) {
-    if (words[i] !== 0) return false;
-  }
-  return true;
-}
-
-/** The slot of a cell; made when it is needed, as a million cells need no million slots. */
-export function slotOf(
-  { buffer, byteOffset }: OnceState,
-  { byteLength }: Codec<unknown>,
-): Slot {
-  return { buffer, byteOffset: byteOffset + OnceState.byteLength, byteLength };
-}
-
-/** Leaves nothing behind of a value that has failed or has been reset. */
-export function zeroFill({ buffer, byteOffset, byteLength }: Slot): void {
-  new Uint8Array(buffer, byteOffset, byteLength).fill(0);
-}
-
-export function assertInitializer(initializer: unknown): void {
-  assertFunction(initializer, "initializer", "initialize the cell");
-}
-
-/** Throws unless the codec's values are views, which alone can be written through. */
-export function assertView(codec: Codec<unknown>): void {
-  if (codec.view === true) return;
-  throw new TypeError(
-    `Cannot write to the value in place as its codec must be a view codec: current codec is ${codec.tag}`,
-  );
+  signal?: AbortSignal | null;
+  /** For the methods that block alone. */
+  timeout?: never;
 }
 
 /**
- * Runs a synchronous initializer on the slot and returns the value that it made,
- * as every agent will read it. `assertOwned` throws if the slot is no longer ours.
+ * What came of an attempt to initialize a cell.
+ *
+ * Corresponds to the kernel's `Result<&T, LazyInitError>`.
+ *
+ * @example Usage
+ * ```ts
+ * import { type InitResult, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function describe(result: InitResult<number>): string {
+ *   if (result.ok) return `made ${result.value}`;
+ *   if (result.reason === "already-init") return `found ${result.value}`;
+ *   return `failed: ${result.error}`;
+ * }
+ * const cell = new MutexLazyInit(int32);
+ * assertEquals(describe(cell.tryInit(() => 42)), "made 42");
+ * assertEquals(describe(cell.tryInit(() => 43)), "found 42");
+ * ```
+ *
+ * @typeParam T The type of the value.
  */
-export function fill<T>(
-  codec: Codec<T>,
-  slot: Slot,
-  initializer: (slot?: T) => unknown,
-  alternative: string,
-  assertOwned: () => void,
-): T {
-  const view = codec.view === true ? codec.decode(slot) : undefined;
-  const made = initializer(view);
-  if (isPromiseLike(made)) {
-    // Told by the error below already, so its rejection is nobody's any more
-    made.then(undefined, () => {});
-    throw new TypeError(
-      `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
+export type InitResult<T> =
+  | {
+    /** This call made the value. */
+    readonly ok: true;
+    /** The value as every agent reads it. */
+    readonly value: Readonly<T>;
+  }
+  | {
+    /** This call did not make the value. */
+    readonly ok: false;
+    /** The cell was initialized; the initializer was not called. */
+    readonly reason: "already-init";
+    /** The value as every agent reads it. */
+    readonly value: Readonly<T>;
+  }
+  | {
+    /** This call did not make the value. */
+    readonly ok: false;
+    /** The initializer failed, or the codec refused its value; the cell is uninitialized. */
+    readonly reason: "during-init";
+    /** What was thrown, unchanged. */
+    readonly error: unknown;
+  };
+
+/** An initializer of either type, as a cell calls it. */
+export type AnyInitializer = (
+  slot?: unknown,
+  allocate?: (length: number) => unknown,
+) => unknown;
+
+/** Remembers a value, and the state word with which it is in the slot. */
+export type Keep<T> = (value: Readonly<T>, word: number) => void;
+
+/** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
+export interface Cell<T> {
+  readonly words: Int32Array;
+  readonly index: number;
+  get ownedByThisAgent(): boolean;
+  load(): number;
+  owns(generation: number): boolean;
+}
+
+/** A cell of either kind, without the read cache that its face has. */
+export class Cell<T> extends OnceState {
+  readonly kind: CellKind;
+  readonly name: string;
+  readonly #codec: Codec<T>;
+  /** The size of the slot, in bytes; read once, as a codec could change. */
+  readonly #capacity: number;
+
+  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions) {
+    const place = placeOf(kind, codec, options);
+    super(place.buffer, place.byteOffset);
+    claim(kind, codec, place);
+    this.kind = kind;
+    this.name = place.name;
+    this.#codec = codec;
+    this.#capacity = codec.byteLength;
+  }
+
+  override get label(): string {
+    return label(this.kind, this.name);
+  }
+
+  get handle(): LazyInitHandle {
+    // From here on another agent may own the cell
+    recoverWhenWorkersEnd(this);
+    const { kind, buffer, byteOffset, name } = this;
+    return { kind, buffer, byteOffset, name, tag: this.#codec.tag };
+  }
+
+  /** The value, of a cell that is initialized; anything, of another. */
+  decode(): Readonly<T> {
+    return this.#codec.decode(this.#slot);
+  }
+
+  /** Hands the value to `keep` if there is one, and returns whether there is. */
+  read(keep: Keep<T>): boolean {
+    for (;;) {
+      const word = this.loadInitialized();
+      if (word === undefined) return false;
+      try {
+        const value = this.decode();
+        // A reset since the load has torn what was read
+        if (!this.confirm(word)) continue;
+        keep(value, word);
+        return true;
+      } catch (error) {
+        if (this.confirm(word)) throw error;
+      }
+    }
+  }
+
+  /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */
+  store(value: T, keep: Keep<T>): InitResult<T> | undefined {
+    return this.#own((run) => this.#publish(run, this.#encode(value), keep));
+  }
+
+  /** Runs the initializer, if the cell is uninitialized; returns `undefined` if not. */
+  make(
+    initializer: AnyInitializer,
+    alternative: string,
+    keep: Keep<T>,
+  ): InitResult<T> | undefined {
+    return this.#own((run) => {
+      const view = this.#view();
+      const made = within(run, () => initializer(view));
+      if (isPromiseLike(made)) {
+        // The error below tells of it, so its rejection is handled
+        made.then(undefined, () => {});
+        throw new TypeError(
+          `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
+        );
+      }
+      return this.#publish(run, this.#fill(run, view, made), keep);
+    });
+  }
+
+  /** As {@linkcode Cell.make}, for an initializer that may be asynchronous. */
+  makeAsync(
+    initializer: AnyInitializer,
+    keep: Keep<T>,
+  ): Promise<InitResult<T>> | InitResult<T> | undefined {
+    return this.#own((run) => {
+      const view = this.#view();
+      return this.#settle(
+        run,
+        view,
+        withinAsync(run, () => initializer(view)),
+        keep,
+      );
+    });
+  }
+
+  async #settle(
+    run: Run,
+    view: T | undefined,
+    made: unknown,
+    keep: Keep<T>,
+  ): Promise<InitResult<T>> {
+    const conceal = holdAgentLock(() => this.#announce(run));
+    try {
+      return this.#publish(run, this.#fill(run, view, await made), keep);
+    } catch (error) {
+      return this.#fail(run, error);
+    } finally {
+      conceal();
+    }
+  }
+
+  #announce(run: Run): void {
+    if (this.owns(run.generation)) this.markAnnounced();
+  }
+
+  /** Takes the cell, if it is uninitialized, for as long as `body` or what it returns lasts. */
+  #own<R>(body: (run: Run) => R): R | Failure | undefined {
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    let run: Run | undefined;
+    try {
+      run = beginRun(this, generation);
+      return body(run);
+    } catch (error) {
+      return this.#fail(run ?? { generation, finished: false }, error);
+    }
+  }
+
+  /** Gives the cell back without a value: see "Nothing may fail" in `atomics.ts`. */
+  #fail(run: Pick<Run, "generation" | "finished">, error: unknown): Failure {
+    // It has published, and what failed came after
+    if (run.finished) throw error;
+    const { generation } = run;
+    // I3: zero again, before the CAS
+    if (this.owns(generation)) this.zero();
+    const isLost = !this.rollbackRun(generation);
+    run.finished = true;
+    if (isLost && error instanceof OwnerLostError) throw error;
+    return { ok: false, reason: "during-init", error };
+  }
+
+  #publish(run: Run, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
+    // I2: the value is whole
+    const word = this.publishRun(run.generation);
+    if (word === undefined) throw this.lost("publish the value of");
+    run.finished = true;
+    keep(value, word);
+    finishRun(run);
+    return { ok: true, value };
+  }
+
+  /** The slot as a view, for an initializer to fill, if the values are views. */
+  #view(): T | undefined {
+    return this.#codec.view === true
+      ? this.#codec.decode(this.#slot)
+      : undefined;
+  }
+
+  /** Lays out what an initializer made, and returns it as every agent reads it. */
+  #fill(run: Run, view: T | undefined, made: unknown): Readonly<T> {
+    if (!this.owns(run.generation)) throw this.lost("publish the value of");
+    if (view === undefined) return this.#encode(made as T);
+    if (made !== undefined && made !== view) {
+      this.#codec.encode(made as T, this.#slot);
+    }
+    return view;
+  }
+
+  #encode(value: T): Readonly<T> {
+    const slot = this.#slot;
+    this.#codec.encode(value, slot);
+    return this.#codec.decode(slot);
+  }
+
+  /** Made when it is needed, as a million cells need no million slots. */
+  get #slot(): Slot {
+    return {
+      buffer: this.buffer,
+      byteOffset: this.byteOffset + OnceState.byteLength,
+      byteLength: this.#capacity,
+    };
+  }
+
+  /** Leaves nothing behind of a value that has failed or is reset. */
+  protected override zero(): void {
+    new Uint8Array(
+      this.buffer,
+      this.byteOffset + OnceState.byteLength,
+      this.#capacity,
+    ).fill(0);
+  }
+
+  /** Blocks until `attempt`, which has just returned nothing, returns something. */
+  block<R>(
+    timeout: number,
+    alternative: string,
+    attempt: () => R | undefined,
+  ): R {
+    this.assertNotOwned();
+    const end = now() + timeout;
+    return blockLooking(this, (interval) => {
+      const word = this.load();
+      const result = attempt();
+      if (result !== undefined) return result;
+      const left = end - now();
+      if (left <= 0) throw this.#timedOut(timeout);
+      const slept = this.sleep(word, Math.min(left, interval), alternative);
+      // A sleep of the whole rest is the end, whatever the clock says
+      if (slept !== "timed-out" || left > interval) return undefined;
+      const last = attempt();
+      if (last === undefined) throw this.#timedOut(timeout);
+      return last;
+    });
+  }
+
+  /** As {@linkcode Cell.block}, without blocking. */
+  until<R>(
+    signal: AbortSignal | undefined,
+    attempt: () => R | undefined,
+  ): Promise<R> {
+    return this.#looking(signal, (signal) => this.#sleepUntil(signal, attempt));
+  }
+
+  /** As {@linkcode Cell.until}, for one after the other of the tasks of this agent. */
+  untilTurn<R>(
+    signal: AbortSignal | undefined,
+    attempt: () => R | undefined,
+  ): Promise<R> {
+    return this.#looking(
+      signal,
+      (signal) =>
+        inLine(
+          this.words,
+          this.index,
+          signal,
+          () => this.#sleepUntil(signal, attempt),
+        ),
     );
   }
-  assertOwned();
-  return store(codec, slot, view, made);
-}
 
-/** As {@linkcode fill}, for an initializer that may be asynchronous. */
-export async function fillAsync<T>(
-  codec: Codec<T>,
-  slot: Slot,
-  initializer: (slot?: T) => unknown,
-  assertOwned: () => void,
-): Promise<T> {
-  const view = codec.view === true ? codec.decode(slot) : undefined;
-  const made = await initializer(view);
-  assertOwned();
-  return store(codec, slot, view, made);
-}
-
-function store<T>(
-  codec: Codec<T>,
-  slot: Slot,
-  view: T | undefined,
-  made: unknown,
-): T {
-  if (view === undefined) {
-    codec.encode(made as T, slot);
-    return codec.decode(slot);
+  async #looking<R>(
+    signal: AbortSignal | undefined,
+    sleep: (signal: AbortSignal | undefined) => Promise<R>,
+  ): Promise<R> {
+    // Taken once, as nothing tells after the first sleep in browsers
+    const runs = currentRuns();
+    if (isWithin(this, runs)) throw this.recursive();
+    return await sleepLooking(this, runs, signal, sleep);
   }
-  if (made !== undefined && made !== view) codec.encode(made as T, slot);
-  return view;
+
+  async #sleepUntil<R>(
+    signal: AbortSignal | undefined,
+    attempt: () => R | undefined,
+  ): Promise<R> {
+    for (;;) {
+      const word = this.load();
+      const result = attempt();
+      if (result !== undefined) return result;
+      await this.sleepAsync(word, signal);
+    }
+  }
+
+  /** Shows the cell as `LazyInit "name" { 42 }`, and one without a value as `{ <phase> }`. */
+  inspect(show: (value: Readonly<T>) => string): string {
+    return `${this.label} { ${this.#inspectValue(show)} }`;
+  }
+
+  #inspectValue(show: (value: Readonly<T>) => string): string {
+    let text: string | undefined;
+    try {
+      this.read((value) => text = show(value));
+      return text ?? `<${this.phase}>`;
+    } catch {
+      return "<undecodable>";
+    }
+  }
+
+  /** Throws if this agent owns the cell: a synchronous call can then never succeed. */
+  assertNotOwned(): void {
+    if (this.ownedByThisAgent) throw this.recursive();
+  }
+
+  /** Throws unless the codec's values are views, which alone can be written through. */
+  assertView(): void {
+    const { view, tag } = this.#codec;
+    if (view === true) return;
+    throw new TypeError(
+      `Cannot write to the value in place as its codec must be a view codec: current codec is ${tag}`,
+    );
+  }
+
+  alreadyInitialized(
+    value: Readonly<T> | undefined,
+    phase: Phase = "initialized",
+  ): AlreadyInitializedError<T> {
+    return new AlreadyInitializedError(
+      `Cannot initialize ${this.label} as it must be uninitialized: it is ${
+        phase === "initialized" ? phase : "being initialized"
+      }, use get() or wait() instead`,
+      value,
+    );
+  }
+
+  notInitialized(): NotInitializedError {
+    return new NotInitializedError(
+      `Cannot read ${this.label} as it must be initialized: use get() or wait() instead`,
+    );
+  }
+
+  recursive(): RecursiveInitializationError {
+    return new RecursiveInitializationError(
+      `Cannot enter ${this.label} again as its initializer is running in this agent: use an asynchronous method from outside of the initializer instead`,
+    );
+  }
+
+  #timedOut(timeout: number): DOMException {
+    const { owner } = this;
+    const cause = owner === undefined ? "" : `, and agent ${owner} owns it`;
+    return new DOMException(
+      `Cannot wait longer for ${this.label}: ${timeout} ms have elapsed${cause}`,
+      "TimeoutError",
+    );
+  }
 }
+
+/** How an {@linkcode InitResult} tells of an initializer that has failed. */
+type Failure = {
+  readonly ok: false;
+  readonly reason: "during-init";
+  readonly error: unknown;
+};
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }
 
-export function alreadyInitialized<T>(
-  kind: CellKind,
-  name: string,
-  phase: Phase,
-  value: Readonly<T> | undefined,
-): AlreadyInitializedError<T> {
-  return new AlreadyInitializedError(
-    `Cannot initialize ${
-      label(kind, name)
-    } as it must be uninitialized: it is ${
-      phase === "initialized" ? phase : "being initialized"
-    }, use get() or wait() instead`,
-    value,
-  );
-}
-
-export function notInitialized(
-  kind: CellKind,
-  name: string,
-): NotInitializedError {
-  return new NotInitializedError(
-    `Cannot read ${
-      label(kind, name)
-    } as it must be initialized: use get() or wait() instead`,
-  );
-}
-
-export function recursive(
-  kind: CellKind,
-  name: string,
-): RecursiveInitializationError {
-  return new RecursiveInitializationError(
-    `Cannot enter ${
-      label(kind, name)
-    } again as its initializer is running in this agent: use an asynchronous method from outside of the initializer instead`,
-  );
-}
-
-function timedOut(
-  kind: string,
-  name: string,
-  timeout: number,
-): DOMException {
-  return new DOMException(
-    `Cannot wait longer for ${label(kind, name)}: ${timeout} ms have elapsed`,
-    "TimeoutError",
-  );
-}
-
-/** `action` is what the agent was about to do. */
-export function ownerLost(
-  action: string,
-  kind: CellKind,
-  name: string,
-): OwnerLostError {
-  return new OwnerLostError(
-    `Cannot ${action} ${
-      label(kind, name)
-    } as this agent must own the cell: it was declared dead by recover() meanwhile`,
-  );
-}
-
-/**
- * Blocks until `attempt`, which has just returned nothing, returns something. Sleeps in
- * `sleep` for at most as long as that is given, in ms.
- */
-export function blockUntil<R>(
-  cell: RunningCell,
-  timeout: number,
-  alternative: string,
-  attempt: () => R | undefined,
-  sleep: (timeout: number) => void,
-): R {
-  const deadline = performance.now() + timeout;
-  return blockLooking(cell, (interval) => {
-    const left = deadline - performance.now();
-    if (left <= 0) throw timedOut(cell.kind, cell.name, timeout);
-    if (!canBlock()) throw cannotBlock(alternative);
-    sleep(Math.min(left, interval));
-    return attempt();
-  });
-}
-
-/** Shows a cell as `LazyInit "name" { 42 }`, and one without a value as `{ <phase> }`. */
-export function inspectCell(
-  kind: CellKind,
-  name: string,
-  phase: Phase,
-  value: string,
-): string {
-  const content = phase === "initialized" ? value : `<${phase}>`;
-  return `${label(kind, name)} { ${content} }`;
+/** Throws unless `initializer` is a function. */
+export function assertInitializer(
+  initializer: unknown,
+): asserts initializer is AnyInitializer {
+  assertFunction(initializer, "initializer", "initialize the cell");
 }

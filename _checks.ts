@@ -1,12 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-/** Reads the length of a `SharedArrayBuffer` of any realm and throws for everything else. */
-const sharedByteLength: (() => number) | undefined =
-  globalThis.SharedArrayBuffer &&
-  Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, "byteLength")!
-    .get;
-
 /** Shows a value of unknown type in an error message without running its code. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -22,66 +16,6 @@ export function show(value: unknown): string {
 /** How a cell is called in errors and inspection: its class, and its name if it has one. */
 export function label(kind: string, name: string): string {
   return name === "" ? kind : `${kind} ${JSON.stringify(name)}`;
-}
-
-/** Throws where the agent has no shared memory at all. */
-export function assertSharedMemory(): void {
-  if (sharedByteLength !== undefined) return;
-  const { crossOriginIsolated } = globalThis as {
-    crossOriginIsolated?: boolean;
-  };
-  throw new TypeError(
-    `Cannot use shared memory as SharedArrayBuffer is not defined: ${
-      crossOriginIsolated
-        ? "the page is cross-origin isolated, so use a browser that has it"
-        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'"
-    }`,
-  );
-}
-
-/** Throws unless `buffer` is a `SharedArrayBuffer`. */
-export function assertShared(
-  buffer: unknown,
-): asserts buffer is SharedArrayBuffer {
-  assertSharedMemory();
-  try {
-    sharedByteLength!.call(buffer);
-  } catch {
-    throw new TypeError(
-      `Cannot use the memory as 'buffer' must be a SharedArrayBuffer: current value is ${
-        show(buffer)
-      }`,
-    );
-  }
-}
-
-/** Throws unless `byteLength` bytes of `buffer` are at `byteOffset`, a multiple of `alignment`. */
-export function assertRange(
-  buffer: SharedArrayBuffer,
-  byteOffset: unknown,
-  byteLength: number,
-  alignment: number,
-): asserts byteOffset is number {
-  if (typeof byteOffset !== "number") {
-    throw new TypeError(
-      `Cannot use the memory as 'byteOffset' must be a number: current value is ${
-        show(byteOffset)
-      }`,
-    );
-  }
-  if (
-    !Number.isSafeInteger(byteOffset) || byteOffset < 0 ||
-    byteOffset % alignment !== 0
-  ) {
-    throw new RangeError(
-      `Cannot use the memory as 'byteOffset' must be a multiple of ${alignment} from 0 on: current value is ${byteOffset}`,
-    );
-  }
-  if (byteOffset + byteLength > buffer.byteLength) {
-    throw new RangeError(
-      `Cannot use the memory as 'buffer' must have ${byteLength} bytes at byte ${byteOffset}: it ends at byte ${buffer.byteLength}`,
-    );
-  }
 }
 
 /** Throws unless `value` is an integer that can count bytes or elements. */
@@ -173,11 +107,23 @@ export function assertOptions(options: unknown): void {
 
 /** Returns the signal of a call that waits for ever by default. */
 export function signalOf(
-  options: { signal?: AbortSignal },
+  options: { signal?: AbortSignal | null; timeout?: unknown },
 ): AbortSignal | undefined {
   assertOptions(options);
-  const { signal } = options;
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  const { signal, timeout } = options;
+  if (timeout !== undefined) {
+    throw new TypeError(
+      `Cannot wait as 'timeout' is an option of the methods that block: use 'signal: AbortSignal.timeout(${
+        show(timeout)
+      })' instead`,
+    );
+  }
+  if (signal === undefined || signal === null) return undefined;
+  // By what it does, as it may be of another realm
+  const { aborted, addEventListener } = Object(signal);
+  if (typeof aborted === "boolean" && typeof addEventListener === "function") {
+    return signal;
+  }
   throw new TypeError(
     `Cannot wait as 'signal' must be an AbortSignal: current value is ${
       show(signal)
@@ -186,11 +132,18 @@ export function signalOf(
 }
 
 /** Returns the timeout of a call that waits for ever by default, in ms. */
-export function timeoutOf(options: { timeout?: number } | undefined): number {
+export function timeoutOf(
+  options: { timeout?: number; signal?: unknown } | undefined,
+): number {
   // What nobody has given needs no check, where every nanosecond counts
   if (options === undefined) return Infinity;
   assertOptions(options);
-  const { timeout = Infinity } = options;
+  const { timeout = Infinity, signal } = options;
+  if (signal !== undefined) {
+    throw new TypeError(
+      "Cannot wait as 'signal' is an option of the methods that do not block: use 'timeout' instead",
+    );
+  }
   assertTimeout(timeout);
   return timeout;
 }

@@ -1,41 +1,55 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { label } from "./_checks.ts";
+import { drawNonce } from "./_agent.ts";
+import { startTimer, stopTimer, type Timer } from "./_clock.ts";
 import {
-  currentRuns,
+  isRunOf,
+  PROBE_WORD,
   type Run,
+  runIdOf,
   type RunningCell,
-  type RunningWait,
   unfinishedRuns,
 } from "./_running.ts";
+import { sharedByThread } from "./_thread.ts";
 import { DeadlockError } from "./errors.ts";
 
 /*
- * How initializers that wait for each other's cells find out.
+ * Word 4 of a cell's header: how initializers that wait for each other's cells find out.
  *
- * Every run of an initializer that waits for other cells draws a probe, a random
- * number, and writes it into the header of the cell that it is initializing. It looks
- * into the headers of the cells that it waits for, again and again, and passes the
- * greatest probe that it finds there on to its own cell if that is greater than its
- * own. So probes travel from the one who is waited for to the one who waits, and only
- * along waits that go on while they do. In a cycle the greatest comes back to where it
- * was drawn; in the absence of one none does.
+ * WAITS. Each wait that was begun within a run is one of that run, whether the run awaits
+ * it or not, as nothing tells. A wait that blocks the agent is one of all of its runs.
  *
- * Which waits are those of a run: each that was begun within it, be it awaited or
- * not, as nothing tells; and each by which its agent blocks, be it within or not.
+ * IN ONE AGENT a wait that closes a cycle is refused at once: the agent knows the waits
+ * of all of its runs, and the cells that it owns say which run they wait for.
  *
- * Ten bits may be alike by chance, and what a cell says may be outdated. So who sees
- * its probe again draws a new one of the next level, greater than all of the levels
- * below; only the one that returns on the last level is believed. A probe counts
- * down the cells that it passes, so that no old one circles for ever.
+ * ACROSS AGENTS a run that waits shows in the header of its own cell how deep it waits:
+ * 1 more than the deepest of the cells that it waits for, where a cell whose initializer
+ * does not wait counts as 0. Each agent looks again and again, and in a cycle the depths
+ * grow without end. A run that is 15 deep or more shows a probe instead: a number that
+ * it has drawn, its nonce. It passes on the greatest probe that it finds in the headers of
+ * the cells that it waits for, if that is greater than its own. So probes travel from
+ * the one that is waited for to the one that waits; in a cycle the greatest comes
+ * round to where it was drawn, and in the absence of one none does. Waits beside the
+ * cycle, however many, do not matter, as they are not as deep.
  *
- * Who waits for several cells may pass on a probe from beside the cycle, and that one
- * comes round to nobody. So all are drawn anew now and then, until one from the cycle
- * is the greatest.
+ * A probe that comes round may be outdated: a wait that passed it on may have ended. So
+ * the run draws a second nonce, greater than all first ones, and believes it if it comes
+ * round by the same wait. A run shows nothing that it has by a wait that has ended.
  *
- * An agent looks in quick succession when it has begun to wait, and while a probe
- * comes round; if nothing comes of it, at leisure.
+ * A probe counts the cells that it may still pass, so that no old one circles for ever,
+ * and so no cycle of more than 16 runs is found. Nonces are occasionally drawn anew, as a
+ * greater one from beside a cycle may be as deep: from a longer cycle or chain.
+ *
+ * The word: 0 if the run does not wait, 1 to 15 if it is that deep, else a probe: bits 0-3
+ * the cells that it may pass, bits 4-31 the nonce, of which bit 31 says that it is a second
+ * one. As unsigned numbers, deeper is greater.
+ *
+ * Only the owner of the cell writes the word. One that was declared dead between asking
+ * whether it owns the cell and writing takes back what it has written.
+ *
+ * An agent looks in quick succession when it has begun to wait, and while what it shows
+ * changes; otherwise at leisure.
  */
 
 /** How long an agent sleeps between two looks, in ms, … */
@@ -43,27 +57,44 @@ const QUICK_INTERVAL = 1;
 const INTERVAL = 10;
 /** … after how many in quick succession. */
 const QUICK_LOOKS = 32;
-/** How often an agent looks at leisure until a probe is drawn anew, on average. */
+/** How many looks at leisure a nonce lasts, on average. */
 const LIFETIME = 128;
-/** Where a probe begins in the word of a run: its level, its number, its hops. */
-const PROBE_SHIFT = 16;
-const ID_MASK = (1 << PROBE_SHIFT) - 1;
-const NONCE_BITS = 10;
-const HOPS_BITS = 4;
-const MAX_HOPS = (1 << HOPS_BITS) - 1;
-const LAST_LEVEL = 3;
+const MAX_DEPTH = 15;
+const HOPS_MASK = 15;
+const NONCE_SHIFT = 4;
+const SECOND = 1 << 31;
 
-/** The looks since a wait was begun or a probe came round. */
+/** What a run that waits knows. */
+class Waiter {
+  readonly run: Run;
+  /** All at once. */
+  readonly waits = new Set<Wait>();
+  /** By which wait the run has what it shows. */
+  source: Wait | undefined;
+  /** Its probe, with all hops. */
+  probe = drawProbe(0);
+  /** By which wait the first nonce came round. */
+  suspect: Wait | undefined;
+
+  constructor(run: Run) {
+    this.run = run;
+  }
+}
+
+/** Those of all copies of this package in the thread, by the ids of their runs. */
+const waiters = sharedByThread("waiters", () => new Map<number, Waiter>());
+
+/** The looks since a wait was begun or something changed. */
 let idleLooks = 0;
-/** The asynchronous waits that go on, and what looks for them. */
-let sleepers = 0;
-let timer: ReturnType<typeof setTimeout> | undefined;
+/** What looks for the waits that do not block. */
+let timer: Timer | undefined;
 
 /** A wait for a cell, which may be that of initializers of other cells. */
-class Wait implements RunningWait {
+class Wait {
   readonly target: RunningCell;
+  /** The runs that cannot go on before it ends. */
   readonly runs: readonly Run[];
-  readonly fail: (error: unknown) => void;
+  readonly #fail: (error: unknown) => void;
 
   constructor(
     target: RunningCell,
@@ -72,25 +103,40 @@ class Wait implements RunningWait {
   ) {
     this.target = target;
     this.runs = runs;
-    this.fail = fail;
+    this.#fail = fail;
     for (const run of runs) {
-      run.waits ??= new Set();
-      if (run.waits.size === 0) run.probe = drawProbe(0);
-      run.waits.add(this);
+      let waiter = waiters.get(run.id);
+      if (waiter === undefined) {
+        waiters.set(run.id, waiter = new Waiter(run));
+      }
+      waiter.waits.add(this);
     }
     idleLooks = 0;
   }
 
+  /** Ends it for the search, even if the agent is blocked in another one. */
+  fail(error: unknown): void {
+    this.end();
+    this.#fail(error);
+  }
+
   end(): void {
-    for (const run of this.runs) {
-      run.waits!.delete(this);
-      if (run.waits!.size === 0) write(run, 0);
+    for (const { id } of this.runs) {
+      const waiter = waiters.get(id);
+      if (waiter === undefined) continue;
+      waiter.waits.delete(this);
+      if (waiter.waits.size === 0) waiters.delete(id);
+      else if (waiter.source !== this) continue;
+      show(waiter, 0, undefined);
     }
+    if (waiters.size > 0) return;
+    stopTimer(timer);
+    timer = undefined;
   }
 }
 
 /**
- * Has `block` block this agent again and again, for so many ms at the most, until it
+ * Has `block` block this agent again and again, for at most so many ms, until it
  * returns something.
  *
  * @throws {DeadlockError} If that would be for ever.
@@ -101,14 +147,14 @@ export function blockLooking<R>(
 ): R {
   const runs = unfinishedRuns();
   if (runs.length === 0) return blockAlone(block);
-  const errors: unknown[] = [];
-  const wait = new Wait(target, runs, (error) => errors.push(error));
+  let failure: { error: unknown } | undefined;
+  const wait = new Wait(target, runs, (error) => failure = { error });
   try {
     for (;;) {
       const result = block(interval());
       if (result !== undefined) return result;
       look();
-      if (errors.length > 0) throw errors[0];
+      if (failure !== undefined) throw failure.error;
     }
   } finally {
     wait.end();
@@ -124,115 +170,182 @@ function blockAlone<R>(block: (timeout: number) => R | undefined): R {
 }
 
 /**
- * Sleeps in `sleep` without blocking the agent, and rejects with a
- * {@linkcode DeadlockError} if that would be for ever.
+ * Sleeps in `sleep`, which does not block the agent, on behalf of a call within `runs`.
+ * Rejects with a {@linkcode DeadlockError} if that would be for ever.
  */
-export async function sleepLooking(
+export async function sleepLooking<R>(
   target: RunningCell,
+  runs: readonly Run[],
   signal: AbortSignal | undefined,
-  sleep: (options: { signal?: AbortSignal }) => Promise<void>,
-): Promise<void> {
-  const runs = currentRuns();
-  if (runs.length === 0) return await sleep(signal ? { signal } : {});
-  const deadlock = new AbortController();
-  const wait = new Wait(target, runs, (error) => deadlock.abort(error));
-  if (sleepers++ === 0) lookLater();
+  sleep: (signal: AbortSignal | undefined) => Promise<R>,
+): Promise<R> {
+  const unfinished = runs.filter(({ finished }) => !finished);
+  if (unfinished.length === 0) return await sleep(signal);
+  const closed = findCycle(target, unfinished);
+  if (closed !== undefined) throw deadlock(closed, target, unfinished);
+  const controller = new AbortController();
+  // By hand, as the signal may be of another realm
+  const abort = () => controller.abort(signal!.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort);
+  const wait = new Wait(target, unfinished, (error) => controller.abort(error));
+  timer ??= startTimer(lookLater, interval());
   try {
-    await sleep({
-      signal: signal
-        ? AbortSignal.any([signal, deadlock.signal])
-        : deadlock.signal,
-    });
+    return await sleep(controller.signal);
   } finally {
     wait.end();
-    if (--sleepers === 0) clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
 }
 
 function lookLater(): void {
-  timer = setTimeout(() => {
-    look();
-    lookLater();
-  }, interval());
+  look();
+  // Nothing is left to look for if the runs have finished, even if their waits go on
+  timer = waiters.size > 0 ? startTimer(lookLater, interval()) : undefined;
 }
 
 function interval(): number {
   return idleLooks < QUICK_LOOKS ? QUICK_INTERVAL : INTERVAL;
 }
 
-/** Passes on what can be seen now, for all runs of this agent that wait. */
+/** Returns which of the runs the initializer of the cell waits for, within this agent. */
+function findCycle(target: RunningCell, runs: readonly Run[]): Run | undefined {
+  const cells = new Set([target]);
+  // Those that are added meanwhile come last
+  for (const cell of cells) {
+    if (!cell.ownedByThisAgent) continue;
+    const closed = runs.find((run) => isRunOf(run, cell));
+    if (closed !== undefined) return closed;
+    const waiter = waiters.get(runIdOf(cell));
+    if (waiter === undefined || !isRunOf(waiter.run, cell)) continue;
+    for (const wait of waiter.waits) cells.add(wait.target);
+  }
+  return undefined;
+}
+
+/** Shows what can be seen now, for all runs of this agent that wait. */
 function look(): void {
   idleLooks++;
-  for (const run of unfinishedRuns()) {
-    if (run.waits !== undefined && run.waits.size > 0) lookFor(run, run.waits);
+  for (const [id, waiter] of waiters) {
+    if (isOwner(waiter.run)) lookFor(waiter);
+    else waiters.delete(id);
   }
 }
 
-function lookFor(run: Run, waits: Iterable<RunningWait>): void {
-  let greatest = 0;
-  for (const wait of waits) {
-    const seen = probeOf(wait);
-    if (seen >>> HOPS_BITS === run.probe) comeRound(run, wait);
-    else if ((seen & MAX_HOPS) > 0) greatest = Math.max(greatest, seen);
-  }
-  if (idleLooks > QUICK_LOOKS && Math.random() * LIFETIME < 1) {
-    run.probe = drawProbe(0);
-  }
-  write(run, Math.max(greatest - 1, run.probe << HOPS_BITS | MAX_HOPS));
-}
-
-/** The probe, with its hops, that the cell shows which is waited for; 0 if it shows none. */
-function probeOf({ target: { state }, fail }: RunningWait): number {
+/** Whether the run goes on and its agent still owns its cell: no other takes part. */
+function isOwner({ finished, cell, generation }: Run): boolean {
   try {
-    return state.phase === "initializing" ? state.run >>> PROBE_SHIFT : 0;
+    return !finished && cell!.owns(generation);
+  } catch {
+    // The memory has been overwritten, which the run finds out when it publishes
+    return false;
+  }
+}
+
+function lookFor(waiter: Waiter): void {
+  let greatest = -1;
+  let source: Wait | undefined;
+  let returned: Wait | undefined;
+  for (const wait of waiter.waits) {
+    const shown = shownFor(wait);
+    if (isSameNonce(shown, waiter.probe)) {
+      if (returned === undefined || wait === waiter.suspect) returned = wait;
+    }
+    const passable = isSpent(shown) ? MAX_DEPTH : shown;
+    if (passable <= greatest) continue;
+    greatest = passable;
+    source = wait;
+  }
+  if (returned !== undefined && returned === waiter.suspect) {
+    draw(waiter, undefined);
+    const { run } = waiter;
+    return returned.fail(deadlock(run, returned.target, returned.runs));
+  }
+  if (returned !== undefined) draw(waiter, returned);
+  else if (greatest >= MAX_DEPTH && isTimeToDraw()) draw(waiter, undefined);
+  const word = greatest < MAX_DEPTH
+    ? greatest + 1
+    : Math.max(greatest - 1, waiter.probe);
+  if (show(waiter, word, source)) idleLooks = 0;
+}
+
+/** What the cell shows that is waited for: 0 if no initializer runs or waits, -1 if it fails. */
+function shownFor(wait: Wait): number {
+  try {
+    const { phase, words, index } = wait.target;
+    if (phase !== "initializing") return 0;
+    // Pairs with the CAS of show() in other agents
+    return Atomics.load(words, index + PROBE_WORD) >>> 0;
   } catch (error) {
     // The memory has been overwritten
-    fail(error);
-    return 0;
+    wait.fail(error);
+    return -1;
   }
 }
 
-function comeRound(run: Run, wait: RunningWait): void {
-  const level = run.probe >>> NONCE_BITS;
-  if (level === LAST_LEVEL) wait.fail(deadlock(run, wait));
-  // What else the run waits for may show the probe of this level, too
-  run.probe = drawProbe(level === LAST_LEVEL ? 0 : level + 1);
-  idleLooks = 0;
+/** Shows `word` for the run, if its agent owns the cell; returns whether it is new. */
+function show(
+  waiter: Waiter,
+  word: number,
+  source: Wait | undefined,
+): boolean {
+  waiter.source = source;
+  const { run } = waiter;
+  if (!isOwner(run)) return false;
+  const { words, index } = run.cell!;
+  const found = Atomics.load(words, index + PROBE_WORD);
+  if (found === (word | 0)) return false;
+  // Pairs with the load of shownFor() in other agents
+  Atomics.compareExchange(words, index + PROBE_WORD, found, word);
+  // The cell may have been taken from this agent in between
+  if (!isOwner(run)) {
+    // Pairs with the same in the agent that owns it now
+    Atomics.compareExchange(words, index + PROBE_WORD, word, 0);
+  }
+  return true;
 }
 
-function write(run: Run, probe: number): void {
-  const word = probe << PROBE_SHIFT | run.word & ID_MASK;
-  if (word === run.word) return;
-  // It fails if the cell has been taken from the run
-  if (!run.cell.state.replaceRun(run.word, word)) return;
-  run.word = word;
-  // A probe is passed on that has come round before
-  if (probe >>> HOPS_BITS + NONCE_BITS > 0) idleLooks = 0;
+/** Draws a first nonce, or a second one if the first came round by the wait `suspect`. */
+function draw(waiter: Waiter, suspect: Wait | undefined): void {
+  waiter.suspect = suspect;
+  waiter.probe = drawProbe(suspect === undefined ? 0 : SECOND);
 }
 
-/** The wait is for a cell whose initializer waits for the one that `run` initializes. */
-function deadlock(run: Run, { target, runs }: RunningWait): DeadlockError {
-  const held = runs.filter((inner) => isWithin(inner, run));
+function drawProbe(second: number): number {
+  // The nonce is odd, as it must not be 0
+  return (drawNonce() >>> 1 | second | 1 << NONCE_SHIFT | HOPS_MASK) >>> 0;
+}
+
+function isTimeToDraw(): boolean {
+  return idleLooks > QUICK_LOOKS && drawNonce() % LIFETIME === 0;
+}
+
+function isSameNonce(shown: number, probe: number): boolean {
+  return shown >>> NONCE_SHIFT === probe >>> NONCE_SHIFT;
+}
+
+/** Whether it is a probe that must not pass any more cells. */
+function isSpent(shown: number): boolean {
+  return shown > MAX_DEPTH && (shown & HOPS_MASK) === 0;
+}
+
+/** The call within `runs` would wait for the cell, whose initializer waits for `run`. */
+function deadlock(
+  run: Run,
+  target: RunningCell,
+  runs: readonly Run[],
+): DeadlockError {
+  const held = runs.filter((inner) => isPartOf(inner, run));
+  const cells = [...held.map(({ cell }) => cell!), target];
   return new DeadlockError(
-    `Cannot wait for ${
-      labelOf(target)
-    } as its initializer waits, itself or through others, for ${
-      labelOf(run.cell)
+    `Cannot wait for ${target.label} as its initializer waits, itself or through others, for ${
+      run.cell!.label
     }, which this agent is initializing: initialize cells in one order everywhere`,
-    [...held.map(({ cell }) => cell), target].map(({ name }) => name),
+    cells.map(({ name }) => name),
   );
 }
 
-function isWithin(inner: Run | undefined, outer: Run): boolean {
-  return inner !== undefined &&
-    (inner === outer || isWithin(inner.outer, outer));
-}
-
-function labelOf({ kind, name }: RunningCell): string {
-  return label(kind, name);
-}
-
-function drawProbe(level: number): number {
-  const nonce = 1 + Math.floor(Math.random() * ((1 << NONCE_BITS) - 1));
-  return level << NONCE_BITS | nonce;
+function isPartOf(inner: Run | undefined, outer: Run): boolean {
+  return inner !== undefined && !inner.finished &&
+    (inner === outer || isPartOf(inner.outer, outer));
 }

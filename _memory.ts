@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { assertSharedMemory } from "./_checks.ts";
+import { show } from "./_checks.ts";
 
 const words = new WeakMap<SharedArrayBuffer, Int32Array<SharedArrayBuffer>>();
 const bytes = new WeakMap<SharedArrayBuffer, DataView<SharedArrayBuffer>>();
@@ -14,7 +14,7 @@ export function alignToSlot(byteLength: number): number {
   return Math.ceil(byteLength / SLOT_ALIGNMENT) * SLOT_ALIGNMENT;
 }
 
-/** Creates zeroed shared memory of `byteLength` bytes. */
+/** Returns zeroed shared memory of `byteLength` bytes. */
 export function allocate(byteLength: number): SharedArrayBuffer {
   assertSharedMemory();
   return new SharedArrayBuffer(byteLength);
@@ -53,4 +53,70 @@ export function dataViewOf(
     bytes.set(buffer, view);
   }
   return view;
+}
+
+/** Reads the length of a `SharedArrayBuffer` of any realm and throws for everything else. */
+const sharedByteLength: (() => number) | undefined =
+  globalThis.SharedArrayBuffer &&
+  Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, "byteLength")!
+    .get;
+
+/** Throws where the agent has no shared memory at all. */
+export function assertSharedMemory(): void {
+  if (sharedByteLength !== undefined) return;
+  const { crossOriginIsolated } = globalThis as {
+    crossOriginIsolated?: boolean;
+  };
+  throw new TypeError(
+    `Cannot use shared memory as SharedArrayBuffer is not defined: ${
+      crossOriginIsolated
+        ? "the page is cross-origin isolated, so use a browser that has it"
+        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'"
+    }`,
+  );
+}
+
+/** Throws unless `buffer` is a `SharedArrayBuffer`. */
+export function assertShared(
+  buffer: unknown,
+): asserts buffer is SharedArrayBuffer {
+  assertSharedMemory();
+  try {
+    sharedByteLength!.call(buffer);
+  } catch {
+    throw new TypeError(
+      `Cannot use the memory as 'buffer' must be a SharedArrayBuffer: current value is ${
+        show(buffer)
+      }`,
+    );
+  }
+}
+
+/** Throws unless `byteLength` bytes of `buffer` are at `byteOffset`, a multiple of `alignment`. */
+export function assertRange(
+  buffer: SharedArrayBuffer,
+  byteOffset: unknown,
+  byteLength: number,
+  alignment: number,
+): asserts byteOffset is number {
+  if (typeof byteOffset !== "number") {
+    throw new TypeError(
+      `Cannot use the memory as 'byteOffset' must be a number: current value is ${
+        show(byteOffset)
+      }`,
+    );
+  }
+  if (
+    !Number.isSafeInteger(byteOffset) || byteOffset < 0 ||
+    byteOffset % alignment !== 0
+  ) {
+    throw new RangeError(
+      `Cannot use the memory as 'byteOffset' must be a multiple of ${alignment} from 0 on: current value is ${byteOffset}`,
+    );
+  }
+  if (byteOffset + byteLength > buffer.byteLength) {
+    throw new RangeError(
+      `Cannot use the memory as 'buffer' must have ${byteLength} bytes at byte ${byteOffset}: it ends at byte ${buffer.byteLength}`,
+    );
+  }
 }

@@ -1,202 +1,212 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import type { OnceState } from "./atomics.ts";
+import { drawNonce } from "./_agent.ts";
+import { type AsyncContext, builtinModule, sharedByThread } from "./_thread.ts";
+import type { Phase } from "./atomics.ts";
 
 /*
- * Which initializers the code that runs now is part of.
+ * Word 3 of a cell's header: which initializers the running code is part of.
  *
- * The owner of a cell tells a synchronous call that its own agent is initializing
- * it, and then the call can never succeed. An asynchronous call may well wait for
- * another task of its agent, unless that task waits for the call: then it is part of
- * the initializer. An asynchronous context tells that, which Deno, Node and Bun have
+ * The owner of a cell tells a synchronous call that its own agent is initializing the
+ * cell, and then the call can never succeed. An asynchronous call may well wait for
+ * another task of its agent, unless that task waits for the call: then the call is part
+ * of the initializer. An asynchronous context tells that, which Deno, Node and Bun have
  * and browsers do not yet; there, and for synchronous initializers, a variable tells it
- * while the initializer is on the stack.
+ * while the initializer is on the stack. So a call asks once, when it begins.
+ *
+ * The word holds the id of the run, for the agent that owns the cell alone: the cell
+ * may be behind several objects of one agent, and its memory behind several buffers.
  */
 
 /** A cell, as far as its initializers are concerned. */
 export interface RunningCell {
-  readonly kind: string;
+  /** How errors call the cell. */
+  readonly label: string;
   readonly name: string;
-  readonly state: OnceState;
+  readonly words: Int32Array;
+  /** Where the header begins, in words. */
+  readonly index: number;
+  readonly phase: Phase;
+  readonly ownedByThisAgent: boolean;
+  /** Whether this agent owns the cell in that generation. */
+  owns(generation: number): boolean;
 }
 
-/** One run of an initializer. */
-export interface Run {
-  readonly cell: RunningCell;
-  /**
-   * The run that it is part of. One that has finished is passed over, or runs that
-   * start each other would make chains without end.
-   */
+const RUN_WORD = 3;
+/** See `_deadlock.ts`. */
+export const PROBE_WORD = 4;
+
+/**
+ * One run of an initializer.
+ *
+ * It has finished when its cell has been published, rolled back or lost. Setting
+ * {@linkcode Run.finished} is enough then: {@linkcode finishRun} only tidies up earlier.
+ */
+export class Run {
+  /** What the header of its cell says; no two unfinished runs of an agent have the same. */
+  readonly id: number;
+  /** The generation in which its agent owns the cell. */
+  readonly generation: number;
+  /** Taken from a run that has finished, as an asynchronous context may outlive it. */
+  cell: RunningCell | undefined;
+  /** The run that it is part of; one that has finished is passed over. */
   outer: Run | undefined;
-  /**
-   * What the cell's header says of the run: in bits 0-15 which of the agent's runs it
-   * is, in bits 16-31 what `_deadlock.ts` passes on.
-   */
-  word: number;
-  finished: boolean;
-  /** The runs of this agent that were begun before and after, of those that have not finished. */
+  finished = false;
+  /** The runs of this agent that were begun before and after it and have not finished. */
   previous: Run | undefined;
-  next: Run | undefined;
-  /** By what `_deadlock.ts` recognizes the run as long as it waits. */
-  probe: number;
-  /** What the run waits for, all at once, as far as `_deadlock.ts` knows; most wait for nothing. */
-  waits: Set<RunningWait> | undefined;
+  next: Run | undefined = undefined;
+
+  constructor(
+    cell: RunningCell,
+    generation: number,
+    outer: Run | undefined,
+    previous: Run | undefined,
+  ) {
+    this.id = drawNonce();
+    this.generation = generation;
+    this.cell = cell;
+    this.outer = outer;
+    this.previous = previous;
+  }
 }
 
-/** A wait that runs of initializers have begun. */
-export interface RunningWait {
-  readonly target: RunningCell;
-  /** The runs that cannot go on before it ends. */
-  readonly runs: readonly Run[];
-  /** Ends the wait. */
-  fail(error: unknown): void;
-}
-
-interface AsyncContext {
-  run<R>(run: Run, body: () => R): R;
-  getStore(): Run | undefined;
-}
-
-interface Builtins {
-  getBuiltinModule?(
-    name: "async_hooks",
-  ): { AsyncLocalStorage: new () => AsyncContext };
-}
-
-/** What all copies of this module in the agent have in common. */
+/** What all copies of this package in the thread know of its runs. */
 interface Runs {
-  readonly context: AsyncContext | undefined;
   onStack: Run | undefined;
   /** The context that {@linkcode onStack} was called in: in another one it says nothing. */
   onStackWithin: Run | undefined;
-  lastId: number;
-  /** The end of a list in the order in which they were begun, that costs each run little. */
+  /** The end of a list in the order in which they were begun, which costs each run little. */
   lastUnfinished: Run | undefined;
+  /** Made for the first asynchronous initializer; `null` where there is none. */
+  context: AsyncContext<Run> | null | undefined;
 }
 
-const ID_MASK = 0xffff;
-
-const RUNS = Symbol.for("@lazyinit/lazyinit runs");
-const globals = globalThis as { [RUNS]?: Runs; process?: Builtins };
-const builtins = globals.process?.getBuiltinModule?.("async_hooks");
-const runs = globals[RUNS] ??= {
-  context: builtins && new builtins.AsyncLocalStorage(),
+const runs = sharedByThread<Runs>("runs", () => ({
   onStack: undefined,
   onStackWithin: undefined,
-  lastId: 0,
   lastUnfinished: undefined,
-};
+  context: undefined,
+}));
 
-/** Whether the caller is part of the initializer that this agent runs on the cell. */
-export function isWithinInitializer(state: OnceState): boolean {
-  if (!state.ownedByThisAgent) return false;
-  // By number, as one memory may be behind several SharedArrayBuffer objects
-  const id = state.run & ID_MASK;
-  return currentRuns().some((run) => (run.word & ID_MASK) === id);
-}
+const NO_RUNS: readonly Run[] = [];
 
-/** The runs of this agent that have not finished, all of which stand still while it blocks. */
-export function unfinishedRuns(): Run[] {
-  const found: Run[] = [];
-  for (let run = runs.lastUnfinished; run !== undefined; run = run.previous) {
-    found.push(run);
+/** Begins the run of an initializer on a cell that this agent owns in that generation. */
+export function beginRun(cell: RunningCell, generation: number): Run {
+  const { words, index } = cell;
+  const previous = lastUnfinished();
+  const outer = previous && current();
+  const run = new Run(cell, generation, outer, previous);
+  // Plain, as only the owner reads it
+  words[index + RUN_WORD] = run.id;
+  // Plain, as it is 0 but for what an agent has left behind that lost the cell
+  if (words[index + PROBE_WORD] !== 0) {
+    // Pairs with the CAS of show() in `_deadlock.ts`
+    Atomics.store(words, index + PROBE_WORD, 0);
   }
-  return found.reverse();
-}
-
-/** Those of them that the caller is part of, from the outermost on. */
-export function currentRuns(): Run[] {
-  const found: Run[] = [];
-  let run = current(runs.context?.getStore());
-  for (; run !== undefined; run = unfinishedFrom(run.outer)) {
-    found.unshift(run);
-  }
-  return found;
-}
-
-/** Calls `body`, the synchronous initializer of the cell. */
-export function runInitializer<R>(cell: RunningCell, body: () => R): R {
-  const within = runs.context?.getStore();
-  const run = begin(cell, within);
-  try {
-    return onStackDuring(run, within, body);
-  } finally {
-    finish(run);
-  }
-}
-
-/** As {@linkcode runInitializer}, for an initializer that may be asynchronous. */
-export async function runInitializerAsync<R>(
-  cell: RunningCell,
-  body: () => Promise<R>,
-): Promise<R> {
-  const { context } = runs;
-  const run = begin(cell, context?.getStore());
-  try {
-    return await (context === undefined
-      ? onStackDuring(run, undefined, body)
-      : context.run(run, body));
-  } finally {
-    finish(run);
-  }
-}
-
-function begin(cell: RunningCell, within: Run | undefined): Run {
-  // Ids may wrap: two runs of one agent that far apart are hardly ever unfinished at once
-  const word = runs.lastId = runs.lastId + 1 & ID_MASK;
-  cell.state.recordRun(word);
-  const previous = runs.lastUnfinished;
-  const run: Run = {
-    cell,
-    outer: current(within),
-    word,
-    finished: false,
-    previous,
-    next: undefined,
-    probe: 0,
-    waits: undefined,
-  };
+  // No call may fail from here on, as the caller would not have the run
   if (previous !== undefined) previous.next = run;
   return runs.lastUnfinished = run;
 }
 
-function finish(run: Run): void {
+/** Ends a run, after its cell was published, rolled back or lost. Calls nothing. */
+export function finishRun(run: Run): void {
   run.finished = true;
-  run.outer = unfinishedFrom(run.outer);
   const { previous, next } = run;
   if (previous !== undefined) previous.next = next;
   if (next !== undefined) next.previous = previous;
-  else runs.lastUnfinished = previous;
-  // A context may outlive the run
-  run.previous = run.next = undefined;
+  if (runs.lastUnfinished === run) runs.lastUnfinished = previous;
+  run.cell = run.previous = run.next = undefined;
+  // Or runs that start each other would make chains without end
+  while (run.outer?.finished) run.outer = run.outer.outer;
 }
 
-/** The innermost run that the caller is part of and that has not finished. */
-function current(within: Run | undefined): Run | undefined {
-  // Deno may run other tasks in the middle of one, when it first loads a part of itself
-  return unfinishedFrom(
-    runs.onStackWithin === within ? runs.onStack ?? within : within,
-  );
-}
-
-function unfinishedFrom(run: Run | undefined): Run | undefined {
-  while (run?.finished) run = run.outer;
-  return run;
-}
-
-function onStackDuring<R>(
-  run: Run,
-  within: Run | undefined,
-  body: () => R,
-): R {
+/** Calls `body`, a synchronous part of the run. */
+export function within<R>(run: Run, body: () => R): R {
   const { onStack, onStackWithin } = runs;
-  runs.onStack = run;
-  runs.onStackWithin = within;
+  // The context says nothing if the run is the only one
+  const context = run.previous && currentContext();
   try {
+    runs.onStack = run;
+    runs.onStackWithin = context;
     return body();
   } finally {
     runs.onStack = onStack;
     runs.onStackWithin = onStackWithin;
   }
+}
+
+/** As {@linkcode within}, for a part that goes on asynchronously. */
+export function withinAsync<R>(run: Run, body: () => R): R {
+  runs.context ??= createContext();
+  return runs.context === null
+    ? within(run, body)
+    : runs.context.run(run, body);
+}
+
+function createContext(): AsyncContext<Run> | null {
+  const hooks = builtinModule("node:async_hooks");
+  return hooks === undefined ? null : new hooks.AsyncLocalStorage();
+}
+
+/** The runs of this agent that the caller is part of, from the outermost on. */
+export function currentRuns(): readonly Run[] {
+  if (lastUnfinished() === undefined) return NO_RUNS;
+  const found: Run[] = [];
+  let run = current();
+  for (; run !== undefined; run = unfinishedFrom(run.outer)) found.push(run);
+  return found.reverse();
+}
+
+/** The runs of this agent that have not finished, all of which stand still while it blocks. */
+export function unfinishedRuns(): readonly Run[] {
+  if (lastUnfinished() === undefined) return NO_RUNS;
+  const found: Run[] = [];
+  let run = runs.lastUnfinished;
+  while (run !== undefined) {
+    const { previous } = run;
+    if (run.finished) finishRun(run);
+    else found.push(run);
+    run = previous;
+  }
+  return found.reverse();
+}
+
+/** Whether one of the runs is that of the initializer that this agent runs on the cell. */
+export function isWithin(cell: RunningCell, runs: readonly Run[]): boolean {
+  return runs.some((run) => isRunOf(run, cell));
+}
+
+/** Whether it is the run of the initializer that this agent runs on the cell. */
+export function isRunOf(run: Run, cell: RunningCell): boolean {
+  return !run.finished && cell.owns(run.generation) && run.id === runIdOf(cell);
+}
+
+/** The id of the run of the initializer on the cell, which this agent must own. */
+export function runIdOf({ words, index }: RunningCell): number {
+  return words[index + RUN_WORD]!;
+}
+
+function lastUnfinished(): Run | undefined {
+  while (runs.lastUnfinished?.finished) finishRun(runs.lastUnfinished);
+  return runs.lastUnfinished;
+}
+
+/** The innermost run that the caller is part of. */
+function current(): Run | undefined {
+  const context = currentContext();
+  // Deno may run other tasks in the middle of one, when it first loads a part of itself
+  return unfinishedFrom(runs.onStackWithin) === context
+    ? unfinishedFrom(runs.onStack) ?? context
+    : context;
+}
+
+/** The innermost run whose asynchronous context the caller is in. */
+function currentContext(): Run | undefined {
+  return unfinishedFrom(runs.context?.getStore());
+}
+
+function unfinishedFrom(run: Run | undefined): Run | undefined {
+  while (run?.finished) run = run.outer;
+  return run;
 }

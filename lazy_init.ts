@@ -19,39 +19,25 @@
  */
 
 import {
-  alreadyInitialized,
   assertInitializer,
-  assertView,
-  attach,
-  blockUntil,
-  cellByteLength,
-  fill,
-  inspectCell,
-  type LazyInitHandle,
-  type LazyInitOptions,
+  Cell,
+  type InitResult,
+  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
-  notInitialized,
-  ownerLost,
-  place,
-  recursive,
-  slotOf,
-  zeroFill,
 } from "./_cell.ts";
-import { watchAgentDuring } from "./_announcement.ts";
-import { assertAgentId, signalOf, timeoutOf } from "./_checks.ts";
-import { sleepLooking } from "./_deadlock.ts";
-import { runInitializer, type RunningCell } from "./_running.ts";
-import { type OnceState, type Phase, phaseOf } from "./atomics.ts";
+import { signalOf, timeoutOf } from "./_checks.ts";
+import {
+  attach,
+  cellByteLength,
+  type LazyInitHandle,
+  type LazyInitOptions,
+} from "./_layout.ts";
+import type { Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
-export type {
-  CellKind,
-  LazyInitHandle,
-  LazyInitOptions,
-  LazyInitWaitAsyncOptions,
-  LazyInitWaitOptions,
-} from "./_cell.ts";
+export type { LazyInitWaitAsyncOptions, LazyInitWaitOptions } from "./_cell.ts";
+export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
 
 /**
  * A value in shared memory that one agent initializes, once and for ever, and
@@ -85,9 +71,7 @@ export type {
 export class LazyInit<T> {
   /** What the slot holds, if this agent has seen it; there is no reset, so it stays true. */
   #value: Readonly<T> | undefined = undefined;
-  readonly #state: OnceState;
-  readonly #codec: Codec<T>;
-  readonly #name: string;
+  readonly #cell: Cell<T>;
 
   /**
    * Constructs a new instance: places a cell, or attaches to the one of the same
@@ -104,10 +88,7 @@ export class LazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    const { state, name } = place("LazyInit", codec, options);
-    this.#state = state;
-    this.#codec = codec;
-    this.#name = name;
+    this.#cell = new Cell("LazyInit", codec, options);
   }
 
   /**
@@ -135,7 +116,10 @@ export class LazyInit<T> {
    * @throws {LayoutMismatchError} If there is no cell of this class, codec tag
    * and capacity.
    */
-  static from<T>(handle: LazyInitHandle, codec: Codec<T>): LazyInit<T> {
+  static from<T>(
+    handle: LazyInitHandle<T, "LazyInit">,
+    codec: Codec<T>,
+  ): LazyInit<T> {
     return new LazyInit(codec, attach("LazyInit", codec, handle));
   }
 
@@ -172,9 +156,8 @@ export class LazyInit<T> {
    *
    * @returns A plain object.
    */
-  get handle(): LazyInitHandle {
-    const { buffer, byteOffset } = this.#state;
-    return { kind: "LazyInit", buffer, byteOffset, name: this.name };
+  get handle(): LazyInitHandle<T, "LazyInit"> {
+    return this.#cell.handle as LazyInitHandle<T, "LazyInit">;
   }
 
   /**
@@ -191,7 +174,7 @@ export class LazyInit<T> {
    * @returns The name.
    */
   get name(): string {
-    return this.#name;
+    return this.#cell.name;
   }
 
   /**
@@ -237,7 +220,7 @@ export class LazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get phase(): Phase {
-    return this.#state.phase;
+    return this.#cell.phase;
   }
 
   /**
@@ -268,8 +251,12 @@ export class LazyInit<T> {
 
   /** Cold: this agent has not seen the value yet. */
   #load(): Readonly<T> | undefined {
-    if (!this.initialized) return undefined;
-    return this.#value = this.#codec.decode(this.#slot);
+    return this.#cell.read(this.#keep) ? this.#value : undefined;
+  }
+
+  /** Remembers the value. */
+  get #keep(): Keep<T> {
+    return (value) => this.#value = value;
   }
 
   /**
@@ -298,7 +285,7 @@ export class LazyInit<T> {
   getMut(
     this: [T] extends [ArrayBufferView] ? LazyInit<T> : never,
   ): T | undefined {
-    assertView((this as LazyInit<T>).#codec);
+    (this as LazyInit<T>).#cell.assertView();
     return (this as LazyInit<T>).get() as T | undefined;
   }
 
@@ -328,7 +315,7 @@ export class LazyInit<T> {
 
   /** Cold. A value that may not be final must not be kept. */
   #loadUnchecked(): Readonly<T> {
-    return this.#load() ?? this.#codec.decode(this.#slot);
+    return this.#load() ?? this.#cell.decode();
   }
 
   /**
@@ -361,7 +348,7 @@ export class LazyInit<T> {
     const value = this.#load();
     // A codec of one's own may decode to undefined
     if (value !== undefined || this.initialized) return value as Readonly<T>;
-    throw notInitialized("LazyInit", this.name);
+    throw this.#cell.notInitialized();
   }
 
   /**
@@ -392,20 +379,12 @@ export class LazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   initOnce(value: T): Readonly<T> {
-    if (!this.#begin()) {
-      throw alreadyInitialized("LazyInit", this.name, this.phase, this.get());
+    const result = this.#cell.store(value, this.#keep);
+    if (result === undefined) {
+      this.#cell.assertNotOwned();
+      throw this.#cell.alreadyInitialized(this.get(), this.phase);
     }
-    const slot = this.#slot;
-    const { begun } = this.#state;
-    let stored: T;
-    try {
-      this.#codec.encode(value, slot);
-      stored = this.#codec.decode(slot);
-    } catch (error) {
-      this.#rollBack(begun);
-      throw error;
-    }
-    return this.#publish(begun, stored);
+    return made(result);
   }
 
   /**
@@ -439,55 +418,14 @@ export class LazyInit<T> {
    */
   callOnce(initializer: Initializer<T>): Readonly<T> | undefined {
     assertInitializer(initializer);
-    if (!this.#begin()) return undefined;
-    const { begun } = this.#state;
-    let stored: T;
-    try {
-      stored = runInitializer(
-        this.#running,
-        () =>
-          fill(
-            this.#codec,
-            this.#slot,
-            initializer as (slot?: T) => unknown,
-            "MutexLazyInit.getOrInitAsync()",
-            () => this.#assertOwned(begun),
-          ),
-      );
-    } catch (error) {
-      this.#rollBack(begun);
-      throw error;
-    }
-    return this.#publish(begun, stored);
-  }
-
-  /** Makes this agent the one that initializes, unless there is or was one. */
-  #begin(): boolean {
-    if (this.#state.begin()) return true;
-    this.#assertNotRecursive();
-    return false;
-  }
-
-  #assertNotRecursive(): void {
-    if (this.#state.ownedByThisAgent) throw recursive("LazyInit", this.name);
-  }
-
-  #assertOwned(begun: number): void {
-    if (!this.#state.owns(begun)) {
-      throw ownerLost("publish the value of", "LazyInit", this.name);
-    }
-  }
-
-  #publish(begun: number, stored: T): Readonly<T> {
-    this.#state.publish(begun);
-    return this.#value = stored;
-  }
-
-  #rollBack(begun: number): void {
-    // The slot of a run that was declared dead may be somebody else's by now
-    if (!this.#state.owns(begun)) return;
-    zeroFill(this.#slot);
-    this.#state.rollback(begun);
+    const result = this.#cell.make(
+      initializer,
+      "MutexLazyInit.getOrInitAsync()",
+      this.#keep,
+    );
+    if (result !== undefined) return made(result);
+    this.#cell.assertNotOwned();
+    return undefined;
   }
 
   /**
@@ -523,15 +461,7 @@ export class LazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   recover(agentId: number): boolean {
-    assertAgentId(agentId);
-    const held = this.#state.takeOver(agentId);
-    if (held) {
-      zeroFill(this.#slot);
-      this.#state.revoke();
-    }
-    // In place of an agent that has ended before it could
-    this.#state.wakeAll();
-    return held;
+    return this.#cell.recover(agentId);
   }
 
   /**
@@ -569,14 +499,8 @@ export class LazyInit<T> {
 
   /** Cold: the cell is not initialized. */
   #wait(timeout: number): Readonly<T> {
-    this.#assertNotRecursive();
-    blockUntil(
-      this.#running,
-      timeout,
-      "waitAsync()",
-      () => this.initialized || undefined,
-      (left) => this.#state.wait(left),
-    );
+    const attempt = () => this.initialized || undefined;
+    this.#cell.block(timeout, "waitAsync()", attempt);
     return this.value;
   }
 
@@ -604,18 +528,11 @@ export class LazyInit<T> {
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
-    this.#assertNotRecursive();
-    const state = this.#state;
-    for (;;) {
-      const word = state.load();
-      if (phaseOf(word) === "initialized") return this.value;
-      await sleepLooking(this.#running, signal, (options) =>
-        watchAgentDuring(
-          state.waitForChangeAsync(word, options),
-          state.announcedOwner,
-          (agentId) => this.recover(agentId),
-        ));
+    if (!this.initialized) {
+      this.#cell.assertNotOwned();
+      await this.#cell.until(signal, () => this.initialized || undefined);
     }
+    return this.value;
   }
 
   /**
@@ -641,12 +558,7 @@ export class LazyInit<T> {
     inspect: (value: unknown, options?: unknown) => string,
     options?: unknown,
   ): string {
-    return inspectCell(
-      "LazyInit",
-      this.name,
-      this.phase,
-      inspect(this.get(), options),
-    );
+    return this.#cell.inspect((value) => inspect(value, options));
   }
 
   /**
@@ -673,19 +585,12 @@ export class LazyInit<T> {
     options: unknown,
     inspect: (value: unknown, options?: unknown) => string,
   ): string {
-    return inspectCell(
-      "LazyInit",
-      this.name,
-      this.phase,
-      inspect(this.get(), options),
-    );
+    return this.#cell.inspect((value) => inspect(value, options));
   }
+}
 
-  get #running(): RunningCell {
-    return { kind: "LazyInit", name: this.#name, state: this.#state };
-  }
-
-  get #slot() {
-    return slotOf(this.#state, this.#codec);
-  }
+/** The value of a run, or the error that it has thrown. */
+function made<T>(result: InitResult<T>): Readonly<T> {
+  if (result.ok || result.reason === "already-init") return result.value;
+  throw result.error;
 }

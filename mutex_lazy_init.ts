@@ -20,110 +20,31 @@
  */
 
 import {
-  alreadyInitialized,
+  type AnyInitializer,
   assertInitializer,
-  assertView,
-  attach,
-  blockUntil,
-  cellByteLength,
-  fill,
-  fillAsync,
-  inspectCell,
-  type LazyInitHandle,
-  type LazyInitOptions,
+  Cell,
+  type InitResult,
+  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
-  notInitialized,
-  ownerLost,
-  place,
-  recursive,
-  slotOf,
-  zeroFill,
 } from "./_cell.ts";
-import {
-  canAnnounce,
-  holdAgentLock,
-  watchAgentDuring,
-} from "./_announcement.ts";
 import { signalOf, timeoutOf } from "./_checks.ts";
-import { sleepLooking } from "./_deadlock.ts";
+import {
+  attach,
+  cellByteLength,
+  type LazyInitHandle,
+  type LazyInitOptions,
+} from "./_layout.ts";
 import { wordIndex, wordsOf } from "./_memory.ts";
-import {
-  isWithinInitializer,
-  runInitializer,
-  runInitializerAsync,
-  type RunningCell,
-} from "./_running.ts";
-import {
-  agentId,
-  Mutex,
-  OnceState,
-  type Phase,
-  phaseOf,
-  type UnlockToken,
-} from "./atomics.ts";
+import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
-import { OwnerLostError } from "./errors.ts";
 
 export type {
-  CellKind,
-  LazyInitHandle,
-  LazyInitOptions,
+  InitResult,
   LazyInitWaitAsyncOptions,
   LazyInitWaitOptions,
 } from "./_cell.ts";
-
-/**
- * What came of an attempt to initialize a cell.
- *
- * Corresponds to the kernel's `Result<&T, LazyInitError>`.
- *
- * @example Usage
- * ```ts
- * import { type InitResult, int32, MutexLazyInit } from "@lazyinit/lazyinit";
- * import { assertEquals } from "@std/assert";
- *
- * function describe(result: InitResult<number>): string {
- *   if (result.ok) return `made ${result.value}`;
- *   if (result.reason === "already-init") return `found ${result.value}`;
- *   return `failed: ${result.error}`;
- * }
- * const cell = new MutexLazyInit(int32);
- * assertEquals(describe(cell.tryInit(() => 42)), "made 42");
- * assertEquals(describe(cell.tryInit(() => 43)), "found 42");
- * ```
- *
- * @typeParam T The type of the value.
- */
-export type InitResult<T> =
-  | {
-    /** This call made the value. */
-    readonly ok: true;
-    /** The value as every agent reads it. */
-    readonly value: Readonly<T>;
-  }
-  | {
-    /** This call did not make the value. */
-    readonly ok: false;
-    /** The cell was initialized; the initializer was not called. */
-    readonly reason: "already-init";
-    /** The value as every agent reads it. */
-    readonly value: Readonly<T>;
-  }
-  | {
-    /** This call did not make the value. */
-    readonly ok: false;
-    /** The initializer failed, or the codec refused its value; the cell is uninitialized. */
-    readonly reason: "during-init";
-    /** What was thrown, unchanged. */
-    readonly error: unknown;
-  };
-
-/** What entitles a run to publish or roll back: the mutex, and the word that it began with. */
-interface Begun {
-  readonly token: UnlockToken;
-  readonly begun: number;
-}
+export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
 
 /**
  * A value in shared memory that one agent at a time may initialize while the
@@ -163,10 +84,7 @@ export class MutexLazyInit<T> {
   /** The state word with which {@linkcode #value} was in the slot, if it was. */
   #word: number | undefined = undefined;
   #value: Readonly<T> | undefined = undefined;
-  readonly #state: OnceState;
-  readonly #mutex: Mutex;
-  readonly #codec: Codec<T>;
-  readonly #name: string;
+  readonly #cell: Cell<T>;
 
   /**
    * Constructs a new instance: places a cell, or attaches to the one of the same
@@ -183,14 +101,10 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    const { state, name } = place("MutexLazyInit", codec, options);
-    const { buffer, byteOffset } = state;
-    this.#words = wordsOf(buffer);
-    this.#index = wordIndex(byteOffset);
-    this.#mutex = new Mutex(buffer, byteOffset + OnceState.mutexOffset);
-    this.#state = state;
-    this.#codec = codec;
-    this.#name = name;
+    const cell = new Cell("MutexLazyInit", codec, options);
+    this.#words = wordsOf(cell.buffer);
+    this.#index = wordIndex(cell.byteOffset);
+    this.#cell = cell;
   }
 
   /**
@@ -218,7 +132,10 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If there is no cell of this class, codec tag
    * and capacity.
    */
-  static from<T>(handle: LazyInitHandle, codec: Codec<T>): MutexLazyInit<T> {
+  static from<T>(
+    handle: LazyInitHandle<T, "MutexLazyInit">,
+    codec: Codec<T>,
+  ): MutexLazyInit<T> {
     return new MutexLazyInit(codec, attach("MutexLazyInit", codec, handle));
   }
 
@@ -255,9 +172,8 @@ export class MutexLazyInit<T> {
    *
    * @returns A plain object.
    */
-  get handle(): LazyInitHandle {
-    const { buffer, byteOffset } = this.#state;
-    return { kind: "MutexLazyInit", buffer, byteOffset, name: this.name };
+  get handle(): LazyInitHandle<T, "MutexLazyInit"> {
+    return this.#cell.handle as LazyInitHandle<T, "MutexLazyInit">;
   }
 
   /**
@@ -274,7 +190,7 @@ export class MutexLazyInit<T> {
    * @returns The name.
    */
   get name(): string {
-    return this.#name;
+    return this.#cell.name;
   }
 
   /**
@@ -320,7 +236,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get phase(): Phase {
-    return this.#state.phase;
+    return this.#cell.phase;
   }
 
   /**
@@ -354,26 +270,19 @@ export class MutexLazyInit<T> {
     return this.#refresh() ? this.#value : undefined;
   }
 
-  /**
-   * Reads the slot into the cache, if the cell is initialized, and returns whether it is.
-   * `word` is what the state is or was a moment ago.
-   */
-  #refresh(word = this.#state.load()): boolean {
-    for (;; word = this.#state.load()) {
-      if (word === this.#word) return true;
-      this.#forget();
-      if (phaseOf(word) !== "initialized") return false;
-      try {
-        const value = this.#codec.decode(this.#slot);
-        // A reset since the load has torn what was read
-        if (!this.#state.confirm(word)) continue;
-        this.#value = value;
-        this.#word = word;
-        return true;
-      } catch (error) {
-        if (this.#state.confirm(word)) throw error;
-      }
-    }
+  /** Reads the slot into the cache, if the cell is initialized, and returns whether it is. */
+  #refresh(): boolean {
+    if (this.#cell.load() === this.#word) return true;
+    this.#forget();
+    return this.#cell.read(this.#keep);
+  }
+
+  /** Remembers a value, and the state word with which it is in the slot. */
+  get #keep(): Keep<T> {
+    return (value, word) => {
+      this.#value = value;
+      this.#word = word;
+    };
   }
 
   #forget(): void {
@@ -408,7 +317,7 @@ export class MutexLazyInit<T> {
   getMut(
     this: [T] extends [ArrayBufferView] ? MutexLazyInit<T> : never,
   ): T | undefined {
-    assertView((this as MutexLazyInit<T>).#codec);
+    (this as MutexLazyInit<T>).#cell.assertView();
     return (this as MutexLazyInit<T>).get() as T | undefined;
   }
 
@@ -439,9 +348,7 @@ export class MutexLazyInit<T> {
 
   /** Cold. A value that may not be final must not be kept. */
   #loadUnchecked(): Readonly<T> {
-    return this.#refresh()
-      ? this.#value as Readonly<T>
-      : this.#codec.decode(this.#slot);
+    return this.#refresh() ? this.#value as Readonly<T> : this.#cell.decode();
   }
 
   /**
@@ -474,7 +381,7 @@ export class MutexLazyInit<T> {
   /** Cold. */
   #loadValue(): Readonly<T> {
     if (this.#refresh()) return this.#value as Readonly<T>;
-    throw notInitialized("MutexLazyInit", this.name);
+    throw this.#cell.notInitialized();
   }
 
   /**
@@ -670,21 +577,23 @@ export class MutexLazyInit<T> {
   ): Promise<InitResult<T>> {
     assertInitializer(initializer);
     const signal = signalOf(options);
-    for (;;) {
-      if (!this.#refresh()) signal?.throwIfAborted();
-      const begun = this.#tryBegin();
-      if (begun !== undefined) {
-        if ("ok" in begun) return begun;
-        // In the same turn, so that no abort and no other task comes in between
-        return await abortable(this.#runAsync(begun, initializer), signal);
-      }
-      this.#assertNotWithin();
-      await sleepLooking(
-        this.#running,
-        signal,
-        (options) => this.#sleepAsync(options),
-      );
-    }
+    const attempt = () => this.#attemptAsync(initializer, signal);
+    const { result } = attempt() ??
+      await this.#cell.untilTurn(signal, attempt);
+    return await result;
+  }
+
+  /** Boxed, as a promise of the result must not hold up those who wait for their turn. */
+  #attemptAsync(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): { result: InitResult<T> | Promise<InitResult<T>> } | undefined {
+    const already = this.#already();
+    if (already !== undefined) return { result: already };
+    signal?.throwIfAborted();
+    // In the same turn, so that no abort and no other task comes in between
+    const run = this.#cell.makeAsync(initializer, this.#keep);
+    return run && { result: abortable(run, signal) };
   }
 
   /**
@@ -724,215 +633,26 @@ export class MutexLazyInit<T> {
     timeout: number,
     alternative: string,
   ): InitResult<T> {
-    const begun = this.#tryBegin() ??
-      this.#beginContended(timeout, alternative);
-    if ("ok" in begun) return begun;
-    try {
-      return runInitializer(
-        this.#running,
-        () =>
-          this.#publish(
-            begun,
-            fill(
-              this.#codec,
-              this.#slot,
-              initializer as (slot?: T) => unknown,
-              alternative,
-              () => this.#assertOwned(begun),
-            ),
-          ),
-      );
-    } catch (error) {
-      return this.#rollBack(begun, error);
-    }
+    const attempt = () =>
+      this.#already() ??
+        this.#cell.make(initializer as AnyInitializer, alternative, this.#keep);
+    return attempt() ?? this.#cell.block(timeout, alternative, attempt);
   }
 
-  /** Rejects only with what an aborted caller may leave to itself. */
-  async #runAsync(
-    begun: Begun,
-    initializer: AsyncInitializer<T>,
-  ): Promise<InitResult<T>> {
-    const conceal = this.#announce();
-    try {
-      // Published before the run has finished, as others may block this agent in between
-      return await runInitializerAsync(
-        this.#running,
-        async () =>
-          this.#publish(
-            begun,
-            await fillAsync(
-              this.#codec,
-              this.#slot,
-              initializer as (slot?: T) => unknown,
-              () => this.#assertOwned(begun),
-            ),
-          ),
-      );
-    } catch (error) {
-      return this.#rollBack(begun, error);
-    } finally {
-      conceal();
-    }
-  }
-
-  /**
-   * Lets other agents know of the end of this one until the returned function is called.
-   *
-   * Should the run have lost the cell to a later one of this agent, that holds the
-   * lock, too, so that its word may say so.
-   */
-  #announce(): () => void {
-    if (!canAnnounce) return () => {};
-    return holdAgentLock(
-      agentId(),
-      () => {
-        this.#mutex.markAnnounced();
-        this.#state.wakeAll();
-      },
-      // Then nobody knows, as where there are no locks
-      () => {},
-    );
-  }
-
-  /**
-   * Locks the mutex and begins (I7), or tells that the cell is initialized. Returns
-   * `undefined` if somebody is in the way.
-   *
-   * The value is told at once, as another task may reset the cell before an
-   * asynchronous call goes on.
-   */
-  #tryBegin(): Begun | InitResult<T> | undefined {
-    // I7: before the lock, as who takes that from this agent changes the generation
-    const word = this.#state.load();
-    if (this.#refresh(word)) {
-      return {
-        ok: false,
-        reason: "already-init",
-        value: this.#value as Readonly<T>,
-      };
-    }
-    const token = this.#mutex.lockIfAvailable();
-    if (token === null) return undefined;
-    let begun = false;
-    try {
-      begun = this.#state.begin(word);
-    } finally {
-      if (!begun) token.unlock();
-    }
-    return begun ? { token, begun: this.#state.begun } : undefined;
-  }
-
-  /** Waits until it can begin, or until the cell is initialized. */
-  #beginContended(
-    timeout: number,
-    alternative: string,
-  ): Begun | InitResult<T> {
-    this.#assertNotHeld();
-    return blockUntil(
-      this.#running,
-      timeout,
-      alternative,
-      () => this.#tryBegin(),
-      (left) => this.#sleep(left),
-    );
-  }
-
-  /**
-   * Sleeps as long as somebody is in the way of beginning.
-   *
-   * Who comes while an initializer runs sleeps on the state word, so that one
-   * broadcast tells everybody. The mutex is held without one during a reset and for
-   * a moment before and after; who comes then sleeps on it until it is unlocked, but
-   * does not take it to do so, as there may be nothing left to do.
-   */
-  #sleep(timeout: number): void {
-    const word = this.#state.load();
-    const phase = phaseOf(word);
-    if (phase === "initializing") this.#state.waitForChange(word, timeout);
-    else if (phase === "uninitialized") this.#mutex.waitForUnlock(timeout);
-  }
-
-  /** As {@linkcode #sleep}, and watches the agent that is in the way, if that can be. */
-  async #sleepAsync(options: LazyInitWaitAsyncOptions): Promise<void> {
-    const word = this.#state.load();
-    const phase = phaseOf(word);
-    if (phase === "initializing") {
-      await this.#watchOwnerDuring(
-        this.#state.waitForChangeAsync(word, options),
-      );
-    } else if (phase === "uninitialized") {
-      await this.#watchOwnerDuring(this.#mutex.waitForUnlockAsync(options));
-    }
-  }
-
-  /** The owner is asked for when `sleep` has begun, as who announces itself later wakes it. */
-  #watchOwnerDuring(sleep: Promise<void>): Promise<void> {
-    return watchAgentDuring(sleep, this.#mutex.announcedOwner, (agentId) => {
-      if (this.#mutex.announcedOwner === agentId) this.recover(agentId);
-      // It has unlocked and ended before it could wake anybody, or has gone on unannounced
-      else this.#wakeAll();
-    });
-  }
-
-  #wakeAll(): void {
-    this.#mutex.wakeAll();
-    this.#state.wakeAll();
-  }
-
-  #assertOwned({ begun }: Begun): void {
-    if (!this.#state.owns(begun)) {
-      throw ownerLost("publish the value of", "MutexLazyInit", this.name);
-    }
-  }
-
-  #publish({ token, begun }: Begun, stored: T): InitResult<T> {
-    this.#word = this.#state.publish(begun);
-    this.#value = stored;
-    token.unlock();
-    return { ok: true, value: stored };
-  }
-
-  #rollBack({ token, begun }: Begun, error: unknown): InitResult<T> {
-    const failure = { ok: false, reason: "during-init", error } as const;
-    try {
-      // It may be the slot of another run by now
-      if (this.#state.owns(begun)) zeroFill(this.#slot);
-      this.#state.rollback(begun);
-    } catch (lost) {
-      // Who has taken the cell has the mutex, too; otherwise the state was overwritten
-      if (!(lost instanceof OwnerLostError)) {
-        token.unlock();
-        throw lost;
-      }
-      if (error instanceof OwnerLostError) throw error;
-      return failure;
-    }
-    token.unlock();
-    return failure;
+  #already(): InitResult<T> | undefined {
+    if (!this.#refresh()) return undefined;
+    return {
+      ok: false,
+      reason: "already-init",
+      value: this.#value as Readonly<T>,
+    };
   }
 
   #made(result: InitResult<T>): Readonly<T> {
     if (result.ok) return result.value;
-    throw result.reason === "during-init" ? result.error : alreadyInitialized(
-      "MutexLazyInit",
-      this.name,
-      "initialized",
-      result.value,
-    );
-  }
-
-  /** A synchronous call can never succeed while its own agent initializes the cell. */
-  #assertNotHeld(): void {
-    if (this.#mutex.heldByThisAgent) {
-      throw recursive("MutexLazyInit", this.name);
-    }
-  }
-
-  /** An asynchronous call may wait for another task of its agent, but not for itself. */
-  #assertNotWithin(): void {
-    if (isWithinInitializer(this.#state)) {
-      throw recursive("MutexLazyInit", this.name);
-    }
+    throw result.reason === "during-init"
+      ? result.error
+      : this.#cell.alreadyInitialized(result.value);
   }
 
   /**
@@ -968,15 +688,16 @@ export class MutexLazyInit<T> {
    */
   reset(options?: LazyInitWaitOptions): boolean {
     const timeout = timeoutOf(options);
-    this.#assertNotHeld();
-    const token = this.#mutex.lockIfAvailable() ?? blockUntil(
-      this.#running,
-      timeout,
-      "resetAsync()",
-      () => this.#mutex.lockIfAvailable() ?? undefined,
-      (left) => this.#mutex.waitForUnlock(left),
-    );
-    return this.#resetLocked(token);
+    this.#cell.assertNotOwned();
+    const attempt = () => this.#tryReset();
+    return attempt() ?? this.#cell.block(timeout, "resetAsync()", attempt);
+  }
+
+  /** Returns `undefined` while an initializer runs. */
+  #tryReset(): boolean | undefined {
+    this.#forget();
+    if (this.#cell.reset()) return true;
+    return this.#cell.phase === "uninitialized" ? false : undefined;
   }
 
   /**
@@ -1004,39 +725,9 @@ export class MutexLazyInit<T> {
    */
   async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
     const signal = signalOf(options);
-    for (;;) {
-      signal?.throwIfAborted();
-      // Not lockAsync(): between it and its await another task of this agent would
-      // find the mutex held by its own agent, though no initializer runs
-      const token = this.#mutex.lockIfAvailable();
-      if (token !== null) return this.#resetLocked(token);
-      this.#assertNotWithin();
-      await sleepLooking(
-        this.#running,
-        signal,
-        (options) =>
-          this.#watchOwnerDuring(this.#mutex.waitForUnlockAsync(options)),
-      );
-    }
-  }
-
-  #resetLocked(token: UnlockToken): boolean {
-    this.#forget();
-    try {
-      const word = this.#state.load();
-      // I7: after the load, as who takes the mutex from this agent changes the generation
-      const held = this.#mutex.heldByThisAgent;
-      if (held && phaseOf(word) !== "initialized") return false;
-      if (!held || !this.#state.reset(word)) {
-        throw ownerLost("reset", "MutexLazyInit", this.name);
-      }
-      // I3: after the state has changed, so that no reader takes the zeroes for a value.
-      // Who has taken the mutex since does it, too, and may let others write by now
-      if (this.#mutex.heldByThisAgent) zeroFill(this.#slot);
-      return true;
-    } finally {
-      token.unlock();
-    }
+    const attempt = () => this.#tryReset();
+    signal?.throwIfAborted();
+    return attempt() ?? await this.#cell.untilTurn(signal, attempt);
   }
 
   /**
@@ -1069,17 +760,8 @@ export class MutexLazyInit<T> {
    */
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
-    if (!this.#refresh()) {
-      this.#assertNotHeld();
-      blockUntil(
-        this.#running,
-        timeout,
-        "waitAsync()",
-        // Again, as a reset may be faster than this agent is woken
-        () => this.#refresh() || undefined,
-        (left) => this.#state.wait(left),
-      );
-    }
+    const attempt = () => this.#refresh() || undefined;
+    if (!attempt()) this.#cell.block(timeout, "waitAsync()", attempt);
     return this.#value as Readonly<T>;
   }
 
@@ -1107,17 +789,10 @@ export class MutexLazyInit<T> {
     options: LazyInitWaitAsyncOptions = {},
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
-    while (!this.#refresh()) {
-      this.#assertNotWithin();
-      await sleepLooking(this.#running, signal, async (options) => {
-        const word = this.#state.load();
-        if (phaseOf(word) === "initialized") return;
-        await this.#watchOwnerDuring(
-          this.#state.waitForChangeAsync(word, options),
-        );
-      });
-    }
-    return this.#value as Readonly<T>;
+    // Taken at once, as another task may reset the cell before this goes on
+    const attempt = () => this.#refresh() ? { value: this.#value } : undefined;
+    const { value } = attempt() ?? await this.#cell.until(signal, attempt);
+    return value as Readonly<T>;
   }
 
   /**
@@ -1154,24 +829,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   recover(agentId: number): boolean {
-    try {
-      return this.#mutex.recover(agentId, () => {
-        let word: number;
-        do {
-          word = this.#state.load();
-          // I7: after the load, as who takes the mutex from this agent in turn sees to the rest
-          if (!this.#mutex.heldByThisAgent) return;
-          // First, so that the agent can no longer begin, publish or reset, should it live
-        } while (!this.#state.revoke(word));
-        // I3: of a value that was begun, or of one whose reset was
-        if (phaseOf(word) !== "initialized" && this.#mutex.heldByThisAgent) {
-          zeroFill(this.#slot);
-        }
-      });
-    } finally {
-      // In place of an agent that has ended before it could
-      this.#state.wakeAll();
-    }
+    return this.#cell.recover(agentId);
   }
 
   /**
@@ -1195,12 +853,7 @@ export class MutexLazyInit<T> {
     inspect: (value: unknown, options?: unknown) => string,
     options?: unknown,
   ): string {
-    return inspectCell(
-      "MutexLazyInit",
-      this.name,
-      this.phase,
-      inspect(this.get(), options),
-    );
+    return this.#cell.inspect((value) => inspect(value, options));
   }
 
   /**
@@ -1225,20 +878,7 @@ export class MutexLazyInit<T> {
     options: unknown,
     inspect: (value: unknown, options?: unknown) => string,
   ): string {
-    return inspectCell(
-      "MutexLazyInit",
-      this.name,
-      this.phase,
-      inspect(this.get(), options),
-    );
-  }
-
-  get #running(): RunningCell {
-    return { kind: "MutexLazyInit", name: this.#name, state: this.#state };
-  }
-
-  get #slot() {
-    return slotOf(this.#state, this.#codec);
+    return this.#cell.inspect((value) => inspect(value, options));
   }
 }
 
@@ -1247,17 +887,17 @@ function found<T>(result: InitResult<T>): Readonly<T> {
   throw result.error;
 }
 
-/** Settles as `promise`, or rejects with the reason of the signal if that is aborted first. */
-function abortable<T>(
-  promise: Promise<T>,
+/** Settles as `result` does, or rejects with the reason of the signal if that is aborted first. */
+async function abortable<T>(
+  result: T | Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
+  if (signal === undefined || !(result instanceof Promise)) return result;
+  return await new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
-    promise.then(resolve, reject).finally(() =>
+    result.then(resolve, reject).finally(() =>
       signal.removeEventListener("abort", abort)
     );
   });

@@ -1,0 +1,292 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * Where a cell is, and whether what is there is that cell: its memory, its handle, and
+ * word 2 of its header, a hash of all that agents must agree on. A word of 0 means that
+ * no cell was placed there.
+ */
+
+import { assertCodec, assertOptions, label, show } from "./_checks.ts";
+import {
+  alignToSlot,
+  allocate,
+  assertRange,
+  assertShared,
+  wordIndex,
+  wordsOf,
+} from "./_memory.ts";
+import { OnceState } from "./atomics.ts";
+import type { Codec } from "./codec.ts";
+import { LayoutMismatchError } from "./errors.ts";
+
+/** Changes whenever the meaning of a cell's bytes does. */
+const LAYOUT_VERSION = 2;
+const LAYOUT_WORD = 2;
+const CELL_ALIGNMENT = 8;
+
+/**
+ * Which of the two classes a cell belongs to.
+ *
+ * @example Usage
+ * ```ts
+ * import { type CellKind, int32, MutexLazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const kind: CellKind = new MutexLazyInit(int32).handle.kind;
+ * assertEquals(kind, "MutexLazyInit");
+ * ```
+ */
+export type CellKind = "LazyInit" | "MutexLazyInit";
+
+/** The type of the value, which a handle carries for the compiler alone. */
+declare const VALUE: unique symbol;
+
+/**
+ * The description of a cell that `postMessage` carries to another agent, where
+ * `from()` attaches to it.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, type LazyInitHandle } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const cell = new LazyInit(int32, { name: "answer" });
+ * const handle: LazyInitHandle<number, "LazyInit"> = structuredClone(cell.handle);
+ * assertEquals(LazyInit.from(handle, int32).name, "answer");
+ * ```
+ *
+ * @typeParam T The type of the value.
+ * @typeParam Kind The class of the cell.
+ */
+export interface LazyInitHandle<T = unknown, Kind extends CellKind = CellKind> {
+  /** The class of the cell. */
+  readonly kind: Kind;
+  /** The shared memory that the cell is in. */
+  readonly buffer: SharedArrayBuffer;
+  /** Where the cell begins, in bytes. */
+  readonly byteOffset: number;
+  /** The name of the cell, empty if it has none. */
+  readonly name: string;
+  /** The tag of the cell's codec. */
+  readonly tag: string;
+  /** Never there: it keeps handles of different values apart for the compiler. */
+  readonly [VALUE]?: T;
+}
+
+/**
+ * Options of the constructors.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInit, type LazyInitOptions } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const buffer = new SharedArrayBuffer(1024);
+ * const options: LazyInitOptions = { name: "answer", buffer, byteOffset: 512 };
+ * new LazyInit(int32, options).initOnce(42);
+ * // In another agent that shares the buffer
+ * assertEquals(new LazyInit(int32, options).value, 42);
+ * ```
+ */
+export interface LazyInitOptions {
+  /** Shown by errors and inspection. */
+  name?: string;
+  /** The memory to place the cell in; memory of its own by default. */
+  buffer?: SharedArrayBuffer;
+  /**
+   * Where to place the cell in `buffer`, in bytes, a multiple of 8; 0 by default.
+   * Cells must not overlap.
+   */
+  byteOffset?: number;
+}
+
+/** Where a cell is to be. */
+export interface Place {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+  readonly name: string;
+  /** Whether no other agent can have the memory yet. */
+  readonly isFresh: boolean;
+}
+
+/** The bytes that a cell with this codec takes, a multiple of 8. */
+export function cellByteLength(codec: Codec<unknown>): number {
+  assertCodec(codec);
+  return OnceState.byteLength + alignToSlot(codec.byteLength);
+}
+
+/** Checks codec and options of a constructor, and allocates the memory unless it is given. */
+export function placeOf(
+  kind: CellKind,
+  codec: Codec<unknown>,
+  options: LazyInitOptions,
+): Place {
+  const byteLength = cellByteLength(codec);
+  assertOptions(options);
+  const { name = "", buffer, byteOffset = 0 } = options;
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot create the ${kind} as 'name' must be a string: current value is ${
+        show(name)
+      }`,
+    );
+  }
+  if (buffer !== undefined) {
+    return { buffer, byteOffset, name, isFresh: false };
+  }
+  if (byteOffset !== 0) {
+    throw new TypeError(
+      `Cannot create the ${kind} as 'byteOffset' must come with 'buffer': current value is ${
+        show(byteOffset)
+      }`,
+    );
+  }
+  return { buffer: allocate(byteLength), byteOffset, name, isFresh: true };
+}
+
+/** Claims zeroed memory for a cell, or ensures that a cell of the same layout is there. */
+export function claim(
+  kind: CellKind,
+  codec: Codec<unknown>,
+  { buffer, byteOffset, name, isFresh }: Place,
+): void {
+  const byteLength = OnceState.byteLength + alignToSlot(codec.byteLength);
+  assertRange(buffer, byteOffset, byteLength, CELL_ALIGNMENT);
+  const words = wordsOf(buffer);
+  const index = wordIndex(byteOffset) + LAYOUT_WORD;
+  const layout = layoutHash(kind, codec);
+  // Pairs with the CAS below in another agent
+  let found = Atomics.load(words, index);
+  if (found === 0) {
+    const isClaimable = isFresh || isZeroed(buffer, byteOffset, byteLength);
+    // Pairs with itself in other agents: the first decides. Where the bytes are not zero,
+    // it is a second look, as an agent may just have claimed them (unclaimed)
+    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);
+    if (found === 0 && isClaimable) return;
+    if (found === 0) {
+      throw new LayoutMismatchError(
+        `Cannot place ${
+          label(kind, name)
+        } at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
+      );
+    }
+  }
+  if (found !== layout) {
+    throw mismatch(
+      kind,
+      name,
+      codec,
+      byteOffset,
+      "another kind, codec or capacity was placed there",
+    );
+  }
+}
+
+/** Checks a handle, and returns where it points. */
+export function attach(
+  kind: CellKind,
+  codec: Codec<unknown>,
+  handle: LazyInitHandle,
+): Required<LazyInitOptions> {
+  assertCodec(codec);
+  if (typeof handle !== "object" || handle === null) {
+    throw new TypeError(
+      `Cannot attach to the cell as 'handle' must be the handle of a cell: current value is ${
+        show(handle)
+      }`,
+    );
+  }
+  const { kind: found, buffer, byteOffset, name, tag } = handle;
+  if (found !== "LazyInit" && found !== "MutexLazyInit") {
+    throw new TypeError(
+      `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
+        show(found)
+      }`,
+    );
+  }
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
+        show(name)
+      }`,
+    );
+  }
+  // Checked here, as the constructor takes what is missing for its defaults
+  assertShared(buffer);
+  assertRange(buffer, byteOffset, OnceState.byteLength, CELL_ALIGNMENT);
+  if (found !== kind) {
+    throw mismatch(kind, name, codec, byteOffset, `its handle says ${found}`);
+  }
+  if (tag !== codec.tag) {
+    throw mismatch(kind, name, codec, byteOffset, `its handle says ${tag}`);
+  }
+  // Pairs with the CAS of claim()
+  const layout = Atomics.load(
+    wordsOf(buffer),
+    wordIndex(byteOffset) + LAYOUT_WORD,
+  );
+  if (layout === 0) {
+    throw mismatch(kind, name, codec, byteOffset, "no cell was placed there");
+  }
+  return { buffer, byteOffset, name };
+}
+
+function mismatch(
+  kind: CellKind,
+  name: string,
+  { tag, byteLength }: Codec<unknown>,
+  byteOffset: number,
+  found: string,
+): LayoutMismatchError {
+  return new LayoutMismatchError(
+    `Cannot attach to ${
+      label(kind, name)
+    } at byte ${byteOffset} as it must be a ${kind} of ${tag} with ${byteLength} bytes: ${found}`,
+  );
+}
+
+/** The hash of a codec's layout, and what it was made of. */
+interface Layout {
+  readonly tag: string;
+  readonly byteLength: number;
+  readonly hash: number;
+}
+
+/** Of codecs in use, as many cells may have the same one. */
+const layouts: Record<CellKind, WeakMap<Codec<unknown>, Layout>> = {
+  LazyInit: new WeakMap(),
+  MutexLazyInit: new WeakMap(),
+};
+
+function layoutHash(kind: CellKind, codec: Codec<unknown>): number {
+  const { tag, byteLength } = codec;
+  const known = layouts[kind].get(codec);
+  if (known?.tag === tag && known.byteLength === byteLength) return known.hash;
+  const hash = hashOf(`${LAYOUT_VERSION}|${kind}|${byteLength}|${tag}`);
+  layouts[kind].set(codec, { tag, byteLength, hash });
+  return hash;
+}
+
+/** FNV-1a over the UTF-16 units of everything that agents must agree on; never 0. */
+function hashOf(layout: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < layout.length; i++) {
+    hash = Math.imul(hash ^ layout.charCodeAt(i), 0x01000193);
+  }
+  return hash || 1;
+}
+
+/** Whether the bytes are zero (unclaimed). */
+function isZeroed(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  byteLength: number,
+): boolean {
+  const end = wordIndex(byteOffset + byteLength);
+  const words = wordsOf(buffer);
+  for (let i = wordIndex(byteOffset); i < end; i++) {
+    if (words[i] !== 0) return false;
+  }
+  return true;
+}
