@@ -11,9 +11,9 @@ import {
   phaseOf,
   UnlockToken,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { withoutBlocking, withoutWaitAsync } from "./testdata/platform.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
+import { withoutBlocking, withoutWaitAsync } from "./_platform.ts";
 
 const WAITERS = 0b100;
 

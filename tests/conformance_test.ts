@@ -1,10 +1,10 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import * as library from "../mod.ts";
+import { testLonelyWaits } from "./_lonely_waits.ts";
 import { FATES } from "./conformance/ends.ts";
 import { CASES, runCase } from "./conformance/suite.ts";
 import { spawnWebWorker } from "./conformance/web.ts";
-import { testLonelyWaits } from "./testdata/conformance.ts";
 
 const WORKER = new URL("./conformance/web_worker.ts", import.meta.url);
 const LIBRARY = import.meta.resolve("../mod.ts");

@@ -32,7 +32,7 @@ import {
   typedArray,
   uint32,
 } from "../mod.ts";
-import { codecs } from "./testdata/codecs.ts";
+import { codecs } from "./_codecs.ts";
 
 const CLASSES = [LazyInit, MutexLazyInit] as const;
 /** Bytes on either side of a cell, which nothing may touch. */

@@ -22,11 +22,11 @@ import {
   string,
   typedArray,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { codecs, values } from "./testdata/codecs.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { pair, pairOf } from "./testdata/jobs.ts";
-import { phasesWhileZeroing, withoutBlocking } from "./testdata/platform.ts";
+import { Agents } from "./_agents.ts";
+import { codecs, values } from "./_codecs.ts";
+import { Flag, until } from "./_flag.ts";
+import { pair, pairOf } from "./_jobs.ts";
+import { phasesWhileZeroing, withoutBlocking } from "./_platform.ts";
 
 const HEADER_BYTES = 16;
 

@@ -27,14 +27,14 @@ import {
   string,
   typedArray,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { pair, pairOf, view } from "./testdata/jobs.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
+import { pair, pairOf, view } from "./_jobs.ts";
 import {
   phasesWhileZeroing,
   withoutBlocking,
   withoutWaitAsync,
-} from "./testdata/platform.ts";
+} from "./_platform.ts";
 
 const INITS = ["init", "tryInit", "getOrInit"] as const;
 const ASYNC_INITS = ["initAsync", "tryInitAsync", "getOrInitAsync"] as const;

@@ -20,10 +20,10 @@ import {
   string,
   typedArray,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { pair, pairOf } from "./testdata/jobs.ts";
-import { isWatched, lockName, locks } from "./testdata/locks.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
+import { pair, pairOf } from "./_jobs.ts";
+import { isWatched, lockName, locks } from "./_locks.ts";
 import type { Message, Stage } from "./testdata/mortal_worker.ts";
 
 const RAISED = new Flag();

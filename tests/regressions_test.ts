@@ -25,9 +25,9 @@ import {
   typedArray,
   uint32,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag } from "./testdata/flag.ts";
-import { pair, pairOf } from "./testdata/jobs.ts";
+import { Agents } from "./_agents.ts";
+import { Flag } from "./_flag.ts";
+import { pair, pairOf } from "./_jobs.ts";
 
 Deno.test("Fault 1, lazyinit sets inited before it writes: LazyInit publishes after it has written", () => {
   const phases: string[] = [];

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
-import { Flag, until } from "../testdata/flag.ts";
+import { Flag, until } from "../_flag.ts";
 import type { Backstage, Case, Peer, Stage } from "./suite.ts";
 import { isAwaited } from "./waiters.ts";
 

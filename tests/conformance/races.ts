@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { LazyInitHandle, MutexLazyInit } from "../../mod.ts";
-import { Flag } from "../testdata/flag.ts";
+import { Flag } from "../_flag.ts";
 import type { Backstage, Case, Library, Stage } from "./suite.ts";
 import { untilAwaited } from "./waiters.ts";
 

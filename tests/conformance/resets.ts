@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { Flag } from "../testdata/flag.ts";
+import { Flag } from "../_flag.ts";
 import type { Case, Library } from "./suite.ts";
 import { untilAwaited } from "./waiters.ts";
 

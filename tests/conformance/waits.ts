@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { until } from "../testdata/flag.ts";
-import { withoutWaitAsync } from "../testdata/platform.ts";
+import { until } from "../_flag.ts";
+import { withoutWaitAsync } from "../_platform.ts";
 import type { Case } from "./suite.ts";
 import { isAwaited, untilAwaited } from "./waiters.ts";
 

@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { int32, LazyInit, Mutex, MutexLazyInit, struct } from "../../mod.ts";
-import { pair } from "../testdata/jobs.ts";
+import { pair } from "../_jobs.ts";
 
 /*
  * Many workers do everything to the same cells at once, at random, and count in

@@ -4,9 +4,9 @@
 /* An agent that does the jobs that a test sends, one after the other. */
 
 import { agentId, LazyInit, Mutex, MutexLazyInit, uint32 } from "../../mod.ts";
-import { codecs } from "./codecs.ts";
-import { Flag } from "./flag.ts";
-import { type Job, pair, pairOf, view } from "./jobs.ts";
+import { codecs } from "../_codecs.ts";
+import { Flag } from "../_flag.ts";
+import { type Job, pair, pairOf, view } from "../_jobs.ts";
 
 async function perform(job: Job): Promise<unknown> {
   switch (job.kind) {

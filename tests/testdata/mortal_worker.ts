@@ -12,9 +12,9 @@ import {
   MutexLazyInit,
   OnceState,
 } from "../../mod.ts";
-import { Flag } from "./flag.ts";
-import { type Pair, pair, pairOf } from "./jobs.ts";
-import { locks } from "./locks.ts";
+import { Flag } from "../_flag.ts";
+import { type Pair, pair, pairOf } from "../_jobs.ts";
+import { locks } from "../_locks.ts";
 
 /** Where the agent ends. */
 export type Stage =

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import type { Phase } from "../../mod.ts";
+import type { Phase } from "../mod.ts";
 
 /** Runs `body` as on a browser's main thread, where `Atomics.wait` always throws. */
 export function withoutBlocking(body: () => void): void {

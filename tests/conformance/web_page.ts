@@ -13,7 +13,7 @@ interface Frame {
   src: string;
   onload(): void;
   readonly contentWindow: {
-    eval(code: string): Promise<typeof import("./page.ts")>;
+    eval(code: string): Promise<typeof import("./web_page.ts")>;
     readonly location: { reload(): void };
   };
 }
@@ -87,7 +87,7 @@ export async function reloadFrame(
     frame.onload = resolve;
     document.body.append(frame);
   });
-  const page = await frame.contentWindow.eval('import("/page.js")');
+  const page = await frame.contentWindow.eval('import("/web_page.js")');
   await page.begin(deed, cell.handle);
   const value = cell.getOrInitAsync(() => 2);
   // One that lives is left alone

@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import type { LazyInitHandle, Mutex } from "../../mod.ts";
-import { Flag } from "./flag.ts";
-import type { Job, Pair } from "./jobs.ts";
+import type { LazyInitHandle, Mutex } from "../mod.ts";
+import { Flag } from "./_flag.ts";
+import type { Job, Pair } from "./_jobs.ts";
 
 interface Report {
   result?: unknown;
@@ -30,7 +30,7 @@ export class Agents implements Disposable {
 
   /** Starts agents, and resolves when all of them listen. */
   static async start(count: number): Promise<Agents> {
-    const url = new URL("./agent_worker.ts", import.meta.url);
+    const url = new URL("./testdata/agent_worker.ts", import.meta.url);
     const workers = Array.from(
       { length: count },
       () => new Worker(url, { type: "module" }),

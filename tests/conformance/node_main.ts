@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-/* Runs the suite in Node, and prints a line of JSON for each case: `node node.js LIBRARY`. */
+/* Runs the suite in Node, and prints a line of JSON for each case: `node node_main.js LIBRARY`. */
 
 import process from "node:process";
 import { inspect } from "node:util";
