@@ -1,5 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+// First, as the modules may keep what they find of `Atomics`
+import "./_sleepers.ts";
 import * as library from "../mod.ts";
 import { testLonelyWaits } from "./_lonely_waits.ts";
 import { FATES } from "./conformance/ends.ts";
@@ -16,7 +18,8 @@ for (const it of CASES) {
       fates: FATES.Deno,
       hasAsyncContext: true,
       inspect: Deno.inspect,
-      spawn: (caseName) => spawnWebWorker(WORKER, LIBRARY, caseName),
+      spawn: (caseName, sleepers) =>
+        spawnWebWorker(WORKER, LIBRARY, caseName, sleepers),
     });
   });
 }

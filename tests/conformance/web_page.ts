@@ -4,6 +4,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
+import { Sleepers } from "../_sleepers.ts";
 import { cases as ends, type Deed, FATES, noticeEnd, own } from "./ends.ts";
 import { type Library, type Peer, type Result, runSuite } from "./suite.ts";
 import { spawnWebWorker } from "./web.ts";
@@ -38,9 +39,12 @@ const LIBRARY = new URL(
 /** A case whose workers own cells. */
 const OWNER_CASE = ends[0]!.name;
 
-function spawn(caseName: string): Peer {
+function spawn(
+  caseName: string,
+  sleepers = new Sleepers().buffer,
+): Peer {
   const worker = new URL("./web_worker.js", import.meta.url);
-  return spawnWebWorker(worker, LIBRARY, caseName);
+  return spawnWebWorker(worker, LIBRARY, caseName, sleepers);
 }
 
 /** Runs the suite, and returns what came of each case. */
@@ -95,6 +99,7 @@ export async function reloadFrame(
     library,
     fates: FATES[browser],
     hasAsyncContext: false,
+    sleepers: new Sleepers(),
     spawn: () => [spawn(OWNER_CASE)],
   });
   assertEquals(cell.phase, "initializing");

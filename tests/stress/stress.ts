@@ -58,7 +58,7 @@ export interface Shared {
 export interface Report {
   readonly totals: Record<string, number>;
   readonly violations: Record<string, number>;
-  /** What stands still, with the headers of the cells; `undefined` if nothing does. */
+  /** The phases of the cells if nothing goes on any more. */
   readonly hang: string | undefined;
 }
 
@@ -144,9 +144,7 @@ export async function stress(
     const progress = Atomics.load(words, FIRST_TOTAL);
     if (progress !== rounds) [rounds, since] = [progress, now];
     else if (now - since > PATIENCE) {
-      hang = cells.map(({ handle: { buffer, byteOffset } }) =>
-        [...new Int32Array(buffer, byteOffset, 4)].join(" ")
-      ).join(", ");
+      hang = cells.map(({ phase }) => phase).join(", ");
     }
   }
   for (const worker of workers) worker.terminate();

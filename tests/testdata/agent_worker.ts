@@ -3,6 +3,8 @@
 
 /* An agent that does the jobs that a test sends, one after the other. */
 
+// First, as the modules may keep what they find of `Atomics`
+import { Sleepers } from "../_sleepers.ts";
 import { agentId, LazyInit, Mutex, MutexLazyInit, uint32 } from "../../mod.ts";
 import { codecs } from "../_codecs.ts";
 import { Flag } from "../_flag.ts";
@@ -181,4 +183,6 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
     self.postMessage({ error: { name, message } });
   }
 };
-self.postMessage({ result: "ready" });
+const sleepers = new Sleepers();
+sleepers.countThisAgent();
+self.postMessage({ result: sleepers.buffer });
