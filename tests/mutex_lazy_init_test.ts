@@ -619,6 +619,10 @@ Deno.test("MutexLazyInit sleeps once while an initializer runs, until the value 
       outcome: { value: pairOf(2) },
     });
     await agents.asleep(1);
+    // Time in which one that polls would do so
+    for (let turn = 0; turn < 50; turn++) {
+      await new Promise((resolve) => setTimeout(resolve));
+    }
     winner.leave();
     assertEquals(await racer, pairOf(1));
     assertEquals(agents.sleepsOf(1), sleeps + 1);
