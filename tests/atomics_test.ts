@@ -1,19 +1,23 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+// First, as the modules may keep what they find of `Atomics`
+import { withoutBlocking, withoutWaitAsync } from "./_platform.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   agentId,
   canBlock,
+  int32,
   LayoutMismatchError,
+  LazyInit,
   Mutex,
+  MutexLazyInit,
   OnceState,
   OwnerLostError,
   phaseOf,
   UnlockToken,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { withoutBlocking, withoutWaitAsync } from "./testdata/platform.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
 
 const WAITERS = 0b100;
 
@@ -583,5 +587,33 @@ for (const method of ["lock", "lockIfAvailable", "lockAsync"] as const) {
     await counted;
     assertEquals(counter[0], 4 * rounds);
     assertEquals(new Int32Array(mutex.buffer)[0], 0);
+  });
+}
+
+for (const Cell of [LazyInit, MutexLazyInit]) {
+  Deno.test(`${Cell.name} refuses a state that no cell can be in, and is not held afterwards`, () => {
+    for (const word of [3, -1]) {
+      const cell = new Cell(int32);
+      const words = new Int32Array(cell.handle.buffer);
+      const initialize = (make: () => number) =>
+        cell instanceof LazyInit ? cell.callOnce(make) : cell.tryInit(make);
+      words[0] = word;
+      assertThrows(() => cell.phase, LayoutMismatchError);
+      assertThrows(() => cell.get(), LayoutMismatchError);
+      assertThrows(() => cell.value, LayoutMismatchError);
+      assertThrows(() => initialize(() => 1), LayoutMismatchError);
+      if (cell instanceof LazyInit) continue;
+      assertThrows(() => cell.reset(), LayoutMismatchError);
+      words[0] = 0;
+      assertThrows(
+        () =>
+          cell.init(() => {
+            words[0] = word;
+            return 1;
+          }),
+        LayoutMismatchError,
+      );
+      assertEquals(words[1], 0);
+    }
   });
 }

@@ -6,8 +6,8 @@ import {
   renderReport,
   renderSummary,
   targetsOf,
-} from "../bench/render.ts";
-import type { GroupResult, Results, Spread } from "../bench/results.ts";
+} from "../bench/report/render.ts";
+import type { GroupResult, Results, Spread } from "../bench/report/results.ts";
 
 const INT32 = "read an initialized int32";
 const WAKE = "wake 8 blocked workers";

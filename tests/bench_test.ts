@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import results from "../bench/results.json" with { type: "json" };
-import { pagesOf, ROOT } from "../bench/pages.ts";
+import { pagesOf, ROOT } from "../bench/report/pages.ts";
 
 Deno.test("pagesOf() returns what stands in the repository", async () => {
   for (const [path, text] of await pagesOf(results)) {

@@ -1,10 +1,12 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+// First, as the modules may keep what they find of `Atomics`
+import "./_sleepers.ts";
 import * as library from "../mod.ts";
+import { testLonelyWaits } from "./_lonely_waits.ts";
 import { FATES } from "./conformance/ends.ts";
 import { CASES, runCase } from "./conformance/suite.ts";
 import { spawnWebWorker } from "./conformance/web.ts";
-import { testLonelyWaits } from "./testdata/conformance.ts";
 
 const WORKER = new URL("./conformance/web_worker.ts", import.meta.url);
 const LIBRARY = import.meta.resolve("../mod.ts");
@@ -16,7 +18,8 @@ for (const it of CASES) {
       fates: FATES.Deno,
       hasAsyncContext: true,
       inspect: Deno.inspect,
-      spawn: (caseName) => spawnWebWorker(WORKER, LIBRARY, caseName),
+      spawn: (caseName, sleepers) =>
+        spawnWebWorker(WORKER, LIBRARY, caseName, sleepers),
     });
   });
 }

@@ -9,9 +9,9 @@ import {
 } from "@std/assert";
 import { currentRuns, type Run } from "../_running.ts";
 import { DeadlockError, int32, LazyInit, MutexLazyInit } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { until } from "./testdata/flag.ts";
-import { type Pair, pair, pairOf } from "./testdata/jobs.ts";
+import { Agents } from "./_agents.ts";
+import { until } from "./_flag.ts";
+import { type Pair, pair, pairOf } from "./_jobs.ts";
 
 type Method = Parameters<Agents["nest"]>[4];
 

@@ -26,7 +26,7 @@ import {
   MutexLazyInit,
   OnceState,
 } from "../mod.ts";
-import { run } from "./testdata/commands.ts";
+import { run } from "./_commands.ts";
 
 const ERRORS = {
   AlreadyInitializedError,

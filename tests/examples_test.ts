@@ -2,7 +2,7 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { FATES, type Way } from "./conformance/ends.ts";
-import { assertPrinted, PORTABLE_RECIPES } from "./testdata/recipes.ts";
+import { assertPrinted, PORTABLE_RECIPES } from "./_printed.ts";
 
 const root = new URL("../", import.meta.url);
 

@@ -32,7 +32,8 @@ import {
   typedArray,
   uint32,
 } from "../mod.ts";
-import { codecs } from "./testdata/codecs.ts";
+import { codecs, values } from "./_codecs.ts";
+import { isSlotZeroed } from "./_slots.ts";
 
 const CLASSES = [LazyInit, MutexLazyInit] as const;
 /** Bytes on either side of a cell, which nothing may touch. */
@@ -124,27 +125,27 @@ function guarded(byteLength: number) {
   };
 }
 
-/** Fills the memory of a cell, header and slot. */
-function overwrite(
-  buffer: SharedArrayBuffer,
-  words: number[],
-  bytes: Uint8Array,
-): void {
-  new Int32Array(buffer, GUARD, 4).set(words);
-  const length = buffer.byteLength - GUARD - GUARD - 16;
-  const slot = new Uint8Array(buffer, GUARD + 16, length);
-  slot.set(bytes.subarray(0, length));
+/** Fills the memory of a cell, of as many words as it takes. */
+function overwrite(buffer: SharedArrayBuffer, words: number[]): void {
+  const memory = new Int32Array(buffer).subarray(GUARD / 4, -GUARD / 4);
+  memory.set(words.slice(0, memory.length));
 }
 
 const word = fc.oneof(
   fc.integer(),
+  fc.constant(0),
   fc.nat(7),
   fc.nat(7).map((low) => low | 1 << 31),
-  // Owned by this agent
-  fc.constantFrom(agentId(), agentId() << 4 | 1),
+  // As words are that name this agent as an owner, wherever they do
+  fc.tuple(fc.nat(8), fc.nat(7)).map(([shift, low]) =>
+    agentId() << shift | low
+  ),
 );
-const header = fc.tuple(word, word, word, word);
-const anyBytes = fc.uint8Array({ minLength: 64, maxLength: 64 });
+/** As many as the largest of the cells here has words. */
+const WORDS = 32;
+const words = fc.array(word, { minLength: WORDS, maxLength: WORDS });
+/** Agents that may be declared dead. */
+const agent = fc.oneof(fc.constant(agentId()), fc.integer({ min: 1 }));
 
 // What decoding random bytes may throw, as the codecs' docs say
 const READING = [TypeError, RangeError, SyntaxError, LayoutMismatchError];
@@ -162,7 +163,7 @@ function make(): never {
 /** Does with a cell, whatever its memory holds, all that can be done. */
 async function useInAnyWay(
   cell: LazyInit<unknown> | MutexLazyInit<unknown>,
-  owner: number,
+  dead: number,
 ): Promise<void> {
   for (
     const call of [
@@ -179,7 +180,7 @@ async function useInAnyWay(
   for (const timeout of [0, 1]) {
     documented(() => cell.wait({ timeout }), WAITING);
   }
-  // Looks for a deadlock, in whatever the run word says
+  // Looks for a deadlock, in whatever the memory says
   documented(
     () => new MutexLazyInit(int32).init(() => (cell.wait({ timeout: 2 }), 1)),
     INITIALIZING,
@@ -206,7 +207,7 @@ async function useInAnyWay(
       ]
     ) await settlesAsDocumented(call, INITIALIZING);
   }
-  documented(() => cell.recover(owner >>> 0 || 1), INITIALIZING);
+  documented(() => cell.recover(dead), INITIALIZING);
 }
 
 type Options = { signal: AbortSignal };
@@ -233,13 +234,13 @@ for (const [name, codec] of Object.entries(codecs)) {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...CLASSES),
-        header,
-        anyBytes,
-        async (Cell, words, bytes) => {
+        words,
+        agent,
+        async (Cell, words, dead) => {
           const { buffer, untouched } = guarded(Cell.byteLength(codec));
           const cell = new Cell(codec, { buffer, byteOffset: GUARD });
-          overwrite(buffer, words, bytes);
-          await useInAnyWay(cell, words[1]);
+          overwrite(buffer, words);
+          await useInAnyWay(cell, dead);
           assert(untouched());
         },
       ),
@@ -251,11 +252,6 @@ for (const [name, codec] of Object.entries(codecs)) {
 const KINDS = { LazyInit, MutexLazyInit };
 type Kind = keyof typeof KINDS;
 
-/** The layout word of a cell of this class and codec. */
-function layoutOf(kind: Kind, codec: Codec<unknown>): number {
-  return new Int32Array(new KINDS[kind](codec).handle.buffer)[2]!;
-}
-
 Deno.test("constructors and from() over random memory end in a cell or a documented error", async () => {
   const anyKind = fc.constantFrom("LazyInit", "MutexLazyInit");
   const anyCodec = fc.constantFrom(...Object.keys(codecs));
@@ -264,10 +260,9 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
       fc.tuple(anyKind, anyCodec),
       fc.tuple(anyKind, anyCodec),
       fc.boolean(),
-      fc.boolean(),
-      header,
-      fc.oneof(anyBytes, fc.constant(new Uint8Array(64))),
-      fc.constantFrom("none", "random", "another", "right"),
+      words,
+      agent,
+      fc.constantFrom("zeroed", "random", "another", "right"),
       fc.oneof(
         { weight: 4, arbitrary: fc.constant(0) },
         fc.integer({ min: -200, max: 200 }),
@@ -276,25 +271,33 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
         [kind, name],
         [otherKind, otherName],
         attaching,
-        zeroed,
         words,
-        bytes,
-        layout,
+        dead,
+        content,
         shift,
       ) => {
         const Cell = KINDS[kind];
         const codec = codecs[name]!;
-        const { buffer, untouched } = guarded(Cell.byteLength(codec));
-        overwrite(buffer, zeroed ? [0, 0, 0, 0] : words, bytes);
-        const memory = new Int32Array(buffer, GUARD);
-        if (layout === "none") memory[2] = 0;
-        if (layout === "another") {
-          memory[2] = layoutOf(otherKind, codecs[otherName]!);
+        const [There, foundName] = content === "another"
+          ? [KINDS[otherKind], otherName]
+          : [Cell, name];
+        const found = codecs[foundName]!;
+        const { buffer, untouched } = guarded(
+          Math.max(Cell.byteLength(codec), There.byteLength(found)),
+        );
+        if (content === "random") overwrite(buffer, words);
+        else if (content !== "zeroed") {
+          const cell = new There(found, { buffer, byteOffset: GUARD });
+          if (words[0]! % 2 === 0) {
+            const value = values[foundName];
+            if (cell instanceof LazyInit) cell.initOnce(value);
+            else cell.init(() => value);
+          }
         }
-        if (layout === "right") memory[2] = layoutOf(kind, codec);
-        const right = memory[2] === layoutOf(kind, codec);
         const before = [...new Uint8Array(buffer)];
         const isZero = before.slice(GUARD, -GUARD).every((byte) => byte === 0);
+        const right = content === "right" ||
+          content === "another" && There === Cell && found === codec;
 
         const byteOffset = GUARD + shift;
         let cell: LazyInit<unknown> | MutexLazyInit<unknown> | undefined;
@@ -311,8 +314,9 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
         if (cell === undefined) {
           assertEquals([...new Uint8Array(buffer)], before);
         } else if (shift === 0) {
-          assertEquals(memory[2], layoutOf(kind, codec));
-          await useInAnyWay(cell, words[1]);
+          // Claimed for this kind and codec
+          Cell.from(cell.handle, codec);
+          await useInAnyWay(cell, dead);
         }
         assert(untouched());
       },
@@ -323,19 +327,19 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
 
 Deno.test("Mutex over a random word ends in a token or a documented error", async () => {
   await fc.assert(
-    fc.asyncProperty(word, fc.nat(), async (word, id) => {
+    fc.asyncProperty(word, agent, async (word, dead) => {
       const mutex = new Mutex();
       new Int32Array(mutex.buffer)[0] = word;
-      documented(() => mutex.waitForUnlock(1), []);
-      const free = (word & (1 << 28) - 1) === 0;
-      const token = mutex.lockIfAvailable(1);
-      assertEquals(token !== null, free);
-      assertEquals(token?.unlock() ?? false, free);
-      await settlesAsDocumented((options) => mutex.lockAsync(options), [
-        DOMException,
-      ]);
-      documented(() => mutex.recover(id || 1), []);
-      documented(() => mutex.announcedOwner, []);
+      documented(() => mutex.lockIfAvailable(1)?.unlock(), []);
+      await settlesAsDocumented(async (options) => {
+        (await mutex.lockAsync(options)).unlock();
+      }, [DOMException]);
+      const token = mutex.lockIfAvailable();
+      if (token !== null) {
+        assert(token.locked);
+        assertEquals(token.unlock(), true);
+      }
+      documented(() => mutex.recover(dead), []);
     }),
   );
 });
@@ -410,7 +414,5 @@ function roundTrips<T>(
   const refuses = new LazyInit(create(byteLength - 1));
   assertThrows(() => refuses.initOnce(value), RangeError);
   assertEquals(refuses.phase, "uninitialized");
-  assert(
-    new Uint8Array(refuses.handle.buffer, 16).every((byte) => byte === 0),
-  );
+  assert(isSlotZeroed(refuses));
 }

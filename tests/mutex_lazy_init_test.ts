@@ -1,5 +1,12 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+// First, as the modules may keep what they find of `Atomics`
+import {
+  phasesWhileZeroing,
+  replaceable,
+  withoutBlocking,
+  withoutWaitAsync,
+} from "./_platform.ts";
 import {
   assert,
   assertEquals,
@@ -18,8 +25,6 @@ import {
   json,
   LayoutMismatchError,
   LazyInit,
-  type LazyInitHandle,
-  Mutex,
   MutexLazyInit,
   NotInitializedError,
   OnceState,
@@ -27,30 +32,18 @@ import {
   string,
   typedArray,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { pair, pairOf, view } from "./testdata/jobs.ts";
-import {
-  phasesWhileZeroing,
-  withoutBlocking,
-  withoutWaitAsync,
-} from "./testdata/platform.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
+import { pair, pairOf, view } from "./_jobs.ts";
+import { isSlotZeroed, slotOf } from "./_slots.ts";
 
 const INITS = ["init", "tryInit", "getOrInit"] as const;
 const ASYNC_INITS = ["initAsync", "tryInitAsync", "getOrInitAsync"] as const;
 
-function wordsOf({ buffer, byteOffset }: LazyInitHandle): Int32Array {
-  return new Int32Array(buffer, byteOffset);
-}
-
-function slotOf({ buffer, byteOffset }: LazyInitHandle): Uint8Array {
-  return new Uint8Array(buffer, byteOffset + 16);
-}
-
-/** Somebody sleeps on the state word or on the mutex, or is about to. */
-function hasWaiters(cell: { handle: LazyInitHandle }): boolean {
-  const [state, mutex] = wordsOf(cell.handle);
-  return (state! & 0b100) !== 0 || mutex! < 0;
+/** Asserts that no agent owns a cell, which may lose its value. */
+function assertFree(cell: MutexLazyInit<unknown>): void {
+  const { initialized } = cell;
+  assertEquals(cell.reset({ timeout: 0 }), initialized);
 }
 
 /** A promise and what settles it. */
@@ -191,8 +184,8 @@ Deno.test("MutexLazyInit rethrows what an initializer threw, unchanged", async (
         assertStrictEquals(caught, thrown);
       }
     }
-    assertEquals(wordsOf(cell.handle)[0], 0);
-    assertEquals(wordsOf(cell.handle)[1], 0);
+    assertEquals(cell.phase, "uninitialized");
+    assertFree(cell);
     assertEquals(cell.init(() => 1), 1);
   }
 });
@@ -204,9 +197,9 @@ Deno.test("MutexLazyInit zeroes the slot of an initializer that failed", async (
     throw new Error("Failed");
   };
   assertThrows(() => cell.init(spoil));
-  assert(slotOf(cell.handle).every((byte) => byte === 0));
+  assert(isSlotZeroed(cell));
   await assertRejects(() => cell.initAsync(spoil));
-  assert(slotOf(cell.handle).every((byte) => byte === 0));
+  assert(isSlotZeroed(cell));
 });
 
 Deno.test("MutexLazyInit takes a codec that fails as an initializer that failed", async () => {
@@ -228,7 +221,7 @@ Deno.test("MutexLazyInit takes a codec that fails as an initializer that failed"
   const other = new MutexLazyInit(undecodable);
   assertThrows(() => other.init(() => 1), Error, "Cannot decode");
   assertEquals(other.phase, "uninitialized");
-  assert(slotOf(other.handle).every((byte) => byte === 0));
+  assert(isSlotZeroed(other));
 });
 
 Deno.test("MutexLazyInit refuses an initializer that is no function", async () => {
@@ -553,18 +546,18 @@ Deno.test("MutexLazyInit tells its initializers to another copy of the package",
   assertEquals(copy.isWithinInitializer(state), false);
 });
 
-Deno.test("MutexLazyInit lets the mutex go if it finds nothing to begin", () => {
+Deno.test("MutexLazyInit lets the cell go if it finds nothing to begin", () => {
   const cell = new MutexLazyInit(int32);
   const other = MutexLazyInit.from(cell.handle, int32);
-  const { lockIfAvailable } = Mutex.prototype;
-  Mutex.prototype.lockIfAvailable = function (timeout) {
-    Mutex.prototype.lockIfAvailable = lockIfAvailable;
+  const { compareExchange } = replaceable;
+  replaceable.compareExchange = (...args) => {
+    replaceable.compareExchange = compareExchange;
     // As another agent would that is faster
     other.init(() => 1);
-    return this.lockIfAvailable(timeout);
+    return compareExchange(...args);
   };
   assertEquals(cell.getOrInit(() => 2), 1);
-  assertEquals(wordsOf(cell.handle)[1], 0);
+  assertFree(cell);
 });
 
 Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", async () => {
@@ -592,10 +585,13 @@ Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", as
 
 Deno.test("MutexLazyInit zeroes the slot while nobody else may write or read it", async () => {
   const cell = new MutexLazyInit(int32);
-  const words = wordsOf(cell.handle);
+  const other = MutexLazyInit.from(cell.handle, int32);
+  let attempts = 0;
   const observed = {
     get phase() {
-      assert(words[1]! > 0, "The mutex must be held");
+      attempts++;
+      assertEquals(other.get(), undefined);
+      assertThrows(() => other.init(() => 3, { timeout: 0 }));
       return cell.phase;
     },
   };
@@ -604,50 +600,33 @@ Deno.test("MutexLazyInit zeroes the slot while nobody else may write or read it"
     cell.init(() => 1);
     cell.reset();
   });
-  assertEquals(phases, ["initializing", "uninitialized"]);
+  assert(!phases.includes("initialized"));
+  assertEquals(attempts, 2);
   cell.init(() => 2);
   assertEquals(await cell.resetAsync(), true);
 });
 
-Deno.test("MutexLazyInit sleeps where the publication is told while an initializer runs", async () => {
+Deno.test("MutexLazyInit sleeps once while an initializer runs, until the value is published", async () => {
   using agents = await Agents.start(2);
   for (const method of ["getOrInit", "getOrInitAsync"] as const) {
     const cell = new MutexLazyInit(pair);
-    const words = wordsOf(cell.handle);
     const winner = await agents.initialize(0, cell, { value: pairOf(1) });
+    const sleeps = agents.sleepsOf(1);
     const racer = agents.do(1, {
       kind: "initialize",
       method,
       handle: cell.handle,
       outcome: { value: pairOf(2) },
     });
-    await until(() => hasWaiters(cell));
-    assert(words[1]! > 0, "Nobody may wait for the mutex");
+    await agents.asleep(1);
+    // Time in which one that polls would do so
+    for (let turn = 0; turn < 50; turn++) {
+      await new Promise((resolve) => setTimeout(resolve));
+    }
     winner.leave();
     assertEquals(await racer, pairOf(1));
+    assertEquals(agents.sleepsOf(1), sleeps + 1);
     await winner.done;
-  }
-});
-
-Deno.test("MutexLazyInit refuses a state that no cell can be in, and lets its mutex go", () => {
-  for (const word of [3, -1]) {
-    const cell = new MutexLazyInit(int32);
-    const words = wordsOf(cell.handle);
-    words[0] = word;
-    assertThrows(() => cell.get(), LayoutMismatchError);
-    assertThrows(() => cell.value, LayoutMismatchError);
-    assertThrows(() => cell.tryInit(() => 1), LayoutMismatchError);
-    assertThrows(() => cell.reset(), LayoutMismatchError);
-    words[0] = 0;
-    assertThrows(
-      () =>
-        cell.init(() => {
-          words[0] = word;
-          return 1;
-        }),
-      LayoutMismatchError,
-    );
-    assertEquals(words[1], 0);
   }
 });
 
@@ -779,7 +758,7 @@ Deno.test("MutexLazyInit waiters that abort reject with the signal's reason and 
   made.resolve(1);
   assertEquals(await initialized, 1);
   assertEquals(await Promise.all(live), [1, 1]);
-  assertEquals(wordsOf(cell.handle)[1], 0);
+  assertFree(cell);
 });
 
 Deno.test("MutexLazyInit does not call the initializer of a signal that is aborted before", async () => {
@@ -831,17 +810,15 @@ Deno.test("MutexLazyInit.reset() empties the cell for every instance", () => {
   const cell = new MutexLazyInit(int32);
   const other = MutexLazyInit.from(cell.handle, int32);
   assertEquals(cell.reset(), false);
-  assertEquals(wordsOf(cell.handle)[0], 0);
   cell.init(() => 42);
   assertEquals(other.value, 42);
   assertEquals(other.reset(), true);
   assertEquals(other.reset(), false);
   assertEquals(cell.get(), undefined);
   assertThrows(() => cell.value, NotInitializedError);
-  assert(slotOf(cell.handle).every((byte) => byte === 0));
+  assert(isSlotZeroed(cell));
   assertEquals(other.init(() => 43), 43);
   assertEquals(cell.value, 43);
-  assertEquals(wordsOf(cell.handle)[0]! >>> 3, 1);
 });
 
 Deno.test("MutexLazyInit.reset() leaves live views valid", () => {
@@ -860,7 +837,7 @@ Deno.test("MutexLazyInit.reset() and .resetAsync() wait for a running initialize
     const error = assertThrows(() => cell.reset({ timeout: 1 }), DOMException);
     assertEquals(error.name, "TimeoutError");
     const reset = agents.do(1, { kind: "reset", handle: cell.handle, method });
-    await until(() => wordsOf(cell.handle)[1]! < 0);
+    await agents.asleep(1);
     assertEquals(cell.phase, "initializing");
     initialized.leave();
     assertEquals(await initialized.done, pairOf(1));
@@ -910,24 +887,30 @@ Deno.test("MutexLazyInit tells another task that runs in the middle of an initia
   await made;
 });
 
-Deno.test("MutexLazyInit names its owner while it is initializing", async () => {
+Deno.test("MutexLazyInit belongs to its agent while it is initializing, and to none before and after", async () => {
+  const other = agentId() === 1 ? 2 : 1;
   const cell = new MutexLazyInit(int32);
-  const words = wordsOf(cell.handle);
+  const isOwned = () => {
+    assertEquals(cell.recover(other), false);
+    assertThrows(() => cell.reset({ timeout: 0 }));
+  };
+  assertEquals(cell.recover(agentId()), false);
   cell.init(() => {
-    assertEquals(words[1], agentId());
+    isOwned();
     return 1;
   });
-  assertEquals(words[1], 0);
-  cell.reset();
+  assertEquals(cell.recover(agentId()), false);
+  assertFree(cell);
   await cell.initAsync(async () => {
     await Promise.resolve();
-    assertEquals(words[1], agentId());
+    isOwned();
     return 1;
   });
-  assertEquals(words[1], 0);
-  cell.reset();
+  assertEquals(cell.recover(agentId()), false);
+  assertFree(cell);
   await assertRejects(() => cell.initAsync(() => Promise.reject(new Error())));
-  assertEquals(words[1], 0);
+  assertEquals(cell.recover(agentId()), false);
+  assertFree(cell);
 });
 
 for (const method of ["getOrInit", "getOrInitAsync"] as const) {
@@ -950,7 +933,7 @@ for (const method of ["getOrInit", "getOrInitAsync"] as const) {
       assertEquals(new Int32Array(calls)[0], 1);
       assertEquals(results.filter(({ won }) => won).length, 1);
       for (const { value } of results) assertEquals(value, cell.value);
-      assertEquals(wordsOf(cell.handle)[1], 0);
+      assertFree(cell);
     }
   });
 }
@@ -997,7 +980,7 @@ Deno.test("MutexLazyInit blocks racers until the winner is done and then release
     cell.getOrInitAsync(() => pairOf(4)),
   ];
   for (const racer of racers) racer.then(() => released++);
-  await until(() => hasWaiters(cell));
+  await agents.asleep(1, 2, 3, 4);
   assertEquals(released, 0);
   assertEquals(cell.get(), undefined);
   assertThrows(
@@ -1038,7 +1021,7 @@ Deno.test("MutexLazyInit hands over to a waiter when an initializer fails", asyn
     agents.do(3, { kind: "wait", method: "wait", handle: cell.handle }),
     cell.waitAsync(),
   ];
-  await until(() => hasWaiters(cell));
+  await agents.asleep(1, 2, 3);
   failing.leave();
   await assertRejects(() => failing.done, Error, "No network");
   const [first, ...others] = await Promise.all(waits);
@@ -1195,7 +1178,7 @@ Deno.test("MutexLazyInit.get() reads again when a reset comes in the middle of d
 Deno.test("MutexLazyInit.get() passes on the error of a codec that cannot decode", () => {
   const cell = new MutexLazyInit(json(16));
   cell.init(() => 42);
-  slotOf(cell.handle).set(new TextEncoder().encode("{"), 4);
+  slotOf(cell).set(new TextEncoder().encode("{"), 4);
   const other = MutexLazyInit.from(cell.handle, json(16));
   assertThrows(() => other.get(), SyntaxError);
 });

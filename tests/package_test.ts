@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
-import { execute } from "./testdata/commands.ts";
+import { execute } from "./_commands.ts";
 
 const root = new URL("../", import.meta.url);
 

@@ -1,5 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+// First, as the modules may keep what they find of `Atomics`
+import { replaceable } from "./_platform.ts";
+import { Sleepers } from "./_sleepers.ts";
 import {
   assert,
   assertEquals,
@@ -17,14 +20,16 @@ import {
   Mutex,
   MutexLazyInit,
   OwnerLostError,
+  RecursiveInitializationError,
   string,
   typedArray,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { pair, pairOf } from "./testdata/jobs.ts";
-import { isWatched, lockName, locks } from "./testdata/locks.ts";
-import type { Message, Stage } from "./testdata/mortal_worker.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
+import { pair, pairOf } from "./_jobs.ts";
+import { isHeld, isWatched, lockName, locks } from "./_locks.ts";
+import { isSlotZeroed } from "./_slots.ts";
+import type { Birth, Message, Stage } from "./testdata/mortal_worker.ts";
 
 const RAISED = new Flag();
 RAISED.raise();
@@ -33,10 +38,12 @@ RAISED.raise();
 class Mortal implements Disposable {
   readonly worker: Worker;
   readonly id: number;
+  readonly #sleepers: Sleepers;
 
-  private constructor(worker: Worker, id: number) {
+  private constructor(worker: Worker, { id, sleepers }: Birth) {
     this.worker = worker;
     this.id = id;
+    this.#sleepers = new Sleepers(sleepers);
   }
 
   static start(): Promise<Mortal> {
@@ -45,13 +52,18 @@ class Mortal implements Disposable {
     // Its uncaught errors are meant
     worker.onerror = (event) => event.preventDefault();
     return new Promise((resolve) => {
-      worker.onmessage = ({ data }: MessageEvent<number>) =>
+      worker.onmessage = ({ data }: MessageEvent<Birth>) =>
         resolve(new Mortal(worker, data));
     });
   }
 
   tell(message: Message): void {
     this.worker.postMessage(message);
+  }
+
+  /** Resolves when it waits for a cell or a mutex and sleeps. */
+  async asleep(): Promise<void> {
+    await until(() => this.#sleepers.count > 0);
   }
 
   /** Has it begin with the cell and end at a stage; its initializer blocks until `leave` is raised. */
@@ -78,10 +90,10 @@ class Mortal implements Disposable {
     });
   }
 
-  /** Has it lock the cell's mutex, and resolves when it stands before the transition. */
+  /** Has it take the cell, and resolves when it stands right after that. */
   async dawdle(
     { handle }: { handle: LazyInitHandle },
-    transition: "begin" | "reset",
+    method: "getOrInit" | "reset",
     { ends = false } = {},
   ): Promise<
     { leave(): void; result: Promise<unknown>; ended(): Promise<void> }
@@ -93,7 +105,7 @@ class Mortal implements Disposable {
     this.tell({
       kind: "dawdle",
       handle,
-      transition,
+      method,
       ends,
       entered: entered.buffer,
       leave: leave.buffer,
@@ -129,7 +141,7 @@ class Mortal implements Disposable {
   /** Has it lock a mutex, and resolves when it has. */
   async lock(
     mutex: Mutex,
-    announced: "before" | "after" | "never",
+    announced: boolean,
   ): Promise<void> {
     const entered = new Flag();
     this.tell({
@@ -153,19 +165,6 @@ function soon(): { signal: AbortSignal } {
   return { signal: AbortSignal.timeout(20_000) };
 }
 
-function wordsOf({ handle }: { handle: LazyInitHandle }): Int32Array {
-  return new Int32Array(handle.buffer, handle.byteOffset);
-}
-
-/** The owner word, but for how often the mutex was taken from its holder. */
-function ownerOf(cell: { handle: LazyInitHandle }): number {
-  return wordsOf(cell)[1]! & ~(3 << 29);
-}
-
-function slotOf({ handle }: { handle: LazyInitHandle }): Uint8Array {
-  return new Uint8Array(handle.buffer, handle.byteOffset + 16);
-}
-
 /** Takes the lock by which an agent would announce its life, and resolves when it has. */
 async function holdLockOf(agent: { id: number }): Promise<{ release(): void }> {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -187,17 +186,6 @@ async function laterEndIsNoticed(): Promise<void> {
   await until(() => isWatched(mortal));
   mortal.worker.terminate();
   await value;
-}
-
-/** The owner of the cell has announced itself. */
-function isAnnounced(cell: { handle: LazyInitHandle }): boolean {
-  return (wordsOf(cell)[1]! & 1 << 28) !== 0;
-}
-
-/** Somebody sleeps on the state word or on the mutex, or is about to. */
-function hasWaiters(cell: { handle: LazyInitHandle }): boolean {
-  const [state, mutex] = wordsOf(cell);
-  return (state! & 0b100) !== 0 || mutex! < 0;
 }
 
 Deno.test("recover() refuses what is no agent id", () => {
@@ -236,9 +224,9 @@ Deno.test("LazyInit.recover() empties the cell, and the agent cannot publish any
     ...string(16),
     decode(slot) {
       // What was encoded is in the slot
-      assert(slotOf(cell).some((byte) => byte !== 0));
+      assertEquals(isSlotZeroed(cell), false);
       assertEquals(cell.recover(agentId()), true);
-      assert(slotOf(cell).every((byte) => byte === 0));
+      assert(isSlotZeroed(cell));
       return string(16).decode(slot);
     },
   };
@@ -292,7 +280,8 @@ Deno.test("MutexLazyInit.recover() empties the cell, and the agent cannot publis
       OwnerLostError,
       'Cannot publish the value of MutexLazyInit "answer"',
     );
-    assertEquals([...wordsOf(cell)].toSpliced(2, 2), [8, 1 << 29, 0, 0]);
+    assertEquals(cell.phase, "uninitialized");
+    assert(isSlotZeroed(cell));
     assertEquals(cell.recover(agentId()), false);
     assertEquals(cell[init === "tryInit" ? "init" : init](() => 2), 2);
   }
@@ -306,11 +295,11 @@ Deno.test("MutexLazyInit.recover() empties the cell, and the agent cannot publis
       await promise;
     });
     assertEquals(cell.recover(agentId()), true);
-    assertEquals([...slotOf(cell)], Array(8).fill(0));
+    assert(isSlotZeroed(cell));
     resolve();
     await assertRejects(() => zombie, OwnerLostError);
     assertEquals(cell.phase, "uninitialized");
-    assertEquals(ownerOf(cell), 0);
+    assertEquals(cell.recover(agentId()), false);
   }
 });
 
@@ -336,23 +325,13 @@ Deno.test("MutexLazyInit.recover() keeps an earlier run from ending a later one 
         assertStrictEquals(await assertRejects(() => zombie), error);
       }
       assertEquals(cell.phase, "initializing");
-      assertEquals(ownerOf(cell), agentId());
+      assertThrows(() => cell.reset(), RecursiveInitializationError);
       second.resolve(2);
       assertEquals(await next, 2);
       assertEquals(cell.value, 2);
-      assertEquals(ownerOf(cell), 0);
+      assertEquals(cell.reset({ timeout: 0 }), true);
     }
   }
-});
-
-Deno.test("MutexLazyInit.recover() leaves a value alone that was published", () => {
-  const cell = new MutexLazyInit(int32);
-  cell.init(() => 42);
-  // As if this agent had ended before it could unlock
-  wordsOf(cell)[1] = agentId();
-  assertEquals(cell.recover(agentId()), true);
-  assertEquals(MutexLazyInit.from(cell.handle, int32).value, 42);
-  assertEquals(cell.reset({ timeout: 0 }), true);
 });
 
 Deno.test("MutexLazyInit.recover() rolls back an initializer that fails with another cell's OwnerLostError", () => {
@@ -423,9 +402,9 @@ Deno.test("Mutex.recover() makes a token worthless for ever", () => {
     assertEquals(mutex.recover(agentId()), true);
     const next = mutex.lock();
     assertEquals([lost.locked, next.locked], [false, true]);
+    assertEquals(lost.unlock(), false);
+    assertEquals(next.locked, true);
   }
-  assertEquals(lost.unlock(), false);
-  assertEquals(mutex.heldByThisAgent, true);
 });
 
 Deno.test("Mutex.recover() leaves a mutex that locks, waits and unlocks as before", async () => {
@@ -433,10 +412,8 @@ Deno.test("Mutex.recover() leaves a mutex that locks, waits and unlocks as befor
   for (let i = 0; i < 5; i++) {
     mutex.lock();
     mutex.recover(agentId());
-    assertEquals(mutex.heldByThisAgent, false);
-    assertEquals(mutex.announcedOwner, undefined);
-    assertEquals(mutex.waitForUnlock(), true);
-    await mutex.waitForUnlockAsync();
+    assertEquals(mutex.recover(agentId()), false);
+    assertEquals((await mutex.lockAsync()).unlock(), true);
     const token = mutex.lock();
     assertEquals(mutex.lockIfAvailable(), null);
     const waiting = mutex.lockAsync();
@@ -447,24 +424,42 @@ Deno.test("Mutex.recover() leaves a mutex that locks, waits and unlocks as befor
 });
 
 Deno.test("recover() wakes those whom an agent would have woken that has ended", async () => {
+  const other = agentId() === 1 ? 2 : 1;
   const cell = new LazyInit(int32);
-  const value = cell.waitAsync();
-  wordsOf(cell)[0] = 2;
-  assertEquals(cell.recover(1), false);
-  assertEquals(await value, 0);
-
   const resettable = new MutexLazyInit(int32);
-  const waiting = resettable.waitAsync();
-  wordsOf(resettable)[0] = 2;
-  assertEquals(resettable.recover(1), false);
-  assertEquals(await waiting, 0);
-
   const mutex = new Mutex();
-  mutex.lock();
-  const unlocked = mutex.waitForUnlockAsync();
-  new Int32Array(mutex.buffer)[0] = 0;
-  assertEquals(mutex.recover(1), false);
-  await unlocked;
+  const token = mutex.lock();
+  for (
+    const [wait, end, recover] of [
+      [
+        () => cell.waitAsync(),
+        () => cell.initOnce(1),
+        () => cell.recover(other),
+      ],
+      [
+        () => resettable.waitAsync(),
+        () => resettable.init(() => 1),
+        () => resettable.recover(other),
+      ],
+      [
+        async () => Number((await mutex.lockAsync()).unlock()),
+        () => token.unlock(),
+        () => mutex.recover(other),
+      ],
+    ] as const
+  ) {
+    const sleepers = new Sleepers();
+    sleepers.countThisAgent();
+    const waiting = wait();
+    await until(() => sleepers.count === 1);
+    const { notify } = replaceable;
+    // As if the agent ended when it had come to this
+    replaceable.notify = () => 0;
+    end();
+    replaceable.notify = notify;
+    assertEquals(recover(), false);
+    assertEquals(await waiting, 1);
+  }
 });
 
 Deno.test("MutexLazyInit.recover() refuses the value of a worker that was only slow", async () => {
@@ -504,7 +499,7 @@ Deno.test("Mutex.recover() keeps a worker that was only slow from unlocking", as
   const token = await waiting;
   leave();
   await done;
-  assertEquals(mutex.heldByThisAgent, true);
+  assertEquals(token.locked, true);
   assertEquals(token.unlock(), true);
 });
 
@@ -514,42 +509,47 @@ Deno.test("MutexLazyInit.recover() keeps a worker that is slow to reset from it"
   cell.init(() => pairOf(3));
   const { leave, result } = await mortal.dawdle(cell, "reset");
   assertEquals(cell.recover(mortal.id), true);
-  assertEquals(cell.getOrInit(() => pairOf(2)), pairOf(3));
+  const value = cell.getOrInit(() => pairOf(2));
   leave();
   assertEquals(await result, "OwnerLostError");
-  assertEquals(MutexLazyInit.from(cell.handle, pair).get(), pairOf(3));
+  assertEquals(MutexLazyInit.from(cell.handle, pair).get(), value);
   assertEquals(cell.reset(), true);
 });
 
-Deno.test("MutexLazyInit.recover() has a worker that is slow to begin wait for its turn", async () => {
+Deno.test("MutexLazyInit.recover() keeps a worker that is slow to begin from a cell that another initializes", async () => {
   using mortal = await Mortal.start();
   const cell = new MutexLazyInit(pair);
-  const { leave, result } = await mortal.dawdle(cell, "begin");
+  const { leave, result } = await mortal.dawdle(cell, "getOrInit");
   assertEquals(cell.recover(mortal.id), true);
   const made = Promise.withResolvers<ReturnType<typeof pairOf>>();
   const here = cell.initAsync(() => made.promise);
   leave();
-  await until(() => hasWaiters(cell));
+  // It waits for its turn, or has lost that
+  await Promise.race([mortal.asleep(), result]);
   made.resolve(pairOf(2));
-  assertEquals([await here, await result], [pairOf(2), pairOf(2)]);
-  assertEquals(ownerOf(cell), 0);
+  assertEquals(await here, pairOf(2));
+  const outcome = await result;
+  if (outcome !== "OwnerLostError") assertEquals(outcome, pairOf(2));
+  assertEquals(cell.reset({ timeout: 0 }), true);
 });
 
 Deno.test("MutexLazyInit.recover() leaves no run behind of a worker that begins after it and ends", async () => {
   using mortal = await Mortal.start();
   const cell = new MutexLazyInit(pair);
-  const { leave, ended } = await mortal.dawdle(cell, "begin", { ends: true });
+  const { leave, ended } = await mortal.dawdle(cell, "getOrInit", {
+    ends: true,
+  });
   assertEquals(cell.recover(mortal.id), true);
   leave();
   await ended();
+  cell.recover(mortal.id);
   assertEquals(cell.phase, "uninitialized");
-  assertEquals(cell.recover(mortal.id), false);
   assertEquals(cell.init(() => pairOf(2)), pairOf(2));
   assertEquals(cell.reset(), true);
 });
 
 const STAGES = [
-  "locked",
+  "taken",
   "initializing",
   "writing",
   "written",
@@ -568,7 +568,7 @@ for (const stage of STAGES) {
     if (stage === "resetting") cell.init(() => pairOf(3));
     const [entered, leave, ended] = [new Flag(), new Flag(), new Flag()];
     mortal.end(cell, stage, { entered, leave, ended });
-    const inInitializer = stage !== "locked" && stage !== "resetting";
+    const inInitializer = stage !== "taken" && stage !== "resetting";
     await (inInitializer ? entered : ended).raised();
 
     const all = agents.all((index) => ({
@@ -578,7 +578,7 @@ for (const stage of STAGES) {
       outcome: { value: pairOf(2) },
     }));
     const here = cell.waitAsync();
-    await until(() => hasWaiters(cell));
+    await agents.asleep();
     leave.raise();
     await ended.raised();
 
@@ -587,10 +587,10 @@ for (const stage of STAGES) {
     const expected = pairOf(published ? 1 : 2);
     assertEquals(values, [expected, expected, expected]);
     assertEquals(cell.recover(mortal.id), false);
-    assertEquals(ownerOf(cell), 0);
+    assertEquals(cell.reset({ timeout: 0 }), true);
   });
 
-  if (stage === "locked" || stage === "resetting") continue;
+  if (stage === "taken" || stage === "resetting") continue;
 
   Deno.test(`LazyInit.recover() lets everybody go on if an agent ends when it has come to "${stage}"`, async () => {
     using mortal = await Mortal.start();
@@ -605,7 +605,7 @@ for (const stage of STAGES) {
       handle: cell.handle,
     });
     const here = cell.waitAsync();
-    await until(() => hasWaiters(cell));
+    await agents.asleep();
     leave.raise();
     await ended.raised();
 
@@ -616,7 +616,6 @@ for (const stage of STAGES) {
     );
     const expected = pairOf(published ? 1 : 2);
     assertEquals([await there, await here], [expected, expected]);
-    if (!published) assertEquals(new Uint32Array(cell.handle.buffer)[1], 1);
   });
 }
 
@@ -655,8 +654,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
   Deno.test(`announceAgent() lets Mutex.lockAsync() take over from an agent that ${ends}`, async () => {
     using mortal = await Mortal.start();
     const mutex = new Mutex();
-    await mortal.lock(mutex, "before");
-    assertEquals(mutex.announcedOwner, mortal.id);
+    await mortal.lock(mutex, true);
     const waiting = [mutex.lockAsync(soon()), mutex.lockAsync(soon())];
     end(mortal);
     using token = await Promise.race(waiting);
@@ -669,9 +667,9 @@ for (const [ends, end] of Object.entries(ENDS)) {
     using mortal = await Mortal.start();
     using agents = await Agents.start(1);
     const mutex = new Mutex();
-    await mortal.lock(mutex, "never");
+    await mortal.lock(mutex, false);
     const holding = agents.hold(0, mutex);
-    await until(() => new Int32Array(mutex.buffer)[0]! < 0);
+    await agents.asleep(0);
     end(mortal);
     assertEquals(mutex.recover(mortal.id), true);
     const { leave, done } = await holding;
@@ -686,7 +684,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
     using mortal = await Mortal.start();
     const cell = new MutexLazyInit(pair);
     mortal.tell({ kind: "wait", handle: cell.handle });
-    await until(() => hasWaiters(cell));
+    await mortal.asleep();
     const waiting = cell.waitAsync(soon());
     end(mortal);
     cell.init(() => pairOf(1));
@@ -709,7 +707,7 @@ for (const stage of STAGES) {
     if (stage !== "resetting") assertEquals(await early, value);
   });
 
-  if (stage === "locked" || stage === "resetting") continue;
+  if (stage === "taken" || stage === "resetting") continue;
 
   Deno.test(`LazyInit.waitAsync() takes over from an announced agent that ends when it has come to "${stage}"`, async () => {
     using mortal = await Mortal.start();
@@ -718,7 +716,8 @@ for (const stage of STAGES) {
     const ended = new Flag();
     mortal.end(cell, stage, { announced: true, ended });
     if (stage === "published") return assertEquals(await early, pairOf(1));
-    await until(() => wordsOf(cell)[1] === 1 && cell.phase === "uninitialized");
+    await ended.raised();
+    await until(() => cell.phase === "uninitialized");
     cell.initOnce(pairOf(2));
     assertEquals(await early, pairOf(2));
   });
@@ -731,7 +730,6 @@ Deno.test("MutexLazyInit.getOrInitAsync() takes over what an agent that was watc
   const values = [first.getOrInitAsync(() => pairOf(2), soon())];
   await until(() => isWatched(mortal));
   await mortal.initialize(second);
-  assert(isAnnounced(second));
   values.push(second.getOrInitAsync(() => pairOf(3), soon()));
   mortal.worker.terminate();
   assertEquals(await Promise.all(values), [pairOf(2), pairOf(3)]);
@@ -771,14 +769,22 @@ Deno.test("MutexLazyInit.getOrInitAsync() takes over even if another agent that 
 for (const method of ["getOrInitAsync", "resetAsync"] as const) {
   Deno.test(`MutexLazyInit.${method}() takes over though it came before the agent was announced`, async () => {
     using mortal = await Mortal.start();
+    using agents = await Agents.start(1);
     const cell = new MutexLazyInit(pair);
     const { release } = await holdLockOf(mortal);
     await mortal.initialize(cell);
-    const result = method === "resetAsync"
-      ? cell.resetAsync(soon())
-      : cell.getOrInitAsync(() => pairOf(2), soon());
-    await until(() => hasWaiters(cell));
-    assert(!isAnnounced(cell));
+    const { handle } = cell;
+    const result = agents.do(
+      0,
+      method === "resetAsync" ? { kind: "reset", handle, method } : {
+        kind: "initialize",
+        handle,
+        method,
+        outcome: { value: pairOf(2) },
+      },
+    );
+    await agents.asleep(0);
+    assert(!await isWatched(mortal));
     release();
     await until(() => isWatched(mortal));
     mortal.worker.terminate();
@@ -833,13 +839,12 @@ Deno.test("MutexLazyInit.getOrInitAsync() leaves a cell to an announced agent th
 Deno.test("announceAgent() keeps Mutex.lockAsync() from an agent that lives", async () => {
   using mortal = await Mortal.start();
   const mutex = new Mutex();
-  await mortal.lock(mutex, "before");
+  await mortal.lock(mutex, true);
   await mortal.runBriefly();
   const token = mutex.lockAsync(soon());
   await until(() => isWatched(mortal));
   await laterEndIsNoticed();
   assert(await isWatched(mortal));
-  assertEquals(mutex.announcedOwner, mortal.id);
   mortal.worker.terminate();
   assertEquals((await token).unlock(), true);
 });
@@ -865,27 +870,10 @@ Deno.test("announceAgent() asks again if the platform has refused", async () => 
   });
   await entered.raised();
   assertEquals(cell.value, pairOf(1));
-  assertEquals(mutex.announcedOwner, mortal.id);
-});
-
-Deno.test("Mutex.markAnnounced() lets Mutex.lockAsync() take over what was locked before announceAgent()", async () => {
-  using mortal = await Mortal.start();
-  const mutex = new Mutex();
-  const { release } = await holdLockOf(mortal);
-  await mortal.lock(mutex, "after");
   const token = mutex.lockAsync(soon());
-  assertEquals(mutex.announcedOwner, undefined);
-  release();
   await until(() => isWatched(mortal));
   mortal.worker.terminate();
   assertEquals((await token).unlock(), true);
-});
-
-Deno.test("Mutex.markAnnounced() does nothing in an agent that is not announced", () => {
-  const mutex = new Mutex();
-  using _token = mutex.lock();
-  assertEquals(mutex.markAnnounced(), false);
-  assertEquals(mutex.announcedOwner, undefined);
 });
 
 Deno.test("MutexLazyInit.initAsync() frees the Web Lock of its agent", async () => {
@@ -949,8 +937,13 @@ for (const Cell of [LazyInit, MutexLazyInit]) {
     const ended = new Flag();
     mortal.end(cell, "initializing", { ended });
     await ended.raised();
-    const value = cell.waitAsync(soon());
-    await until(() => hasWaiters(cell));
+    using agents = await Agents.start(1);
+    const value = agents.do(0, {
+      kind: "wait",
+      method: "waitAsync",
+      handle: cell.handle,
+    });
+    await agents.asleep(0);
     await laterEndIsNoticed();
     assertEquals(cell.phase, "initializing");
     assertEquals(cell.recover(mortal.id), true);
@@ -963,7 +956,7 @@ for (const Cell of [LazyInit, MutexLazyInit]) {
 Deno.test("Mutex.recover() takes over from an agent that has not announced itself", async () => {
   using mortal = await Mortal.start();
   const mutex = new Mutex();
-  await mortal.lock(mutex, "never");
+  await mortal.lock(mutex, false);
   const token = mutex.lockAsync(soon());
   mortal.worker.terminate();
   await laterEndIsNoticed();
@@ -977,14 +970,14 @@ Deno.test("MutexLazyInit.recover() takes over from an announced agent that only 
   using agents = await Agents.start(1);
   const cell = new MutexLazyInit(pair);
   await mortal.initialize(cell);
-  await until(() => isAnnounced(cell));
+  await until(() => isHeld(mortal));
   const value = agents.do(0, {
     kind: "initialize",
     method: "getOrInit",
     handle: cell.handle,
     outcome: { value: pairOf(2) },
   });
-  await until(() => hasWaiters(cell));
+  await agents.asleep(0);
   mortal.worker.terminate();
   // The platform has told of its end
   await locks.request(lockName(mortal), soon(), () => {});
@@ -995,7 +988,5 @@ Deno.test("MutexLazyInit.recover() takes over from an announced agent that only 
 
 Deno.test("announceAgent() resolves and does nothing on the main thread of Deno", async () => {
   await announceAgent();
-  const mutex = new Mutex();
-  using _token = mutex.lock();
-  assertEquals(mutex.announcedOwner, undefined);
+  assertEquals(await isHeld({ id: agentId() }), false);
 });

@@ -25,9 +25,10 @@ import {
   typedArray,
   uint32,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag } from "./testdata/flag.ts";
-import { pair, pairOf } from "./testdata/jobs.ts";
+import { Agents } from "./_agents.ts";
+import { Flag } from "./_flag.ts";
+import { pair, pairOf } from "./_jobs.ts";
+import { isSlotZeroed } from "./_slots.ts";
 
 Deno.test("Fault 1, lazyinit sets inited before it writes: LazyInit publishes after it has written", () => {
   const phases: string[] = [];
@@ -76,10 +77,7 @@ Deno.test("Fault 2, lazyinit stays inited over garbage when f panics: LazyInit r
   );
   assertEquals(cell.phase, "uninitialized");
   assertEquals(cell.get(), undefined);
-  assertEquals(
-    new Uint8Array(new Uint8Array(cell.handle.buffer, 16)),
-    new Uint8Array(8),
-  );
+  assert(isSlotZeroed(cell));
   assertEquals([...cell.callOnce((slot) => slot.fill(1))!], Array(8).fill(1));
 });
 
@@ -129,7 +127,7 @@ Deno.test("Fault 5, the kernel's reset() needs exclusive access: reset() takes t
     true,
   );
   assertEquals(cell.get(), undefined);
-  assert(new Uint8Array(cell.handle.buffer, 16).every((byte) => byte === 0));
+  assert(isSlotZeroed(cell));
   cell.init(() => pairOf(2));
   assertEquals(
     await agents.do(0, { kind: "wait", handle: cell.handle, method: "wait" }),

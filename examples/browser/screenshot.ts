@@ -7,8 +7,8 @@
  * @module
  */
 
-import { launchChromium } from "../../tests/testdata/chromium.ts";
-import { startDemo } from "../../tests/testdata/demo_page.ts";
+import { launchChromium } from "../../tests/runtimes/_chromium.ts";
+import { startDemo } from "../../tests/runtimes/_demo_page.ts";
 
 const PATH = new URL("screenshot.png", import.meta.url);
 

@@ -2,9 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
-import { Flag, until } from "../testdata/flag.ts";
+import { Flag, until } from "../_flag.ts";
 import type { Backstage, Case, Peer, Stage } from "./suite.ts";
-import { isAwaited } from "./waiters.ts";
 
 /** How an agent ends that initializes a cell, or how it is waited for. */
 export type Way =
@@ -314,7 +313,7 @@ export const cases: Case[] = [
       const [peer, waiter] = stage.spawn(2) as [Peer, Peer];
       const owner = await own(peer, handle, "wait");
       tell(waiter, { kind: "block", handle });
-      await until(() => isAwaited(handle));
+      await until(() => stage.sleepers.count > 0);
       peer.terminate();
       await assertFate(stage, way, property, owner, waiter.port.next());
     },

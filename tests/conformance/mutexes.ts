@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Mutex } from "../../mod.ts";
-import { Flag } from "../testdata/flag.ts";
+import { Flag } from "../_flag.ts";
 import type { Case } from "./suite.ts";
 
 const AGENTS = 3;

@@ -2,9 +2,9 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { LazyInitHandle, MutexLazyInit } from "../../mod.ts";
-import { Flag } from "../testdata/flag.ts";
+import { Flag } from "../_flag.ts";
+import type { Sleepers } from "../_sleepers.ts";
 import type { Backstage, Case, Library, Stage } from "./suite.ts";
-import { untilAwaited } from "./waiters.ts";
 
 const AGENTS = 4;
 
@@ -31,26 +31,31 @@ async function race(
 }
 
 async function join(
-  { library, port }: Backstage,
+  { library, port, sleepers }: Backstage,
   initialize: (
     library: Library,
     // deno-lint-ignore no-explicit-any
     handle: any,
     value: number,
+    sleepers: Sleepers,
   ) => Outcome | Promise<Outcome>,
 ): Promise<void> {
   const { handle, value, start } = await port.next();
   port.send("ready");
   new Flag(start).block();
-  port.send(await initialize(library, handle, value));
+  port.send(await initialize(library, handle, value, sleepers));
 }
 
 /** Initializes, and ends the initializer only when another agent waits. */
-function getOrInit(cell: MutexLazyInit<number>, value: number): Outcome {
+function getOrInit(
+  cell: MutexLazyInit<number>,
+  value: number,
+  sleepers: Sleepers,
+): Outcome {
   let won = false;
   const result = cell.getOrInit(() => {
     won = true;
-    untilAwaited(cell.handle);
+    sleepers.spin();
     return value;
   });
   return { won, value: result };
@@ -123,9 +128,9 @@ export const cases: Case[] = [
       await raceFor(stage, new MutexLazyInit(int32));
     },
     async peer(backstage) {
-      await join(backstage, (library, handle, value) => {
+      await join(backstage, (library, handle, value, sleepers) => {
         const cell = library.MutexLazyInit.from(handle, library.int32);
-        return getOrInit(cell, value);
+        return getOrInit(cell, value, sleepers);
       });
     },
   },
@@ -189,12 +194,12 @@ export const cases: Case[] = [
       assertEquals(await second!.port.next(), 2);
       assertEquals(cell.get(), 2);
     },
-    async peer({ library: { MutexLazyInit, int32 }, port }) {
+    async peer({ library: { MutexLazyInit, int32 }, port, sleepers }) {
       const { handle, fails } = await port.next();
       const value = MutexLazyInit.from(handle, int32).getOrInit(() => {
         port.send("initializing");
         if (!fails) return 2;
-        untilAwaited(handle);
+        sleepers.spin();
         throw new Error("On purpose");
       });
       port.send(value);
@@ -206,17 +211,19 @@ export const cases: Case[] = [
     async main({ library: { MutexLazyInit, int32 }, spawn }) {
       const cell = new MutexLazyInit(int32);
       const [peer] = spawn(1);
-      peer!.port.send(cell.handle);
+      const called = new Flag();
+      peer!.port.send({ handle: cell.handle, called: called.buffer });
       assertEquals(await peer!.port.next(), "initializing");
       const value = cell.getOrInitAsync(() => 2);
+      called.raise();
       await assertRejects(() => peer!.port.next(), Error, "On purpose");
       assertEquals(await value, 2);
     },
     async peer({ library: { MutexLazyInit, int32 }, port }) {
-      const handle = await port.next();
+      const { handle, called } = await port.next();
       await MutexLazyInit.from(handle, int32).getOrInitAsync(async () => {
         port.send("initializing");
-        untilAwaited(handle);
+        new Flag(called).block();
         await Promise.reject(new Error("On purpose"));
         return 1;
       });
@@ -266,12 +273,12 @@ export const cases: Case[] = [
       assertOneWon(outcomes, cell.value);
     },
     async peer(backstage) {
-      await join(backstage, (library, memory, value) => {
+      await join(backstage, (library, memory, value, sleepers) => {
         const cell = new library.MutexLazyInit(library.int32, {
           buffer: memory.buffer,
           byteOffset: 1024,
         });
-        return getOrInit(cell, value);
+        return getOrInit(cell, value, sleepers);
       });
     },
   },

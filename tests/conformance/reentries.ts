@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Flag } from "../testdata/flag.ts";
+import { Flag } from "../_flag.ts";
 import type { Case } from "./suite.ts";
 
 export const cases: Case[] = [

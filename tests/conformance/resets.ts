@@ -1,9 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import { Flag } from "../testdata/flag.ts";
+import { Flag } from "../_flag.ts";
 import type { Case, Library } from "./suite.ts";
-import { untilAwaited } from "./waiters.ts";
 
 /** How often a value is made and reset while others read it. */
 const ROUNDS = 300;
@@ -18,18 +17,18 @@ function pairCodec({ json }: Library) {
 export const cases: Case[] = [
   {
     name: "MutexLazyInit.reset() makes what every agent has cached invalid",
-    async main({ library: { MutexLazyInit, int32 }, spawn }) {
-      const cell = new MutexLazyInit(int32);
-      cell.init(() => 1);
+    async main({ library: { MutexLazyInit, typedArray }, spawn }) {
+      const cell = new MutexLazyInit(typedArray(Int32Array, 1));
+      const value = cell.init((slot) => slot.fill(1));
       const { port } = spawn(1)[0]!;
       port.send(cell.handle);
       assertEquals(await port.next(), 1);
       assertEquals(cell.reset(), true);
-      const { buffer, byteOffset } = cell.handle;
-      assertEquals(new Int32Array(buffer, byteOffset + 16, 1)[0], 0);
+      // Views stay, over memory that is zeroed
+      assertEquals(value[0], 0);
       port.send("again");
       assertEquals(await port.next(), undefined);
-      cell.init(() => 2);
+      cell.init((slot) => slot.fill(2));
       port.send("again");
       assertEquals(await port.next(), 2);
       // And the other way round
@@ -37,10 +36,11 @@ export const cases: Case[] = [
       assertEquals(await port.next(), true);
       assertEquals(cell.get(), undefined);
     },
-    async peer({ library: { MutexLazyInit, int32 }, port }) {
-      const cell = MutexLazyInit.from(await port.next(), int32);
+    async peer({ library: { MutexLazyInit, typedArray }, port }) {
+      const codec = typedArray(Int32Array, 1);
+      const cell = MutexLazyInit.from(await port.next(), codec);
       for (;;) {
-        port.send(cell.get());
+        port.send(cell.get()?.[0]);
         if (await port.next() === "reset") break;
       }
       port.send(cell.reset());
@@ -51,17 +51,20 @@ export const cases: Case[] = [
     async main({ library: { MutexLazyInit, int32 }, spawn }) {
       const cell = new MutexLazyInit(int32);
       const { port } = spawn(1)[0]!;
-      port.send(cell.handle);
+      const called = new Flag();
+      port.send({ handle: cell.handle, called: called.buffer });
       assertEquals(await port.next(), "initializing");
-      assertEquals(await cell.resetAsync(), true);
+      const reset = cell.resetAsync();
+      called.raise();
+      assertEquals(await reset, true);
       assertEquals(await port.next(), 1);
       assertEquals(cell.phase, "uninitialized");
     },
     async peer({ library: { MutexLazyInit, int32 }, port }) {
-      const handle = await port.next();
+      const { handle, called } = await port.next();
       const value = MutexLazyInit.from(handle, int32).getOrInit(() => {
         port.send("initializing");
-        untilAwaited(handle);
+        new Flag(called).block();
         return 1;
       });
       port.send(value);

@@ -6,6 +6,7 @@
  * here knows the runtime but by the adapter.
  */
 
+import { Sleepers } from "../_sleepers.ts";
 import { cases as ends, type Fates } from "./ends.ts";
 import { cases as mutexes } from "./mutexes.ts";
 import type { Port } from "./port.ts";
@@ -27,8 +28,8 @@ export interface Runtime {
   readonly hasAsyncContext: boolean;
   /** Shows a value as the runtime's console does, where it has such a function. */
   readonly inspect?: (value: unknown) => string;
-  /** Starts a worker that serves the peer of a case. */
-  spawn(caseName: string): Peer;
+  /** Starts a worker that serves the peer of a case, and counts its sleeps. */
+  spawn(caseName: string, sleepers: SharedArrayBuffer): Peer;
 }
 
 /** A worker, as the main thread sees it. */
@@ -41,12 +42,16 @@ export interface Peer {
 
 /** What the main thread's half of a case gets. */
 export interface Stage extends Omit<Runtime, "spawn"> {
+  /** All agents of the case that sleep; not those that poll, where they must. */
+  readonly sleepers: Sleepers;
   /** Starts workers; what is sent before they listen is kept for them. */
   spawn(count: number): Peer[];
 }
 
 /** What the workers' half of a case gets. */
 export interface Backstage {
+  /** As {@linkcode Stage.sleepers}. */
+  readonly sleepers: Sleepers;
   readonly library: Library;
   readonly port: Port;
   /** Ends the worker from within. */
@@ -86,9 +91,11 @@ export async function runCase(
   runtime: Runtime,
 ): Promise<void> {
   const peers: Peer[] = [];
+  const sleepers = new Sleepers();
+  sleepers.countThisAgent();
   const spawn = (count: number) =>
     Array.from({ length: count }, () => {
-      const peer = runtime.spawn(name);
+      const peer = runtime.spawn(name, sleepers.buffer);
       peers.push(peer);
       return peer;
     });
@@ -100,7 +107,7 @@ export async function runCase(
     );
   });
   try {
-    await Promise.race([main({ ...runtime, spawn }), late]);
+    await Promise.race([main({ ...runtime, sleepers, spawn }), late]);
   } finally {
     clearTimeout(timer);
     for (const peer of peers) peer.terminate();
@@ -127,8 +134,12 @@ export async function runSuite(
 /** Does the workers' half of a case. */
 export async function servePeer(
   caseName: string,
-  backstage: Backstage,
+  buffer: SharedArrayBuffer,
+  rest: Omit<Backstage, "sleepers">,
 ): Promise<void> {
+  const sleepers = new Sleepers(buffer);
+  sleepers.countThisAgent();
+  const backstage: Backstage = { ...rest, sleepers };
   const { peer } = CASES.find(({ name }) => name === caseName)!;
   try {
     await peer!(backstage);

@@ -1,16 +1,15 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { until } from "../testdata/flag.ts";
-import { withoutWaitAsync } from "../testdata/platform.ts";
+import { Flag, until } from "../_flag.ts";
+import { withoutWaitAsync } from "../_platform.ts";
 import type { Case } from "./suite.ts";
-import { isAwaited, untilAwaited } from "./waiters.ts";
 
 export const cases: Case[] = [
   {
     name:
       "LazyInit.initOnce() wakes all that wait, synchronously and asynchronously",
-    async main({ library: { LazyInit, int32 }, spawn }) {
+    async main({ library: { LazyInit, int32 }, sleepers, spawn }) {
       const cell = new LazyInit(int32);
       const ports = spawn(4).map(({ port }) => port);
       ports.forEach((port, index) =>
@@ -20,7 +19,7 @@ export const cases: Case[] = [
         })
       );
       await Promise.all(ports.map((port) => port.next()));
-      await until(() => isAwaited(cell.handle));
+      await until(() => sleepers.count > 0);
       const mine = cell.waitAsync();
       cell.initOnce(5);
       assertEquals(await mine, 5);
@@ -43,7 +42,12 @@ export const cases: Case[] = [
       const { MutexLazyInit, canBlock, int32 } = library;
       const cell = new MutexLazyInit(int32);
       const [peer] = spawn(1);
-      peer!.port.send(cell.handle);
+      const polls = new Flag();
+      peer!.port.send({
+        handle: cell.handle,
+        // Not every browser has an asynchronous sleep
+        ...canBlock() ? {} : { polls: polls.buffer },
+      });
       assertEquals(await peer!.port.next(), "initializing");
       if (canBlock()) {
         assertEquals(cell.getOrInit(() => 2), 1);
@@ -62,15 +66,20 @@ export const cases: Case[] = [
             `Cannot block in this agent: use ${alternative}() instead`,
           );
         }
-        assertEquals(await cell.getOrInitAsync(() => 2), 1);
+        const value = cell.getOrInitAsync(() => 2);
+        polls.raise();
+        assertEquals(await value, 1);
       }
       assertEquals(await peer!.port.next(), true);
     },
-    async peer({ library: { MutexLazyInit, canBlock, int32 }, port }) {
-      const handle = await port.next();
+    async peer(
+      { library: { MutexLazyInit, canBlock, int32 }, port, sleepers },
+    ) {
+      const { handle, polls } = await port.next();
       MutexLazyInit.from(handle, int32).getOrInit(() => {
         port.send("initializing");
-        untilAwaited(handle);
+        if (polls === undefined) sleepers.spin();
+        else new Flag(polls).block();
         return 1;
       });
       port.send(canBlock());

@@ -8,13 +8,14 @@ export function spawnWebWorker(
   url: URL,
   library: string,
   caseName: string,
+  sleepers: SharedArrayBuffer,
 ): Peer {
   const worker = new Worker(url, { type: "module" });
   const port = new Port((message) => worker.postMessage(message));
   worker.onmessage = ({ data }) => port.receive(data);
   // Some cases mean errors that nobody catches; any other is an answer that never comes
   worker.onerror = (event) => event.preventDefault();
-  worker.postMessage({ library, caseName });
+  worker.postMessage({ library, caseName, sleepers });
   const peer = { port, terminate: () => worker.terminate() };
   if (!("Bun" in globalThis)) return peer;
   // Only Bun has this event

@@ -21,7 +21,8 @@ await runSuite({
   fates: FATES.Bun,
   hasAsyncContext: true,
   inspect,
-  spawn: (caseName) => spawnWebWorker(url, specifier, caseName),
+  spawn: (caseName, sleepers) =>
+    spawnWebWorker(url, specifier, caseName, sleepers),
 }, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));
 // What a case has left waiting would keep the process alive
 process.exit();

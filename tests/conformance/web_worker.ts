@@ -11,5 +11,9 @@ const port = new Port((message) => self.postMessage(message));
 self.onmessage = async ({ data }) => {
   self.onmessage = ({ data }) => port.receive(data);
   const library: Library = await import(data.library);
-  await servePeer(data.caseName, { library, port, close: () => self.close() });
+  await servePeer(data.caseName, data.sleepers, {
+    library,
+    port,
+    close: () => self.close(),
+  });
 };

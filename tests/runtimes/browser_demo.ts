@@ -14,8 +14,8 @@ import {
 } from "@std/assert";
 import axe from "axe-core";
 import type { BrowserContextOptions, Page } from "playwright-core";
-import { launchChromium } from "../testdata/chromium.ts";
-import { startDemo, withPage } from "../testdata/demo_page.ts";
+import { launchChromium } from "./_chromium.ts";
+import { startDemo, withPage } from "./_demo_page.ts";
 
 const server = await startDemo();
 const browser = await launchChromium();

@@ -5,10 +5,10 @@ import type { Browser } from "playwright-core";
 import manifest from "../../examples/recipes/vite/package.json" with {
   type: "json",
 };
-import { launchChromium } from "../testdata/chromium.ts";
-import { run } from "../testdata/commands.ts";
-import { install } from "../testdata/packed.ts";
-import { copyRecipe } from "../testdata/recipes.ts";
+import { launchChromium } from "./_chromium.ts";
+import { run } from "../_commands.ts";
+import { install } from "./_packed.ts";
+import { copyRecipe } from "./_recipes.ts";
 
 /** A running server, which ends when it is disposed. */
 interface Server extends AsyncDisposable {

@@ -1,13 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { findRuntime } from "../testdata/commands.ts";
-import {
-  installSuite,
-  PACKED,
-  SOURCE,
-  testLonelyWaits,
-  testRuntime,
-} from "../testdata/conformance.ts";
+import { findRuntime } from "../_commands.ts";
+import { testLonelyWaits } from "../_lonely_waits.ts";
+import { installSuite, PACKED, SOURCE, testRuntime } from "./_driver.ts";
 
 const BUN = "bun@1.4.5";
 

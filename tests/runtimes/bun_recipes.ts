@@ -1,5 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { PORTABLE_RECIPES, testRecipes } from "../testdata/recipes.ts";
+import { PORTABLE_RECIPES } from "../_printed.ts";
+import { testRecipes } from "./_recipes.ts";
 
 testRecipes("bun@1.4.5", ["bun.ts", ...PORTABLE_RECIPES]);

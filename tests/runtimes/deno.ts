@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { installSuite, SOURCE, testRuntime } from "../testdata/conformance.ts";
+import { installSuite, SOURCE, testRuntime } from "./_driver.ts";
 
 /** The first that misses no asynchronous wake-up. */
 const OLDEST = "2.7.6";

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { testBrowser } from "../testdata/browsers.ts";
-import { launchFirefox } from "../testdata/firefox.ts";
+import { testBrowser } from "./_browsers.ts";
+import { launchFirefox } from "./_firefox.ts";
 
 testBrowser("Firefox", launchFirefox);

@@ -6,8 +6,8 @@
  */
 
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { run } from "../testdata/commands.ts";
-import { install } from "../testdata/packed.ts";
+import { run } from "../_commands.ts";
+import { install } from "./_packed.ts";
 
 /** The last of versions 5 and 6, and the first that was written anew. */
 const COMPILERS = ["5.9.3", "6.0.3", "7.0.2"];

@@ -26,6 +26,6 @@ const { totals, violations, hang } = await stress({
 for (const [name, total] of Object.entries({ ...totals, ...violations })) {
   await print(`${name.padEnd(34)}${`${total}`.padStart(12)}\n`);
 }
-if (hang !== undefined) await print(`Nothing goes on; headers: ${hang}\n`);
+if (hang !== undefined) await print(`Nothing goes on; phases: ${hang}\n`);
 const broken = Object.values(violations).some((number) => number > 0);
 if (broken || hang !== undefined) Deno.exit(1);

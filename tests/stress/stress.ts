@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { int32, LazyInit, Mutex, MutexLazyInit, struct } from "../../mod.ts";
-import { pair } from "../testdata/jobs.ts";
+import { pair } from "../_jobs.ts";
 
 /*
  * Many workers do everything to the same cells at once, at random, and count in
@@ -58,7 +58,7 @@ export interface Shared {
 export interface Report {
   readonly totals: Record<string, number>;
   readonly violations: Record<string, number>;
-  /** What stands still, with the headers of the cells; `undefined` if nothing does. */
+  /** The phases of the cells if nothing goes on any more. */
   readonly hang: string | undefined;
 }
 
@@ -144,9 +144,7 @@ export async function stress(
     const progress = Atomics.load(words, FIRST_TOTAL);
     if (progress !== rounds) [rounds, since] = [progress, now];
     else if (now - since > PATIENCE) {
-      hang = cells.map(({ handle: { buffer, byteOffset } }) =>
-        [...new Int32Array(buffer, byteOffset, 4)].join(" ")
-      ).join(", ");
+      hang = cells.map(({ phase }) => phase).join(", ");
     }
   }
   for (const worker of workers) worker.terminate();

@@ -2,7 +2,7 @@
 /// <reference lib="deno.worker" />
 
 import { OnceState } from "../../mod.ts";
-import { type Pair, pairOf } from "../testdata/jobs.ts";
+import { type Pair, pairOf } from "../_jobs.ts";
 import {
   attach,
   COUNTER,

@@ -3,10 +3,12 @@
 
 /* An agent that does the jobs that a test sends, one after the other. */
 
+// First, as the modules may keep what they find of `Atomics`
+import { Sleepers } from "../_sleepers.ts";
 import { agentId, LazyInit, Mutex, MutexLazyInit, uint32 } from "../../mod.ts";
-import { codecs } from "./codecs.ts";
-import { Flag } from "./flag.ts";
-import { type Job, pair, pairOf, view } from "./jobs.ts";
+import { codecs } from "../_codecs.ts";
+import { Flag } from "../_flag.ts";
+import { type Job, pair, pairOf, view } from "../_jobs.ts";
 
 async function perform(job: Job): Promise<unknown> {
   switch (job.kind) {
@@ -181,4 +183,6 @@ self.onmessage = async ({ data }: MessageEvent<Job>) => {
     self.postMessage({ error: { name, message } });
   }
 };
-self.postMessage({ result: "ready" });
+const sleepers = new Sleepers();
+sleepers.countThisAgent();
+self.postMessage({ result: sleepers.buffer });

@@ -5,7 +5,7 @@
  * prints how many groups and subjects there were.
  */
 
-import { suites } from "../../bench/measure.ts";
+import { suites } from "../../bench/report/measure.ts";
 
 let groups = 0;
 let subjects = 0;

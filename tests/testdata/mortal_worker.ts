@@ -3,6 +3,9 @@
 
 /* An agent that ends in the middle of what it does, at once and without cleaning up. */
 
+// First, as the modules may keep what they find of `Atomics`
+import { onceTaken, replaceable } from "../_platform.ts";
+import { Sleepers } from "../_sleepers.ts";
 import {
   agentId,
   announceAgent,
@@ -10,16 +13,21 @@ import {
   type LazyInitHandle,
   Mutex,
   MutexLazyInit,
-  OnceState,
 } from "../../mod.ts";
-import { Flag } from "./flag.ts";
-import { type Pair, pair, pairOf } from "./jobs.ts";
-import { locks } from "./locks.ts";
+import { Flag } from "../_flag.ts";
+import { type Pair, pair, pairOf } from "../_jobs.ts";
+import { locks } from "../_locks.ts";
+
+/** What the agent tells of itself when it listens. */
+export interface Birth {
+  readonly id: number;
+  readonly sleepers: SharedArrayBuffer;
+}
 
 /** Where the agent ends. */
 export type Stage =
-  /** It has locked the cell's mutex and not yet begun. */
-  | "locked"
+  /** It has taken the cell and not yet called its initializer. */
+  | "taken"
   /** Its initializer runs. */
   | "initializing"
   /** It has written a part of the value. */
@@ -51,16 +59,16 @@ export type Message =
   }
   | {
     /**
-     * Gets or resets the value, but is slow after it has locked the mutex, before the
-     * transition of the state; and tells what came of it, unless it ends after that.
+     * Gets or resets the value, but is slow right after it has taken the cell; and tells
+     * what came of it, unless it ends there.
      */
     kind: "dawdle";
     handle: LazyInitHandle;
-    transition: "begin" | "reset";
+    method: "getOrInit" | "reset";
     ends: boolean;
-    /** Raised before the transition, … */
+    /** Raised when it has taken the cell, … */
     entered: SharedArrayBuffer;
-    /** … which then blocks until this one is raised. */
+    /** … where it then blocks until this one is raised. */
     leave: SharedArrayBuffer;
     /** Raised in the last moment. */
     ended: SharedArrayBuffer;
@@ -69,8 +77,8 @@ export type Message =
     /** Locks a mutex, and keeps it. */
     kind: "lock";
     mutex: SharedArrayBuffer;
-    /** Whether the agent announces itself before it locks the mutex, or when it has. */
-    announced: "before" | "after" | "never";
+    /** Whether the agent announces itself before. */
+    announced: boolean;
     entered: SharedArrayBuffer;
   }
   | {
@@ -139,7 +147,7 @@ function perform(task: Task): void {
     if (task.spins) new Flag(task.leave).spin();
     else new Flag(task.leave).block();
     if (stage === "initializing") last();
-    if (stage === "published") Atomics.notify = last;
+    if (stage === "published") replaceable.notify = last;
     if (stage === "failed") {
       Uint8Array.prototype.fill = last;
       throw new Error("Failed");
@@ -152,25 +160,21 @@ function perform(task: Task): void {
     Uint8Array.prototype.fill = last;
     cell.reset();
   } else {
-    if (stage === "locked") OnceState.prototype.begin = last;
+    if (stage === "taken") onceTaken(handle.buffer, last);
     cell.getOrInit(initializer);
   }
 }
 
 /** Returns the value, whether there was one to reset, or the name of an error. */
 function dawdle(task: SlowTask): unknown {
-  const { transition } = task;
-  const original = OnceState.prototype[transition];
-  OnceState.prototype[transition] = function (word) {
-    OnceState.prototype[transition] = original;
+  const cell = MutexLazyInit.from(task.handle, pair);
+  onceTaken(task.handle.buffer, () => {
     new Flag(task.entered).raise();
     new Flag(task.leave).block();
-    const result = original.call(this, word);
-    return task.ends ? end(task) : result;
-  };
-  const cell = MutexLazyInit.from(task.handle, pair);
+    if (task.ends) end(task);
+  });
   try {
-    return transition === "begin"
+    return task.method === "getOrInit"
       ? cell.getOrInit(() => pairOf(1))
       : cell.reset();
   } catch (error) {
@@ -202,15 +206,12 @@ async function initialize(
 
     case "end when it unlocks":
     case "lock when it unlocks": {
-      const { notify } = Atomics;
-      const mutex = new Mutex(handle.buffer, handle.byteOffset + 4);
-      Atomics.notify = (words, index, count) => {
-        if (index !== mutex.byteOffset / 4) {
-          return notify(words as Int32Array, index, count);
-        }
+      const { notify } = replaceable;
+      replaceable.notify = (words, index, count) => {
+        if (words.buffer !== handle.buffer) return notify(words, index, count);
         if (then === "end when it unlocks") Deno.exit();
-        Atomics.notify = notify;
-        mutex.lock();
+        replaceable.notify = notify;
+        new Mutex(handle.buffer, handle.byteOffset + 4).lock();
         return 0;
       };
     }
@@ -228,13 +229,9 @@ self.onmessage = async ({ data }: MessageEvent<Message>) => {
       return self.postMessage(dawdle(data));
 
     case "lock":
-      if (data.announced === "before") await announceAgent();
+      if (data.announced) await announceAgent();
       new Mutex(data.mutex).lock();
-      new Flag(data.entered).raise();
-      if (data.announced !== "after") return;
-      await announceAgent();
-      new Mutex(data.mutex).markAnnounced();
-      return;
+      return new Flag(data.entered).raise();
 
     case "lock when refused": {
       const refused = new Error("Refused");
@@ -266,4 +263,8 @@ self.onmessage = async ({ data }: MessageEvent<Message>) => {
       });
   }
 };
-self.postMessage(agentId());
+const sleepers = new Sleepers();
+sleepers.countThisAgent();
+self.postMessage(
+  { id: agentId(), sleepers: sleepers.buffer } satisfies Birth,
+);

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-const ROOT = new URL("../../", import.meta.url);
+const ROOT = new URL("../", import.meta.url);
 
 /** How long a command may take, in ms; npm may have to download a runtime. */
 const PATIENCE = 600_000;

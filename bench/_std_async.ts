@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { note } from "./suite.ts";
+import { note } from "./_suite.ts";
 
 /** The part of `Lazy` of `@std/async` that is used here. */
 export interface Lazy<T> {

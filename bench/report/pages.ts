@@ -8,7 +8,7 @@ import { renderCharts, renderReport, renderSummary } from "./render.ts";
 import type { Results } from "./results.ts";
 
 /** What the paths of the pages are relative to. */
-export const ROOT = new URL("../", import.meta.url);
+export const ROOT = new URL("../../", import.meta.url);
 
 /** What the summary in the README stands between. */
 const SUMMARY =

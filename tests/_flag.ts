@@ -1,5 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import { wait } from "./_platform.ts";
+
 /** A one-way signal between agents: the handshake that tests use in place of sleeps. */
 export class Flag {
   readonly buffer: SharedArrayBuffer;
@@ -17,7 +19,7 @@ export class Flag {
 
   /** Blocks until the flag is raised. */
   block(): void {
-    Atomics.wait(this.#word, 0, 0);
+    wait(this.#word, 0, 0);
   }
 
   /** As {@linkcode block}, in a loop. */

@@ -1,8 +1,9 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import type { LazyInitHandle, Mutex } from "../../mod.ts";
-import { Flag } from "./flag.ts";
-import type { Job, Pair } from "./jobs.ts";
+import type { LazyInitHandle, Mutex } from "../mod.ts";
+import { Flag, until } from "./_flag.ts";
+import type { Job, Pair } from "./_jobs.ts";
+import { Sleepers } from "./_sleepers.ts";
 
 interface Report {
   result?: unknown;
@@ -23,20 +24,25 @@ interface Paused {
 /** Real workers that do jobs for a test and end with it. */
 export class Agents implements Disposable {
   readonly #workers: Worker[];
+  readonly #sleepers: Sleepers[];
 
-  private constructor(workers: Worker[]) {
+  private constructor(workers: Worker[], sleepers: Sleepers[]) {
     this.#workers = workers;
+    this.#sleepers = sleepers;
   }
 
   /** Starts agents, and resolves when all of them listen. */
   static async start(count: number): Promise<Agents> {
-    const url = new URL("./agent_worker.ts", import.meta.url);
+    const url = new URL("./testdata/agent_worker.ts", import.meta.url);
     const workers = Array.from(
       { length: count },
       () => new Worker(url, { type: "module" }),
     );
-    await Promise.all(workers.map(report));
-    return new Agents(workers);
+    const buffers = await Promise.all(workers.map(report));
+    return new Agents(
+      workers,
+      buffers.map((buffer) => new Sleepers(buffer as SharedArrayBuffer)),
+    );
   }
 
   /** Gives one agent a job and resolves with the result; it does one at a time. */
@@ -56,6 +62,21 @@ export class Agents implements Disposable {
     return Promise.all(
       this.#workers.map((_, index) => this.do(index, jobOf(index))),
     );
+  }
+
+  /** Resolves when each of some agents, by default all, waits for a cell or a mutex and sleeps. */
+  async asleep(
+    ...indices: number[]
+  ): Promise<void> {
+    const waited = indices.length === 0
+      ? this.#sleepers
+      : indices.map((index) => this.#sleepers[index]!);
+    await until(() => waited.every(({ count }) => count > 0));
+  }
+
+  /** How often an agent has fallen asleep so far while it waited for a cell or a mutex. */
+  sleepsOf(index: number): number {
+    return this.#sleepers[index]!.begun;
   }
 
   /** Has an agent hold a mutex, and resolves when it does. */

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { run } from "./commands.ts";
+import { run } from "../_commands.ts";
 
 /** Bundles modules with all that they import, but for Node's own, into JavaScript for any runtime. */
 export async function bundle(

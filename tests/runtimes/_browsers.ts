@@ -1,10 +1,10 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
-import type { Browser as BrowserName } from "../conformance/page.ts";
+import type { Browser as BrowserName } from "../conformance/web_page.ts";
 import type { Result } from "../conformance/suite.ts";
-import { installSuite, testConformance } from "./conformance.ts";
-import { serve } from "./site.ts";
+import { installSuite, testConformance } from "./_driver.ts";
+import { serve } from "./_site.ts";
 
 /** What the tests use of a page, whoever drives the browser. */
 interface Page {
@@ -19,14 +19,16 @@ interface Browser {
   close(): Promise<void>;
 }
 
-/** Calls a function of `page.ts` in a page. */
+/** Calls a function of `web_page.ts` in a page. */
 function call(
   page: Page,
-  name: keyof typeof import("../conformance/page.ts"),
+  name: keyof typeof import("../conformance/web_page.ts"),
   ...args: string[]
 ): Promise<unknown> {
   return page.evaluate(
-    `import("/page.js").then((it) => it.${name}(...${JSON.stringify(args)}))`,
+    `import("/web_page.js").then((it) => it.${name}(...${
+      JSON.stringify(args)
+    }))`,
   );
 }
 
@@ -35,7 +37,7 @@ export function testBrowser(
   name: BrowserName,
   launch: () => Promise<Browser>,
 ): void {
-  const directory = installSuite("page.ts", "web_worker.ts");
+  const directory = installSuite("web_page.ts", "web_worker.ts");
 
   async function withPage(
     body: (page: Page) => Promise<void>,
@@ -73,7 +75,7 @@ export function testBrowser(
       await page.reload();
       // The workers of the old page end soon after it
       await page.waitForFunction(
-        'import("/page.js").then(async (it) => await it.countHeldLocks() === 0)',
+        'import("/web_page.js").then(async (it) => await it.countHeldLocks() === 0)',
       );
       assertEquals(await call(page, "reloadFrame", name, "wait"), 2);
     }));

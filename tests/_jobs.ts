@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import type { LazyInitHandle } from "../../mod.ts";
-import { json, typedArray } from "../../mod.ts";
+import type { LazyInitHandle } from "../mod.ts";
+import { json, typedArray } from "../mod.ts";
 
 /** What a test asks an agent to do, with everything shared that it takes. */
 export type Job =

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-/* Runs the suite in Node, and prints a line of JSON for each case: `node node.js LIBRARY`. */
+/* Runs the suite in Node, and prints a line of JSON for each case: `node node_main.js LIBRARY`. */
 
 import process from "node:process";
 import { inspect } from "node:util";
@@ -14,9 +14,13 @@ import { FATES } from "./ends.ts";
 import { Port } from "./port.ts";
 import { type Library, type Peer, runSuite, servePeer } from "./suite.ts";
 
-function spawn(library: string, caseName: string): Peer {
+function spawn(
+  library: string,
+  caseName: string,
+  sleepers: SharedArrayBuffer,
+): Peer {
   const worker = new Worker(new URL(import.meta.url), {
-    workerData: { library, caseName },
+    workerData: { library, caseName, sleepers },
   });
   const port = new Port((message) => worker.postMessage(message));
   worker.on("message", (message) => port.receive(message));
@@ -37,7 +41,7 @@ if (isMainThread) {
     fates: FATES.Node,
     hasAsyncContext: true,
     inspect,
-    spawn: (caseName) => spawn(specifier, caseName),
+    spawn: (caseName, sleepers) => spawn(specifier, caseName, sleepers),
   }, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));
   // What a case has left waiting would keep the process alive
   process.exit();
@@ -45,7 +49,7 @@ if (isMainThread) {
   const port = new Port((message) => parentPort!.postMessage(message));
   parentPort!.on("message", (message) => port.receive(message));
   const library: Library = await import(workerData.library);
-  await servePeer(workerData.caseName, {
+  await servePeer(workerData.caseName, workerData.sleepers, {
     library,
     port,
     close: () => process.exit(),

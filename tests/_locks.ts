@@ -30,3 +30,11 @@ export async function isWatched(agent: { id: number }): Promise<boolean> {
     name === lockName(agent) && mode === "shared"
   );
 }
+
+/** Whether an agent has announced its life, and neither ended nor taken that back. */
+export async function isHeld(agent: { id: number }): Promise<boolean> {
+  const { held } = await locks.query();
+  return held.some(({ name, mode }) =>
+    name === lockName(agent) && mode === "exclusive"
+  );
+}

@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { type Browser, chromium } from "playwright-core";
-import { findExecutable } from "./executable.ts";
+import { findExecutable } from "./_executable.ts";
 
 /** Starts a headless Chromium, or a browser made of it, that the machine has; the caller closes it. */
 export async function launchChromium(): Promise<Browser> {

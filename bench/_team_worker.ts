@@ -9,8 +9,8 @@ import {
   VALUE,
   work,
   Workplace,
-} from "./team.ts";
-import { expect } from "./suite.ts";
+} from "./_team.ts";
+import { expect } from "./_suite.ts";
 
 function never(): never {
   throw new Error("The main thread initializes");

@@ -10,8 +10,8 @@
  */
 
 import { availableParallelism, cpus, totalmem } from "node:os";
-import config from "../deno.json" with { type: "json" };
-import { float64, LazyInit, MutexLazyInit } from "../mod.ts";
+import config from "../../deno.json" with { type: "json" };
+import { float64, LazyInit, MutexLazyInit } from "../../mod.ts";
 import { type Samples, suites } from "./measure.ts";
 import { pagesOf, ROOT } from "./pages.ts";
 import {
@@ -197,7 +197,7 @@ const results: Results = {
   skipped,
 };
 await Deno.writeTextFile(
-  new URL("results.json", HERE),
+  new URL("bench/results.json", ROOT),
   `${JSON.stringify(results, null, 2)}\n`,
 );
 for (const [path, text] of await pagesOf(results)) {

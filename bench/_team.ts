@@ -7,8 +7,8 @@
 
 import { Mutex as SharedMutex } from "multithreading";
 import { int32, LazyInit, Mutex, MutexLazyInit } from "../mod.ts";
-import { BareMutex } from "./peers.ts";
-import { consume } from "./suite.ts";
+import { BareMutex } from "./_peers.ts";
+import { consume } from "./_suite.ts";
 
 /** What workers are asked to do: to wait for a value, or to take turns. */
 export const TASKS = [
@@ -124,7 +124,7 @@ export class Team {
       buffer: new SharedArrayBuffer(6 * LINE),
       peer: new SharedArrayBuffer(4),
     };
-    const url = new URL("./team_worker.ts", import.meta.url);
+    const url = new URL("./_team_worker.ts", import.meta.url);
     await Promise.all(Array.from({ length: size }, (_, index) => {
       const worker = new Worker(url, { type: "module" });
       worker.postMessage({ ...memory, index });

@@ -6,11 +6,11 @@
  * group keeps what the engine has learnt from one group out of the others.
  */
 
-import { suite as acrossThreads } from "./across_threads.ts";
-import { suite as firstUse } from "./first_use.ts";
-import { suite as readPath } from "./read_path.ts";
-import { suite as scale } from "./scale.ts";
-import type { Group, Subject, Suite, Timer } from "./suite.ts";
+import { suite as acrossThreads } from "../across_threads_bench.ts";
+import { suite as firstUse } from "../first_use_bench.ts";
+import { suite as readPath } from "../read_path_bench.ts";
+import { suite as scale } from "../scale_bench.ts";
+import type { Group, Subject, Suite, Timer } from "../_suite.ts";
 
 export const suites: readonly Suite[] = [
   readPath,

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { run } from "./commands.ts";
+import { run } from "../_commands.ts";
 
 /** A new directory in which the package is installed as a user of npm gets it. */
 export interface Installation extends AsyncDisposable {

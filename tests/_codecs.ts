@@ -11,7 +11,7 @@ import {
   struct,
   typedArray,
   uint32,
-} from "../../mod.ts";
+} from "../mod.ts";
 
 /** A codec of every kind, … */
 export const codecs: Record<string, Codec<unknown>> = {

@@ -45,7 +45,10 @@ export interface Suite {
 /** Groups with fewer rounds are of long runs. */
 const MANY_ROUNDS = 20;
 
-/** Has `deno bench` run a suite. */
+/**
+ * Has `deno bench` run a suite. A suite calls it if `Deno.mainModule` is its own, not
+ * for the report, which imports it; `deno bench` leaves `import.meta.main` false.
+ */
 export async function register({ groups }: Suite): Promise<void> {
   for (const group of groups) {
     const { name, operations, rounds, warmUpRounds } = group;

@@ -4,6 +4,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
+import { Sleepers } from "../_sleepers.ts";
 import { cases as ends, type Deed, FATES, noticeEnd, own } from "./ends.ts";
 import { type Library, type Peer, type Result, runSuite } from "./suite.ts";
 import { spawnWebWorker } from "./web.ts";
@@ -13,7 +14,7 @@ interface Frame {
   src: string;
   onload(): void;
   readonly contentWindow: {
-    eval(code: string): Promise<typeof import("./page.ts")>;
+    eval(code: string): Promise<typeof import("./web_page.ts")>;
     readonly location: { reload(): void };
   };
 }
@@ -38,9 +39,12 @@ const LIBRARY = new URL(
 /** A case whose workers own cells. */
 const OWNER_CASE = ends[0]!.name;
 
-function spawn(caseName: string): Peer {
+function spawn(
+  caseName: string,
+  sleepers = new Sleepers().buffer,
+): Peer {
   const worker = new URL("./web_worker.js", import.meta.url);
-  return spawnWebWorker(worker, LIBRARY, caseName);
+  return spawnWebWorker(worker, LIBRARY, caseName, sleepers);
 }
 
 /** Runs the suite, and returns what came of each case. */
@@ -87,7 +91,7 @@ export async function reloadFrame(
     frame.onload = resolve;
     document.body.append(frame);
   });
-  const page = await frame.contentWindow.eval('import("/page.js")');
+  const page = await frame.contentWindow.eval('import("/web_page.js")');
   await page.begin(deed, cell.handle);
   const value = cell.getOrInitAsync(() => 2);
   // One that lives is left alone
@@ -95,6 +99,7 @@ export async function reloadFrame(
     library,
     fates: FATES[browser],
     hasAsyncContext: false,
+    sleepers: new Sleepers(),
     spawn: () => [spawn(OWNER_CASE)],
   });
   assertEquals(cell.phase, "initializing");

@@ -1,10 +1,10 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { assertEquals } from "@std/assert";
+import { execute, findRuntime } from "../_commands.ts";
 import { CASES, type Result } from "../conformance/suite.ts";
-import { bundle } from "./bundle.ts";
-import { execute, findRuntime } from "./commands.ts";
-import { install, type Installation } from "./packed.ts";
+import { bundle } from "./_bundle.ts";
+import { install, type Installation } from "./_packed.ts";
 
 /** Runs the suite in a runtime, and reports what comes of each case; throws if it ends early. */
 type Run = (report: (result: Result) => void) => Promise<void>;
@@ -74,28 +74,3 @@ export function testRuntime(
 export const SOURCE = import.meta.resolve("../../mod.ts");
 /** The modules as a user of npm gets them. */
 export const PACKED = "@lazyinit/lazyinit";
-
-/** A test for each asynchronous wait, of a process that has nothing else to do. */
-export function testLonelyWaits(
-  runtime: string,
-  find: () => Promise<string>,
-  ...args: string[]
-): void {
-  for (
-    const wait of [
-      "LazyInit.waitAsync",
-      "MutexLazyInit.waitAsync",
-      "Mutex.lockAsync",
-    ]
-  ) {
-    Deno.test(`${wait}() keeps the process alive (${runtime})`, async () => {
-      const program = "tests/testdata/lonely_wait.ts";
-      const outcome = await execute(await find(), [...args, program, wait]);
-      assertEquals(outcome, {
-        success: true,
-        output: "TimeoutError",
-        messages: "",
-      });
-    });
-  }
-}

@@ -13,7 +13,7 @@ import {
   indexCodec,
 } from "../examples/nearest_city_index.ts";
 import { LazyInit, type LazyInitHandle, MutexLazyInit } from "../mod.ts";
-import { expect } from "./suite.ts";
+import { expect } from "./_suite.ts";
 
 export type Order =
   | { kind: "read"; index: ArrayBufferLike }

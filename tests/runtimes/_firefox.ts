@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import puppeteer, { type Browser } from "puppeteer-core";
-import { findExecutable } from "./executable.ts";
+import { findExecutable } from "./_executable.ts";
 
 /**
  * Starts a headless Firefox that the machine has; the caller closes it. Not by
