@@ -1,0 +1,458 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * What an agent knows about itself: who it is, whether it may block, whether it has
+ * announced itself; and how it learns that another agent has ended.
+ *
+ * IDS have 28 bits, so that they fit beside the other bits of a word; 0 is nobody. In
+ * Node and Bun the id is that of the thread, plus 1: no two threads of a process ever
+ * have the same. Elsewhere it is drawn at random, mixed with the moment at which the
+ * agent began, as `deno run --seed` makes the random numbers of all workers alike.
+ *
+ * ANNOUNCEMENTS. A worker may hold a Web Lock that is named after its id, for all of
+ * its life or while one of its asynchronous initializers runs. The platform frees the
+ * lock when the worker ends. Another agent that is granted the lock then knows that the
+ * worker does not hold it.
+ *
+ * A word says "announced" only while its owner holds the lock: the owner writes that
+ * after it has been granted the lock, and takes it back before it lets the lock go. So
+ * an agent that is granted the lock and still finds a word that says so knows that the
+ * owner has ended; one that finds a word that does not has only to wake the sleepers.
+ *
+ * Locks are granted in the order of the requests. So a worker holds one lock for all
+ * that it does: a second request would wait behind those of the watchers, which wait
+ * for the first. Watchers ask in shared mode: one that is granted the lock while its
+ * agent is blocked does not keep it from the others. It does keep the worker from
+ * holding the lock again, if that has let it go.
+ *
+ * Only workers of the web announce themselves: those of browsers, and of Deno from 2.9
+ * on. Deno's main thread and a browser's page need no announcement, as all agents that
+ * share their memory end with them. Node has Web Locks but, as of 26.10, grants that of
+ * a worker which has ended only when somebody next asks for any lock.
+ *
+ * PARTITIONS. Browsers divide their storage, and Web Locks with it, by the page on top
+ * and by whether the frames on the way are of its origin. Agents that share memory may
+ * be in different partitions, and then the lock of a living agent looks free. So a
+ * browser's agent announces itself and watches others only in the partition of a
+ * top-level page of its own origin, of which there is one:
+ *
+ *   A window is in it if it can reach the top-level one. It asks for the locks of that
+ *   one, and holds one named "first party" there.
+ *   A worker is in it if the lock "first party" is held in its partition.
+ *
+ * Elsewhere nobody takes over, and it takes a call of `recover()`.
+ *
+ * ENDS OF WORKERS. In Node and Bun, `process` tells the thread that starts a worker of
+ * that worker, which tells of its end. No announcement is needed.
+ */
+
+import {
+  builtinModule,
+  isDeno,
+  isFirstParty,
+  isNode,
+  outermostWindow,
+  sharedByThread,
+  type StartedWorker,
+  threads,
+} from "./_thread.ts";
+
+/** What this uses of Web Locks, which not every platform has. */
+interface Locks {
+  request(
+    name: string,
+    options: { mode?: "shared"; signal?: AbortSignal },
+    granted: () => unknown,
+  ): Promise<unknown>;
+  query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }>;
+}
+
+interface Scope {
+  readonly navigator?: { readonly locks?: Locks };
+  readonly crossOriginIsolated?: boolean;
+}
+
+/** Numbers that no other agent is likely to draw. */
+const { id, salt, factor } = sharedByThread("agent", () => {
+  const [id, salt, factor] = drawNumbers();
+  return {
+    // In Node and Bun, 28 bits last longer than any process
+    id: isNode ? threads!.threadId + 1 : id! >>> 4 || 1,
+    salt: salt!,
+    // An odd one has an inverse
+    factor: factor! | 1,
+  };
+});
+
+/** The id of this agent, which costs a read. */
+export const thisAgent: number = id;
+
+/**
+ * Returns three random numbers of 32 bits, which differ from those of other agents even
+ * if the random numbers of all agents are alike.
+ */
+function drawNumbers(): Uint32Array {
+  const { crypto, performance } = globalThis as Partial<typeof globalThis>;
+  const random = new Uint32Array(3);
+  crypto?.getRandomValues(random);
+  const moments = new Uint32Array(
+    new Float64Array([
+      Math.random(),
+      performance?.timeOrigin ?? Date.now(),
+      performance?.now() ?? 0,
+      threads?.threadId ?? 0,
+    ]).buffer,
+  );
+  return random.map((number, index) =>
+    moments.reduce((mixed, moment) => mix(mixed ^ moment), mix(number ^ index))
+  );
+}
+
+/** Spreads the bits of a number of 32 bits; no two numbers give the same. */
+function mix(number: number): number {
+  number = Math.imul(number ^ number >>> 16, 0x21f0aaad);
+  number = Math.imul(number ^ number >>> 15, 0x735a2d97);
+  return number ^ number >>> 15;
+}
+
+const nonces = sharedByThread("nonces", () => ({ drawn: 0 }));
+
+/**
+ * Returns a number other than 0, as an `Int32Array` reads it, that this agent returns
+ * once in 2^32 calls, and other agents not in the same order.
+ */
+export function drawNonce(): number {
+  nonces.drawn = nonces.drawn + 1 | 0;
+  return mix(Math.imul(nonces.drawn, factor) + salt | 0) || drawNonce();
+}
+
+/**
+ * Returns the id of this agent (main thread or worker).
+ *
+ * In Node and Bun it is the id of the thread plus 1, so that no two agents of a process
+ * have the same, even one after the other. Elsewhere it is drawn at random when the
+ * agent first loads this package, as agents have nothing in common there by which they
+ * could number themselves: among 16 agents, two have the same once in two million
+ * programs.
+ *
+ * All copies of this package in one thread have one id, in frames of the same origin
+ * and `node:vm` contexts, too. A `node:vm` context without a `process`, a window that
+ * was opened by another one, and frames without an ancestor of their origin have ids of
+ * their own.
+ *
+ * @example Usage
+ * ```ts
+ * import { agentId } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(agentId(), agentId());
+ * ```
+ *
+ * @returns An integer from 1 to 2^28 - 1, constant for the life of the agent.
+ */
+export function agentId(): number {
+  return thisAgent;
+}
+
+/** Equal to no value that {@linkcode canBlock} waits for, so that it never sleeps. */
+const probe = globalThis.SharedArrayBuffer &&
+  new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Returns whether this agent may block, that is call `Atomics.wait`.
+ *
+ * Workers may; so may the main threads of Deno, Node and Bun. The main thread of a
+ * browser may not, nor may an AudioWorklet. Never blocks itself.
+ *
+ * @example Usage
+ * ```ts
+ * import { canBlock, Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const mutex = new Mutex();
+ * const token = canBlock() ? mutex.lock() : await mutex.lockAsync();
+ * assertEquals(token.unlock(), true);
+ * ```
+ *
+ * @returns Whether a synchronous wait is possible here.
+ */
+export function canBlock(): boolean {
+  try {
+    // Pairs with nothing: the value never matches, so only the permission is asked for
+    return Atomics.wait(probe, 0, 1, 0) === "not-equal";
+  } catch {
+    return false;
+  }
+}
+
+// --- Announcements ---
+
+const scope: Scope = globalThis as Scope;
+/** Those of the outermost window, as an inner one may be in another partition. */
+const locks = ((outermostWindow ?? globalThis) as Scope).navigator?.locks;
+
+/** Whether an announcement means something here; {@linkcode isCommon} may still forbid it. */
+export const canAnnounce: boolean = locks !== undefined &&
+  "WorkerGlobalScope" in scope;
+
+const FIRST_PARTY = "@lazyinit/lazyinit first party";
+
+/** Whether all agents that share memory with this one are known to share its locks. */
+let isCommon = isDeno || isFirstParty;
+
+if (isFirstParty && scope.crossOriginIsolated === true) {
+  // Until the top-level page ends, which no worker outlives
+  locks?.request(FIRST_PARTY, { mode: "shared" }, () => new Promise(() => {}))
+    // Where an opaque origin has no locks, its workers have none, either
+    .catch(() => {});
+}
+
+/** Finds out whether this agent may trust its locks; rejects if the platform refuses. */
+async function findIsCommon(): Promise<boolean> {
+  if (!isCommon && outermostWindow === undefined) {
+    const { held = [] } = await locks!.query();
+    isCommon = held.some(({ name }) => name === FIRST_PARTY);
+  }
+  return isCommon;
+}
+
+function lockName(agentId: number): string {
+  return `@lazyinit/lazyinit agent ${agentId}`;
+}
+
+/** A request for the lock of this agent, which lasts until nobody wants the lock any more. */
+interface Hold {
+  holders: number;
+  granted: boolean;
+  /** Resolves with whether the lock is held, and rejects if the platform refuses it. */
+  readonly settled: Promise<boolean>;
+  /** Frees the lock, or has it freed as soon as it is granted. */
+  release(): void;
+}
+
+/** What the copies of this module in the thread know of its announcement. */
+interface Announcement {
+  hold: Hold | undefined;
+  /** Whether the lock is held, and stays so. */
+  isForLife: boolean;
+  promise: Promise<void> | undefined;
+}
+
+const announcement = sharedByThread<Announcement>("announcement", () => ({
+  hold: undefined,
+  isForLife: false,
+  promise: undefined,
+}));
+
+/** Whether this agent holds its lock and keeps it for life. */
+export function isAnnounced(): boolean {
+  return announcement.isForLife;
+}
+
+/** Whether this agent holds its lock now. */
+export function holdsAgentLock(): boolean {
+  return announcement.hold?.granted === true;
+}
+
+/**
+ * Holds the lock of this agent until the returned function is called, which may be
+ * called once. Calls `held` when the lock is granted: at once if it is held already,
+ * and never if it is let go before, or cannot be had.
+ */
+export function holdAgentLock(held: () => void): () => void {
+  if (!canAnnounce) return () => {};
+  const hold = takeHold();
+  let isWanted = true;
+  if (hold.granted) held();
+  else {
+    hold.settled.then((granted) => {
+      if (granted && isWanted) held();
+      // It is for announceAgent() to tell of a refusal
+    }, () => {});
+  }
+  return () => {
+    isWanted = false;
+    letGo(hold);
+  };
+}
+
+function takeHold(): Hold {
+  const hold = announcement.hold ??= requestHold();
+  hold.holders++;
+  return hold;
+}
+
+function letGo(hold: Hold): void {
+  hold.holders--;
+  if (hold.holders > 0) return;
+  forget(hold);
+  hold.release();
+}
+
+/** Has the next one who wants the lock ask anew. */
+function forget(hold: Hold): void {
+  hold.granted = false;
+  if (announcement.hold === hold) announcement.hold = undefined;
+}
+
+function requestHold(): Hold {
+  let release!: () => void;
+  const released = new Promise<void>((resolve) => release = resolve);
+  const settled = findIsCommon().then((isCommon) => {
+    if (!isCommon) {
+      forget(hold);
+      return false;
+    }
+    return new Promise<boolean>((resolve, reject) => {
+      locks!.request(lockName(thisAgent), {}, () => {
+        hold.granted = hold.holders > 0;
+        resolve(true);
+        return released;
+      }).catch(reject);
+    });
+  });
+  const hold: Hold = { holders: 0, granted: false, settled, release };
+  settled.catch(() => forget(hold));
+  return hold;
+}
+
+/**
+ * Announces to the other agents that this one lives, as long as it does.
+ *
+ * The agent holds a Web Lock that is named after its {@linkcode agentId}. The platform
+ * frees the lock when the agent ends, however that comes about. Agents that wait
+ * asynchronously for what this agent locks or begins to initialize from then on notice
+ * its end and recover it. Without an announcement, it takes a call of `recover()`.
+ *
+ * This concerns workers in Deno from 2.9 on, and workers in browsers whose page is
+ * top-level, or in frames of the same origin as the top-level page. Elsewhere, the
+ * promise resolves and nothing is announced: the main thread of Deno and the page of a
+ * browser end with their workers anyway, Node and Bun tell a thread of the ends of its
+ * workers, and a frame of another origin than the top-level page may not see the locks
+ * of all agents. In Deno, a worker that has announced itself stays alive until it is
+ * terminated or closes itself.
+ *
+ * Asynchronous initializers need no call: they are announced while they run, from the
+ * moment when the lock is granted, a turn of the event loop after they begin. The end
+ * of an agent before that moment is noticed only if the agent has announced itself.
+ *
+ * Does not block. Call it when the worker starts: after asynchronous initializers, the
+ * lock may be granted only when agents that have waited for those, and are blocked by
+ * now, go on. The originals have nothing of the kind, as their threads cannot end in
+ * the middle.
+ *
+ * @example Usage
+ * ```ts
+ * import { announceAgent, Mutex } from "@lazyinit/lazyinit/atomics";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // At the beginning of a worker
+ * await announceAgent();
+ *
+ * // If the worker ends now, an agent that waits by lockAsync() gets the mutex
+ * using token = new Mutex().lock();
+ * assertEquals(token.locked, true);
+ * ```
+ *
+ * @returns A promise that resolves when the agent has been announced. It rejects if
+ * the platform refuses the lock, as browsers do in an opaque origin; a later call
+ * asks again.
+ */
+export function announceAgent(): Promise<void> {
+  if (!canAnnounce) return Promise.resolve();
+  return announcement.promise ??= announce();
+}
+
+async function announce(): Promise<void> {
+  const hold = takeHold();
+  try {
+    announcement.isForLife = await hold.settled;
+  } finally {
+    if (!announcement.isForLife) {
+      letGo(hold);
+      announcement.promise = undefined;
+    }
+  }
+}
+
+/**
+ * Calls `ended` when the agent does not hold its lock, which may be soon; the returned
+ * function has it not called any more. Where locks tell nothing, it is never called.
+ */
+export function watchAgent(
+  agentId: number,
+  ended: (agentId: number) => void,
+): () => void {
+  if (locks === undefined) return () => {};
+  const request = new AbortController();
+  watch(agentId, ended, request.signal)
+    // Stopped, or refused: then nobody can be watched here
+    .catch(() => {});
+  return () => request.abort();
+}
+
+async function watch(
+  agentId: number,
+  ended: (agentId: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!await findIsCommon()) return;
+  await locks!.request(
+    lockName(agentId),
+    { mode: "shared", signal },
+    () => ended(agentId),
+  );
+}
+
+// --- Ends of workers ---
+
+/** What can be freed of an agent that has ended. */
+interface Recoverable {
+  recover(agentId: number): unknown;
+}
+
+/** Cells that the ends of workers concern, none of which is kept alive for that. */
+class EndsOfWorkers {
+  readonly #cells = new Set<WeakRef<Recoverable>>();
+  readonly #known = new WeakSet<Recoverable>();
+  readonly #registry = new FinalizationRegistry<WeakRef<Recoverable>>(
+    (reference) => this.#cells.delete(reference),
+  );
+
+  constructor() {
+    // Keeps neither this thread nor the worker alive
+    builtinModule("node:process")!.on(
+      "worker",
+      (worker) => this.#await(worker),
+    );
+  }
+
+  add(cell: Recoverable): void {
+    if (this.#known.has(cell)) return;
+    const reference = new WeakRef(cell);
+    this.#known.add(cell);
+    this.#cells.add(reference);
+    this.#registry.register(cell, reference);
+  }
+
+  #await(worker: StartedWorker): void {
+    // When it has ended, it has no id any more
+    const agentId = worker.threadId + 1;
+    worker.once("exit", () => {
+      for (const reference of this.#cells) reference.deref()?.recover(agentId);
+    });
+  }
+}
+
+const endsOfWorkers = isNode
+  ? sharedByThread("ends of workers", () => new EndsOfWorkers())
+  : undefined;
+
+/**
+ * In Node and Bun, recovers the cell from each worker of this thread that ends from now
+ * on. Does nothing elsewhere.
+ */
+export function recoverWhenWorkersEnd(cell: Recoverable): void {
+  endsOfWorkers?.add(cell);
+}
