@@ -26,10 +26,10 @@
  * agent is blocked does not keep it from the others. It does keep the worker from
  * holding the lock again, if that has let it go.
  *
- * Only workers of the web announce themselves: those of browsers, and of Deno from 2.9
- * on. Deno's main thread and a browser's page need no announcement, as all agents that
- * share their memory end with them. Node has Web Locks but, as of 26.10, grants that of
- * a worker which has ended only when somebody next asks for any lock.
+ * Only workers announce themselves: those of browsers, and of Deno from 2.9 on.
+ * Deno's main thread and a browser's page need no announcement, as all agents that share
+ * their memory end with them. Node has Web Locks but, as of 26.10, grants that of a
+ * worker which has ended only when somebody next asks for any lock.
  *
  * PARTITIONS. Browsers divide their storage, and Web Locks with it, by the page on top
  * and by whether the frames on the way are of its origin. Agents that share memory may
@@ -45,12 +45,16 @@
  *
  * ENDS OF WORKERS. In Node and Bun, `process` tells the thread that starts a worker of
  * that worker, which tells of its end. No announcement is needed.
+ *
+ * ENDS OF FRAMES. A frame of the same origin is no agent of its own, so it can end while
+ * its agent lives on. It gives back what it has begun itself, in its last moment.
  */
 
 import {
   builtinModule,
   isDeno,
   isFirstParty,
+  isInnerFrame,
   isNode,
   outermostWindow,
   sharedByThread,
@@ -192,9 +196,9 @@ const scope: Scope = globalThis as Scope;
 /** Those of the outermost window, as an inner one may be in another partition. */
 const locks = ((outermostWindow ?? globalThis) as Scope).navigator?.locks;
 
-/** Whether an announcement means something here; {@linkcode isCommon} may still forbid it. */
+/** Whether an announcement can mean something here: a browser's worker finds out later. */
 export const canAnnounce: boolean = locks !== undefined &&
-  "WorkerGlobalScope" in scope;
+  ("WorkerGlobalScope" in scope || isDeno && threads?.isMainThread === false);
 
 const FIRST_PARTY = "@lazyinit/lazyinit first party";
 
@@ -455,4 +459,19 @@ const endsOfWorkers = isNode
  */
 export function recoverWhenWorkersEnd(cell: Recoverable): void {
   endsOfWorkers?.add(cell);
+}
+
+// --- Ends of frames ---
+
+/**
+ * Calls `ended` when the frame ends that this copy of the package was loaded in, if its
+ * agent lives on, as an outer window has the same. Nothing else can give back what the
+ * frame had begun: its promises never settle.
+ */
+export function whenFrameEnds(ended: () => void): void {
+  if (!isInnerFrame) return;
+  addEventListener("pagehide", (event) => {
+    const { persisted } = event as Event & { persisted: boolean };
+    if (!persisted) ended();
+  });
 }

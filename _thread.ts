@@ -93,6 +93,10 @@ export const outermostWindow: Window | undefined = ancestors().find(
 export const isFirstParty: boolean = outermostWindow !== undefined &&
   outermostWindow.parent === outermostWindow;
 
+/** Whether this is a frame in a window that belongs to the same agent and may outlive it. */
+export const isInnerFrame: boolean = outermostWindow !== undefined &&
+  outermostWindow !== globalThis as unknown;
+
 /** This window and its ancestors, from the top-level one on. */
 function ancestors(): Window[] {
   const found: Window[] = [];
@@ -132,7 +136,11 @@ function findRegistry(): Registry {
   return registry;
 }
 
-/** Returns what all copies of this package in the thread share by this name; the first one makes it. */
+/**
+ * Returns what all copies of this package in the thread share by this name; the first
+ * one makes it. In browsers it may be data alone: where a frame has made it and ended,
+ * its callbacks are no longer called, and its promises never settle.
+ */
 export function sharedByThread<T>(name: string, make: () => T): T {
   if (!registry.has(name)) registry.set(name, make());
   return registry.get(name) as T;
