@@ -194,7 +194,9 @@ export function canBlock(): boolean {
 
 const scope: Scope = globalThis as Scope;
 /** Those of the outermost window, as an inner one may be in another partition. */
-const locks = ((outermostWindow ?? globalThis) as Scope).navigator?.locks;
+const locks = isNode
+  ? undefined
+  : ((outermostWindow ?? globalThis) as Scope).navigator?.locks;
 
 /** Whether an announcement can mean something here: a browser's worker finds out later. */
 export const canAnnounce: boolean = locks !== undefined &&

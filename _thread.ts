@@ -66,7 +66,12 @@ const scope = globalThis as {
 export function builtinModule<Name extends keyof Builtins>(
   name: Name,
 ): Builtins[Name] | undefined {
-  return scope.process?.getBuiltinModule?.(name);
+  try {
+    return scope.process?.getBuiltinModule?.(name);
+  } catch {
+    // Deno loads a part of itself first, and cannot if `globalThis` is not extensible
+    return undefined;
+  }
 }
 
 /** The threads of Node, which Deno and Bun have, too. */
