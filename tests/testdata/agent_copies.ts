@@ -34,7 +34,10 @@ const copies: Copy[] = [
 const stranger: Copy = vm.runInNewContext(script);
 
 const ends: number[] = [];
-const cells = copies.map(() => ({ recover: (id: number) => ends.push(id) }));
+/** Kept alive by the export. */
+export const cells = copies.map(() => ({
+  recover: (id: number): unknown => ends.push(id),
+}));
 copies.forEach((copy, index) => copy.recoverWhenWorkersEnd(cells[index]!));
 const { Worker } = getBuiltinModule("node:worker_threads");
 const worker = new Worker("", { eval: true });

@@ -49,7 +49,8 @@ const earlier = await start(WAYS["waits for its termination"]);
 const { agentId, recoverWhenWorkersEnd } = await import("../../_agent.ts");
 
 let told: number[] = [];
-const cell = { recover: (id: number) => told.push(id) };
+/** Kept alive by the export. */
+export const cell = { recover: (id: number): unknown => told.push(id) };
 recoverWhenWorkersEnd(cell);
 // Once is enough
 recoverWhenWorkersEnd(cell);
