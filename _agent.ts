@@ -208,9 +208,10 @@ const FIRST_PARTY = "@lazyinit/lazyinit first party";
 let isCommon = isDeno || isFirstParty;
 
 if (isFirstParty && scope.crossOriginIsolated === true) {
-  // Until the top-level page ends, which no worker outlives
+  // From now on, as a worker may ask at once. Firefox keeps no page that holds a lock for
+  // the way back, even if the page lets it go when it is hidden; Chromium does
   locks?.request(FIRST_PARTY, { mode: "shared" }, () => new Promise(() => {}))
-    // Where an opaque origin has no locks, its workers have none, either
+    // Where the origin has no locks, its workers have none, either
     .catch(() => {});
 }
 
@@ -331,13 +332,13 @@ function requestHold(): Hold {
  * asynchronously for what this agent locks or begins to initialize from then on notice
  * its end and recover it. Without an announcement, it takes a call of `recover()`.
  *
- * This concerns workers in Deno from 2.9 on, and workers in browsers whose page is
- * top-level, or in frames of the same origin as the top-level page. Elsewhere, the
- * promise resolves and nothing is announced: the main thread of Deno and the page of a
- * browser end with their workers anyway, Node and Bun tell a thread of the ends of its
- * workers, and a frame of another origin than the top-level page may not see the locks
- * of all agents. In Deno, a worker that has announced itself stays alive until it is
- * terminated or closes itself.
+ * This concerns workers in Deno from 2.9 on, and in browsers if the page on top has the
+ * worker's origin and it, or a frame in it that can reach it, has loaded this package
+ * before. Elsewhere, the promise resolves and nothing is announced. It need not be: the
+ * main thread of Deno and the page of a browser end with their workers, and Node and Bun
+ * tell a thread of the ends of its workers. Or it may not be: a frame of another origin
+ * than the page on top may not see the locks of all agents. In Deno, a worker that has
+ * announced itself stays alive until it is terminated or closes itself.
  *
  * Asynchronous initializers need no call: they are announced while they run, from the
  * moment when the lock is granted, a turn of the event loop after they begin. The end
@@ -362,8 +363,8 @@ function requestHold(): Hold {
  * ```
  *
  * @returns A promise that resolves when the agent has been announced. It rejects if
- * the platform refuses the lock, as browsers do in an opaque origin; a later call
- * asks again.
+ * the platform refuses Web Locks, as browsers do in an opaque origin and in frames of
+ * another origin than the page on top whose storage they block; a later call asks again.
  */
 export function announceAgent(): Promise<void> {
   if (!canAnnounce) return Promise.resolve();

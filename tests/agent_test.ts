@@ -6,6 +6,7 @@ import { Worker as NodeWorker } from "node:worker_threads";
 import { agentId, announceAgent, canBlock } from "../mod.ts";
 import { drawNonce, isAnnounced, watchAgent } from "../_agent.ts";
 import { now, startTimer, stopTimer } from "../_clock.ts";
+import { sharedByThread } from "../_thread.ts";
 import type { Outcome as Copies } from "./testdata/agent_copies.ts";
 import { agentScript, type Copy } from "./testdata/agent_script.ts";
 import type { Remains } from "./testdata/agent_without_globals.ts";
@@ -105,6 +106,24 @@ Deno.test("drawNonce() returns each number once, and never 0", () => {
   assertEquals(nonces.size, 100_000);
   assert(!nonces.has(0));
   for (const nonce of nonces) assertEquals(nonce, nonce | 0);
+});
+
+Deno.test("drawNonce() passes 0 over, and steps so that it comes to each number", () => {
+  const registry = new Map<string, unknown>([
+    ["agent", { id: 1, salt: -1, factor: 1 }],
+    ["nonces", { drawn: 0 }],
+  ]);
+  const realm = vm.createContext({
+    [Symbol.for("@lazyinit/lazyinit")]: registry,
+  });
+  const { drawNonce }: Copy = vm.runInContext(agentScript(), realm);
+  const nonce = drawNonce();
+  assertNotEquals(nonce, 0);
+  assertNotEquals(drawNonce(), nonce);
+  assertEquals(registry.get("nonces"), { drawn: 3 });
+
+  const { factor } = sharedByThread("agent", () => ({ factor: 0 }));
+  assertEquals(factor & 1, 1);
 });
 
 Deno.test("agentId() is the same in all copies and realms of a thread that can reach each other", async () => {
@@ -431,6 +450,8 @@ Deno.test("announceAgent() rejects if the platform refuses, and asks again", asy
   const { request } = partition;
   const refusal = new DOMException("The origin is opaque", "SecurityError");
   partition.request = () => Promise.reject(refusal);
+  // An initializer wants the lock all the while
+  agent.holdAgentLock(() => {});
   const error = await agent.announceAgent().catch((error) => error);
   assertEquals([error, agent.isAnnounced()], [refusal, false]);
   partition.request = request;
