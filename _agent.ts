@@ -43,8 +43,8 @@
  *
  * Elsewhere nobody takes over, and it takes a call of `recover()`.
  *
- * ENDS OF WORKERS. In Node and Bun, `process` tells the thread that starts a worker of
- * that worker, which tells of its end. No announcement is needed.
+ * ENDS OF WORKERS. Node and Bun tell the thread that starts a worker of that worker,
+ * which tells of its end. No announcement is needed.
  *
  * ENDS OF FRAMES. A frame of the same origin is no agent of its own, so it can end while
  * its agent lives on. It gives back what it has begun itself, in its last moment.
@@ -52,6 +52,7 @@
 
 import {
   builtinModule,
+  isBun,
   isDeno,
   isFirstParty,
   isInnerFrame,
@@ -428,11 +429,16 @@ class EndsOfWorkers {
   );
 
   constructor() {
-    // Keeps neither this thread nor the worker alive
-    builtinModule("node:process")!.on(
-      "worker",
-      (worker) => this.#await(worker),
-    );
+    // None of it keeps this thread or the worker alive
+    if (isBun) {
+      builtinModule("node:process")!.on("worker", (it) => this.#await(it));
+    } else {
+      // Where Jest gives modules a copy of `process`, that is told of no worker
+      builtinModule("node:diagnostics_channel")!.subscribe(
+        "worker_threads",
+        ({ worker }) => this.#await(worker),
+      );
+    }
   }
 
   add(cell: Recoverable): void {

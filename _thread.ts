@@ -10,8 +10,8 @@
  * share the agent's id, its unfinished initializers and its announcement, by a registry
  * that hangs under a registered symbol in a place that all of them can reach:
  *
- *   Node, Bun, Deno   the module `node:worker_threads`, which `process` leads to. The
- *                     `process` of a Jest environment is a copy, the module is not.
+ *   Node, Bun, Deno   the module `node:worker_threads`, which `process` leads to: in the
+ *                     environments of Jest, `process` is a copy, but the module is not.
  *   windows           the outermost one of the same origin among their ancestors.
  *   elsewhere         `globalThis`.
  *
@@ -23,7 +23,7 @@
 /** What Node, Bun and Deno have of Node. */
 interface Process {
   readonly type?: string;
-  readonly versions?: { readonly deno?: string };
+  readonly versions?: { readonly bun?: string; readonly deno?: string };
   getBuiltinModule?<Name extends keyof Builtins>(name: Name): Builtins[Name];
 }
 
@@ -41,6 +41,12 @@ export interface AsyncContext<T> {
 
 interface Builtins {
   "node:async_hooks": { AsyncLocalStorage: new <T>() => AsyncContext<T> };
+  "node:diagnostics_channel": {
+    subscribe(
+      channel: "worker_threads",
+      listener: (message: { readonly worker: StartedWorker }) => void,
+    ): void;
+  };
   "node:process": {
     on(event: "worker", listener: (worker: StartedWorker) => void): unknown;
   };
@@ -88,6 +94,9 @@ export const isDeno: boolean = "Deno" in scope ||
  */
 export const isNode: boolean = threads !== undefined && !isDeno &&
   !/^(renderer|worker)$/.test(scope.process?.type ?? "");
+
+/** Whether this is Bun. */
+export const isBun: boolean = scope.process?.versions?.bun !== undefined;
 
 /** The outermost window of this origin among this one and its ancestors; none in a worker. */
 export const outermostWindow: Window | undefined = ancestors().find(
