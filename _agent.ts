@@ -26,10 +26,10 @@
  * agent is blocked does not keep it from the others. It does keep the worker from
  * holding the lock again, if that has let it go.
  *
- * Only workers of the web announce themselves: those of browsers, and of Deno from 2.9
- * on. Deno's main thread and a browser's page need no announcement, as all agents that
- * share their memory end with them. Node has Web Locks but, as of 26.10, grants that of
- * a worker which has ended only when somebody next asks for any lock.
+ * Only workers announce themselves: those of browsers, and of Deno from 2.9 on.
+ * Deno's main thread and a browser's page need no announcement, as all agents that share
+ * their memory end with them. Node has Web Locks but, as of 26.10, grants that of a
+ * worker which has ended only when somebody next asks for any lock.
  *
  * PARTITIONS. Browsers divide their storage, and Web Locks with it, by the page on top
  * and by whether the frames on the way are of its origin. Agents that share memory may
@@ -43,14 +43,19 @@
  *
  * Elsewhere nobody takes over, and it takes a call of `recover()`.
  *
- * ENDS OF WORKERS. In Node and Bun, `process` tells the thread that starts a worker of
- * that worker, which tells of its end. No announcement is needed.
+ * ENDS OF WORKERS. Node and Bun tell the thread that starts a worker of that worker,
+ * which tells of its end. No announcement is needed.
+ *
+ * ENDS OF FRAMES. A frame of the same origin is no agent of its own, so it can end while
+ * its agent lives on. It gives back what it has begun itself, in its last moment.
  */
 
 import {
   builtinModule,
+  isBun,
   isDeno,
   isFirstParty,
+  isInnerFrame,
   isNode,
   outermostWindow,
   sharedByThread,
@@ -190,11 +195,13 @@ export function canBlock(): boolean {
 
 const scope: Scope = globalThis as Scope;
 /** Those of the outermost window, as an inner one may be in another partition. */
-const locks = ((outermostWindow ?? globalThis) as Scope).navigator?.locks;
+const locks = isNode
+  ? undefined
+  : ((outermostWindow ?? globalThis) as Scope).navigator?.locks;
 
-/** Whether an announcement means something here; {@linkcode isCommon} may still forbid it. */
+/** Whether an announcement can mean something here: a browser's worker finds out later. */
 export const canAnnounce: boolean = locks !== undefined &&
-  "WorkerGlobalScope" in scope;
+  ("WorkerGlobalScope" in scope || isDeno && threads?.isMainThread === false);
 
 const FIRST_PARTY = "@lazyinit/lazyinit first party";
 
@@ -202,9 +209,10 @@ const FIRST_PARTY = "@lazyinit/lazyinit first party";
 let isCommon = isDeno || isFirstParty;
 
 if (isFirstParty && scope.crossOriginIsolated === true) {
-  // Until the top-level page ends, which no worker outlives
+  // From now on, as a worker may ask at once. Firefox keeps no page that holds a lock for
+  // the way back, even if the page lets it go when it is hidden; Chromium does
   locks?.request(FIRST_PARTY, { mode: "shared" }, () => new Promise(() => {}))
-    // Where an opaque origin has no locks, its workers have none, either
+    // Where the origin has no locks, its workers have none, either
     .catch(() => {});
 }
 
@@ -325,13 +333,13 @@ function requestHold(): Hold {
  * asynchronously for what this agent locks or begins to initialize from then on notice
  * its end and recover it. Without an announcement, it takes a call of `recover()`.
  *
- * This concerns workers in Deno from 2.9 on, and workers in browsers whose page is
- * top-level, or in frames of the same origin as the top-level page. Elsewhere, the
- * promise resolves and nothing is announced: the main thread of Deno and the page of a
- * browser end with their workers anyway, Node and Bun tell a thread of the ends of its
- * workers, and a frame of another origin than the top-level page may not see the locks
- * of all agents. In Deno, a worker that has announced itself stays alive until it is
- * terminated or closes itself.
+ * This concerns workers in Deno from 2.9 on, and in browsers if the page on top has the
+ * worker's origin and it, or a frame in it that can reach it, has loaded this package
+ * before. Elsewhere, the promise resolves and nothing is announced. It need not be: the
+ * main thread of Deno and the page of a browser end with their workers, and Node and Bun
+ * tell a thread of the ends of its workers. Or it may not be: a frame of another origin
+ * than the page on top may not see the locks of all agents. In Deno, a worker that has
+ * announced itself stays alive until it is terminated or closes itself.
  *
  * Asynchronous initializers need no call: they are announced while they run, from the
  * moment when the lock is granted, a turn of the event loop after they begin. The end
@@ -356,8 +364,8 @@ function requestHold(): Hold {
  * ```
  *
  * @returns A promise that resolves when the agent has been announced. It rejects if
- * the platform refuses the lock, as browsers do in an opaque origin; a later call
- * asks again.
+ * the platform refuses Web Locks, as browsers do in an opaque origin and in frames of
+ * another origin than the page on top whose storage they block; a later call asks again.
  */
 export function announceAgent(): Promise<void> {
   if (!canAnnounce) return Promise.resolve();
@@ -421,11 +429,16 @@ class EndsOfWorkers {
   );
 
   constructor() {
-    // Keeps neither this thread nor the worker alive
-    builtinModule("node:process")!.on(
-      "worker",
-      (worker) => this.#await(worker),
-    );
+    // None of it keeps this thread or the worker alive
+    if (isBun) {
+      builtinModule("node:process")!.on("worker", (it) => this.#await(it));
+    } else {
+      // Where Jest gives modules a copy of `process`, that is told of no worker
+      builtinModule("node:diagnostics_channel")!.subscribe(
+        "worker_threads",
+        ({ worker }) => this.#await(worker),
+      );
+    }
   }
 
   add(cell: Recoverable): void {
@@ -455,4 +468,19 @@ const endsOfWorkers = isNode
  */
 export function recoverWhenWorkersEnd(cell: Recoverable): void {
   endsOfWorkers?.add(cell);
+}
+
+// --- Ends of frames ---
+
+/**
+ * Calls `ended` when the frame ends that this copy of the package was loaded in, if its
+ * agent lives on, as an outer window has the same. Nothing else can give back what the
+ * frame had begun: its promises never settle.
+ */
+export function whenFrameEnds(ended: () => void): void {
+  if (!isInnerFrame) return;
+  addEventListener("pagehide", (event) => {
+    const { persisted } = event as Event & { persisted: boolean };
+    if (!persisted) ended();
+  });
 }

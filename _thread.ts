@@ -10,8 +10,8 @@
  * share the agent's id, its unfinished initializers and its announcement, by a registry
  * that hangs under a registered symbol in a place that all of them can reach:
  *
- *   Node, Bun, Deno   the module `node:worker_threads`, which `process` leads to. The
- *                     `process` of a Jest environment is a copy, the module is not.
+ *   Node, Bun, Deno   the module `node:worker_threads`, which `process` leads to: in the
+ *                     environments of Jest, `process` is a copy, but the module is not.
  *   windows           the outermost one of the same origin among their ancestors.
  *   elsewhere         `globalThis`.
  *
@@ -23,7 +23,7 @@
 /** What Node, Bun and Deno have of Node. */
 interface Process {
   readonly type?: string;
-  readonly versions?: { readonly deno?: string };
+  readonly versions?: { readonly bun?: string; readonly deno?: string };
   getBuiltinModule?<Name extends keyof Builtins>(name: Name): Builtins[Name];
 }
 
@@ -41,6 +41,12 @@ export interface AsyncContext<T> {
 
 interface Builtins {
   "node:async_hooks": { AsyncLocalStorage: new <T>() => AsyncContext<T> };
+  "node:diagnostics_channel": {
+    subscribe(
+      channel: "worker_threads",
+      listener: (message: { readonly worker: StartedWorker }) => void,
+    ): void;
+  };
   "node:process": {
     on(event: "worker", listener: (worker: StartedWorker) => void): unknown;
   };
@@ -66,7 +72,12 @@ const scope = globalThis as {
 export function builtinModule<Name extends keyof Builtins>(
   name: Name,
 ): Builtins[Name] | undefined {
-  return scope.process?.getBuiltinModule?.(name);
+  try {
+    return scope.process?.getBuiltinModule?.(name);
+  } catch {
+    // Deno loads a part of itself first, and cannot if `globalThis` is not extensible
+    return undefined;
+  }
 }
 
 /** The threads of Node, which Deno and Bun have, too. */
@@ -84,6 +95,9 @@ export const isDeno: boolean = "Deno" in scope ||
 export const isNode: boolean = threads !== undefined && !isDeno &&
   !/^(renderer|worker)$/.test(scope.process?.type ?? "");
 
+/** Whether this is Bun. */
+export const isBun: boolean = scope.process?.versions?.bun !== undefined;
+
 /** The outermost window of this origin among this one and its ancestors; none in a worker. */
 export const outermostWindow: Window | undefined = ancestors().find(
   isReachable,
@@ -92,6 +106,10 @@ export const outermostWindow: Window | undefined = ancestors().find(
 /** Whether that window is the top-level one. */
 export const isFirstParty: boolean = outermostWindow !== undefined &&
   outermostWindow.parent === outermostWindow;
+
+/** Whether this is a frame in a window that belongs to the same agent and may outlive it. */
+export const isInnerFrame: boolean = outermostWindow !== undefined &&
+  outermostWindow !== globalThis as unknown;
 
 /** This window and its ancestors, from the top-level one on. */
 function ancestors(): Window[] {
@@ -132,7 +150,11 @@ function findRegistry(): Registry {
   return registry;
 }
 
-/** Returns what all copies of this package in the thread share by this name; the first one makes it. */
+/**
+ * Returns what all copies of this package in the thread share by this name; the first
+ * one makes it. In browsers it may be data alone: where a frame has made it and ended,
+ * its callbacks are no longer called, and its promises never settle.
+ */
 export function sharedByThread<T>(name: string, make: () => T): T {
   if (!registry.has(name)) registry.set(name, make());
   return registry.get(name) as T;
