@@ -58,7 +58,7 @@ const INTERVAL = 10;
 /** … after how many in quick succession. */
 const QUICK_LOOKS = 32;
 /** How many looks at leisure a nonce lasts, on average. */
-const LIFETIME = 128;
+const LIFETIME = 256;
 const MAX_DEPTH = 15;
 const HOPS_MASK = 15;
 const NONCE_SHIFT = 4;
@@ -95,6 +95,8 @@ class Wait {
   /** The runs that cannot go on before it ends. */
   readonly runs: readonly Run[];
   readonly #fail: (error: unknown) => void;
+  /** Set before {@linkcode Wait.end} is called, which may fail at the end of the stack. */
+  isOver = false;
 
   constructor(
     target: RunningCell,
@@ -104,7 +106,10 @@ class Wait {
     this.target = target;
     this.runs = runs;
     this.#fail = fail;
-    for (const run of runs) {
+  }
+
+  begin(): void {
+    for (const run of this.runs) {
       let waiter = waiters.get(run.id);
       if (waiter === undefined) {
         waiters.set(run.id, waiter = new Waiter(run));
@@ -116,6 +121,7 @@ class Wait {
 
   /** Ends it for the search, even if the agent is blocked in another one. */
   fail(error: unknown): void {
+    this.isOver = true;
     this.end();
     this.#fail(error);
   }
@@ -129,7 +135,7 @@ class Wait {
       else if (waiter.source !== this) continue;
       show(waiter, 0, undefined);
     }
-    if (waiters.size > 0) return;
+    if (waiters.size > 0 || timer === undefined) return;
     stopTimer(timer);
     timer = undefined;
   }
@@ -146,26 +152,20 @@ export function blockLooking<R>(
   block: (timeout: number) => R | undefined,
 ): R {
   const runs = unfinishedRuns();
-  if (runs.length === 0) return blockAlone(block);
   let failure: { error: unknown } | undefined;
   const wait = new Wait(target, runs, (error) => failure = { error });
   try {
+    wait.begin();
     for (;;) {
-      const result = block(interval());
+      // With little between waking up and the result, as many agents may wake at once
+      const result = block(runs.length === 0 ? Infinity : interval());
       if (result !== undefined) return result;
       look();
       if (failure !== undefined) throw failure.error;
     }
   } finally {
+    wait.isOver = true;
     wait.end();
-  }
-}
-
-/** With as little as possible between waking up and the result, as many may wake at once. */
-function blockAlone<R>(block: (timeout: number) => R | undefined): R {
-  for (;;) {
-    const result = block(Infinity);
-    if (result !== undefined) return result;
   }
 }
 
@@ -186,13 +186,15 @@ export async function sleepLooking<R>(
   const controller = new AbortController();
   // By hand, as the signal may be of another realm
   const abort = () => controller.abort(signal!.reason);
-  if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort);
   const wait = new Wait(target, unfinished, (error) => controller.abort(error));
-  timer ??= startTimer(lookLater, interval());
   try {
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
+    wait.begin();
+    timer ??= startTimer(lookLater, interval());
     return await sleep(controller.signal);
   } finally {
+    wait.isOver = true;
     wait.end();
     signal?.removeEventListener("abort", abort);
   }
@@ -218,7 +220,7 @@ function findCycle(target: RunningCell, runs: readonly Run[]): Run | undefined {
     if (closed !== undefined) return closed;
     const waiter = waiters.get(runIdOf(cell));
     if (waiter === undefined || !isRunOf(waiter.run, cell)) continue;
-    for (const wait of waiter.waits) cells.add(wait.target);
+    for (const wait of waiter.waits) if (!wait.isOver) cells.add(wait.target);
   }
   return undefined;
 }
@@ -247,10 +249,13 @@ function lookFor(waiter: Waiter): void {
   let source: Wait | undefined;
   let returned: Wait | undefined;
   for (const wait of waiter.waits) {
-    const shown = shownFor(wait);
-    if (isSameNonce(shown, waiter.probe)) {
-      if (returned === undefined || wait === waiter.suspect) returned = wait;
+    if (wait.isOver) {
+      wait.end();
+      continue;
     }
+    const shown = shownFor(wait);
+    const isOwn = (shown ^ waiter.probe) >>> NONCE_SHIFT === 0;
+    if (isOwn) returned ??= wait;
     const passable = isSpent(shown) ? MAX_DEPTH : shown;
     if (passable <= greatest) continue;
     greatest = passable;
@@ -318,10 +323,6 @@ function drawProbe(second: number): number {
 
 function isTimeToDraw(): boolean {
   return idleLooks > QUICK_LOOKS && drawNonce() % LIFETIME === 0;
-}
-
-function isSameNonce(shown: number, probe: number): boolean {
-  return shown >>> NONCE_SHIFT === probe >>> NONCE_SHIFT;
 }
 
 /** Whether it is a probe that must not pass any more cells. */

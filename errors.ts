@@ -43,6 +43,19 @@
  */
 export class AlreadyInitializedError<T = unknown> extends Error {
   /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { AlreadyInitializedError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new AlreadyInitializedError("What went wrong").name, "AlreadyInitializedError");
+   * ```
+   */
+  override readonly name = "AlreadyInitializedError";
+
+  /**
    * The value that the cell holds; `undefined` while it is being initialized.
    *
    * @example Usage
@@ -66,7 +79,6 @@ export class AlreadyInitializedError<T = unknown> extends Error {
    */
   constructor(message: string, value?: Readonly<T>) {
     super(message);
-    this.name = "AlreadyInitializedError";
     this.value = value;
   }
 }
@@ -87,13 +99,25 @@ export class AlreadyInitializedError<T = unknown> extends Error {
  */
 export class NotInitializedError extends Error {
   /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { NotInitializedError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new NotInitializedError("What went wrong").name, "NotInitializedError");
+   * ```
+   */
+  override readonly name = "NotInitializedError";
+
+  /**
    * Constructs a new instance.
    *
    * @param message Which cell was read and what to do instead.
    */
   constructor(message: string) {
     super(message);
-    this.name = "NotInitializedError";
   }
 }
 
@@ -119,13 +143,25 @@ export class NotInitializedError extends Error {
  */
 export class RecursiveInitializationError extends Error {
   /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { RecursiveInitializationError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new RecursiveInitializationError("What went wrong").name, "RecursiveInitializationError");
+   * ```
+   */
+  override readonly name = "RecursiveInitializationError";
+
+  /**
    * Constructs a new instance.
    *
    * @param message Which cell was entered again and what to do instead.
    */
   constructor(message: string) {
     super(message);
-    this.name = "RecursiveInitializationError";
   }
 }
 
@@ -145,13 +181,25 @@ export class RecursiveInitializationError extends Error {
  */
 export class LayoutMismatchError extends Error {
   /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { LayoutMismatchError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new LayoutMismatchError("What went wrong").name, "LayoutMismatchError");
+   * ```
+   */
+  override readonly name = "LayoutMismatchError";
+
+  /**
    * Constructs a new instance.
    *
    * @param message What was expected in the memory and what was found there.
    */
   constructor(message: string) {
     super(message);
-    this.name = "LayoutMismatchError";
   }
 }
 
@@ -182,13 +230,25 @@ export class LayoutMismatchError extends Error {
  */
 export class OwnerLostError extends Error {
   /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { OwnerLostError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new OwnerLostError("What went wrong").name, "OwnerLostError");
+   * ```
+   */
+  override readonly name = "OwnerLostError";
+
+  /**
    * Constructs a new instance.
    *
    * @param message Which cell was lost.
    */
   constructor(message: string) {
     super(message);
-    this.name = "OwnerLostError";
   }
 }
 
@@ -240,6 +300,19 @@ export class OwnerLostError extends Error {
  */
 export class DeadlockError extends Error {
   /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { DeadlockError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new DeadlockError("They wait for each other").name, "DeadlockError");
+   * ```
+   */
+  override readonly name = "DeadlockError";
+
+  /**
    * The names of the cells of the cycle that this agent knows of, in the order in
    * which they need each other: the one that it is initializing, those that it is
    * initializing for that one, and the one that the call would wait for. What that
@@ -264,7 +337,6 @@ export class DeadlockError extends Error {
    */
   constructor(message: string, cells: readonly string[] = []) {
     super(message);
-    this.name = "DeadlockError";
     this.cells = cells;
   }
 }

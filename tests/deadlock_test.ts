@@ -6,12 +6,34 @@ import {
   assertInstanceOf,
   assertRejects,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
-import { currentRuns, type Run } from "../_running.ts";
-import { DeadlockError, int32, LazyInit, MutexLazyInit } from "../mod.ts";
-import { Agents } from "./_agents.ts";
-import { until } from "./_flag.ts";
-import { type Pair, pair, pairOf } from "./_jobs.ts";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { blockLooking, sleepLooking } from "../_deadlock.ts";
+import {
+  beginRun,
+  currentRuns,
+  finishRun,
+  isWithin,
+  type Run,
+  type RunningCell,
+  unfinishedRuns,
+  within,
+  withinAsync,
+} from "../_running.ts";
+import {
+  DeadlockError,
+  int32,
+  LayoutMismatchError,
+  LazyInit,
+  MutexLazyInit,
+  type Phase,
+  typedArray,
+} from "../mod.ts";
+import { Agents } from "./testdata/agents.ts";
+import { Flag, until } from "./testdata/flag.ts";
+import { type Pair, pair, pairOf } from "./testdata/jobs.ts";
+import type { Need } from "./testdata/stack_only_worker.ts";
 
 type Method = Parameters<Agents["nest"]>[4];
 
@@ -23,31 +45,28 @@ function rejections(
   );
 }
 
-/** What the header tells other agents of the initializer that waits, 0 if it does not. */
-function probeOf({ handle }: MutexLazyInit<unknown>): number {
-  return new Uint32Array(handle.buffer)[3]! >>> 16;
+/** Fails after a time in which even a busy machine finds any cycle. */
+async function soon<T>(promise: Promise<T>): Promise<T> {
+  let timer;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("Found no cycle")), 60_000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-/** A probe of the last level that no initializer draws here, as the cell of origin shows it. */
-function foreign(nonce: number): number {
-  return (3 << 10 | nonce) << 4 | 15;
-}
-
-/** Has a cell whose initializer does not wait show a probe as if it did. */
-function show({ handle }: MutexLazyInit<unknown>, probe: number): void {
-  const words = new Uint32Array(handle.buffer);
-  words[3] = probe << 16 | words[3]! & 0xffff;
-}
-
-/** Agents each of which initializes a cell and needs that of the next one. */
-async function cycle(agents: Agents, methods: Method[]) {
+/** Agents, from `first` on, each of which initializes a cell and needs that of the next one. */
+async function cycle(agents: Agents, methods: Method[], first = 0) {
   const cells = methods.map((_, index) =>
     new MutexLazyInit(pair, { name: `cell ${index}` })
   );
   const paused = await Promise.all(
     methods.map((method, index) =>
       agents.nest(
-        index,
+        first + index,
         cells[index]!,
         cells[(index + 1) % cells.length]!,
         pairOf(index),
@@ -56,40 +75,46 @@ async function cycle(agents: Agents, methods: Method[]) {
     ),
   );
   for (const { leave } of paused) leave();
-  const results = await Promise.allSettled(paused.map(({ done }) => done));
+  const results = await soon(
+    Promise.allSettled(paused.map(({ done }) => done)),
+  );
   return { cells, results };
 }
 
-for (
-  const methods of [
-    ["getOrInit", "getOrInit"],
-    ["getOrInitAsync", "getOrInitAsync"],
-    ["getOrInit", "getOrInitAsync"],
-    ["getOrInit", "reset"],
-    ["getOrInit", "getOrInit", "getOrInit"],
-    ["getOrInitAsync", "getOrInit", "getOrInitAsync"],
-    ["getOrInit", "getOrInit", "getOrInit", "getOrInit", "getOrInit"],
-  ] satisfies Method[][]
-) {
-  Deno.test(`DeadlockError breaks a cycle of ${methods.join(", ")} in as many agents`, async () => {
-    using agents = await Agents.start(methods.length);
-    const { cells, results } = await cycle(agents, methods);
-    const [error, ...others] = rejections(results);
-    assertEquals(error?.name, "DeadlockError");
-    assertStringIncludes(
-      error!.message,
-      'Cannot wait for MutexLazyInit "cell ',
-    );
-    // One gives way, and the others go on
-    assertEquals(others, []);
-    const failed = results.findIndex(({ status }) => status === "rejected");
-    for (const [index, cell] of cells.entries()) {
-      // Somebody may have needed the value of the one that failed
-      if (index !== failed) assertEquals(cell.phase, "initialized");
-      assertEquals(probeOf(cell), 0);
-    }
-  });
-}
+Deno.test("DeadlockError breaks a cycle of up to 16 agents, whatever they wait by", async (t) => {
+  using agents = await Agents.start(16);
+  for (
+    const methods of [
+      ["getOrInit", "getOrInit"],
+      ["getOrInitAsync", "getOrInitAsync"],
+      ["getOrInit", "getOrInitAsync"],
+      ["getOrInit", "reset"],
+      ["getOrInitAsync", "getOrInit", "getOrInitAsync"],
+      new Array<Method>(9).fill("getOrInit"),
+      new Array<Method>(9).fill("getOrInitAsync"),
+      new Array<Method>(16).fill("getOrInit"),
+      new Array<Method>(16).fill("getOrInitAsync"),
+    ] satisfies Method[][]
+  ) {
+    const kinds = [...new Set(methods)].join(" and ");
+    await t.step(`${methods.length} by ${kinds}`, async () => {
+      const { cells, results } = await cycle(agents, methods);
+      const [error, ...others] = rejections(results);
+      assertEquals(error?.name, "DeadlockError");
+      assertStringIncludes(
+        error!.message,
+        'Cannot wait for MutexLazyInit "cell ',
+      );
+      // One gives way, and the others go on
+      assertEquals(others, []);
+      const failed = results.findIndex(({ status }) => status === "rejected");
+      for (const [index, cell] of cells.entries()) {
+        // Another one may have needed the value of the one that failed
+        if (index !== failed) assertEquals(cell.phase, "initialized");
+      }
+    });
+  }
+});
 
 Deno.test("DeadlockError breaks a cycle of three cells in two agents", async () => {
   using agents = await Agents.start(1);
@@ -103,38 +128,13 @@ Deno.test("DeadlockError breaks a cycle of three cells in two agents", async () 
       return await a.getOrInitAsync(() => pairOf(2));
     })
   );
-  const results = await Promise.allSettled([there.done, here]);
+  const results = await soon(Promise.allSettled([there.done, here]));
   const [error, ...others] = rejections(results);
   assertEquals(error?.name, "DeadlockError");
   if (error instanceof DeadlockError) {
     assertEquals(error.cells, ["b", "c", "a"]);
   }
   assertEquals(others, []);
-});
-
-Deno.test("DeadlockError breaks a cycle of two tasks of one agent, and names their cells", async () => {
-  const a = new MutexLazyInit(int32, { name: "a" });
-  const b = new MutexLazyInit(int32, { name: "b" });
-  const begun = Promise.withResolvers<void>();
-  const results = await Promise.allSettled([
-    a.getOrInitAsync(async () => {
-      await begun.promise;
-      return await b.getOrInitAsync(() => 1);
-    }),
-    b.getOrInitAsync(() => {
-      begun.resolve();
-      return a.getOrInitAsync(() => 2);
-    }),
-  ]);
-  const [error, ...others] = rejections(results);
-  assertInstanceOf(error, DeadlockError);
-  assertEquals(others, []);
-  const [held, wanted] = error.cells;
-  assertEquals([held, wanted].toSorted(), ["a", "b"]);
-  assertEquals(
-    error.message,
-    `Cannot wait for MutexLazyInit "${wanted}" as its initializer waits, itself or through others, for MutexLazyInit "${held}", which this agent is initializing: initialize cells in one order everywhere`,
-  );
 });
 
 Deno.test("DeadlockError breaks a cycle through LazyInit.wait()", async () => {
@@ -146,9 +146,9 @@ Deno.test("DeadlockError breaks a cycle through LazyInit.wait()", async () => {
   ]);
   for (const { leave } of paused) leave();
   const [error] = rejections(
-    await Promise.allSettled([
+    await soon(Promise.allSettled([
       Promise.race(paused.map(({ done }) => done)),
-    ]),
+    ])),
   );
   assertEquals(error?.name, "DeadlockError");
   // The other one waits for the cell of the one that gave way
@@ -159,8 +159,149 @@ Deno.test("DeadlockError breaks a cycle through LazyInit.wait()", async () => {
   assertEquals(values, [{ status: "fulfilled", value: pairOf(7) }]);
 });
 
-Deno.test("DeadlockError does not meet those who wait in a row", async () => {
-  using agents = await Agents.start(3);
+for (const method of ["getOrInitAsync", "waitAsync", "resetAsync"] as const) {
+  Deno.test(`DeadlockError breaks a cycle of two agents without asynchronous contexts by ${method}()`, async () => {
+    const url = new URL("./testdata/stack_only_worker.ts", import.meta.url);
+    const workers = [0, 1].map(() => new Worker(url, { type: "module" }));
+    try {
+      await Promise.all(workers.map(answer));
+      const cells = workers.map(() => new MutexLazyInit(int32));
+      const entered = workers.map(() => new Flag());
+      const leave = new Flag();
+      const answers = workers.map(answer);
+      for (const [index, worker] of workers.entries()) {
+        worker.postMessage(
+          {
+            handle: cells[index]!.handle,
+            inner: cells[1 - index]!.handle,
+            method,
+            entered: entered[index]!.buffer,
+            leave: leave.buffer,
+          } satisfies Need,
+        );
+      }
+      await Promise.all(entered.map((flag) => flag.raised()));
+      leave.raise();
+      if (method === "waitAsync") {
+        // The other one goes on to wait for the cell of the one that gave way
+        assertEquals(await soon(Promise.race(answers)), "DeadlockError");
+        return;
+      }
+      assertEquals(
+        (await soon(Promise.all(answers))).toSorted(),
+        ["DeadlockError", "initialized"],
+      );
+    } finally {
+      for (const worker of workers) worker.terminate();
+    }
+  });
+}
+
+function answer(worker: Worker): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+  });
+}
+
+Deno.test("DeadlockError meets the wait that closes a cycle in one agent at once", async () => {
+  const [a, b] = ["a", "b"].map((name) => new MutexLazyInit(int32, { name }));
+  const begun = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const made = Promise.withResolvers<number>();
+  const slow = new MutexLazyInit(int32);
+  const making = slow.initAsync(() => made.promise);
+  let turned = false;
+  const first = a!.getOrInitAsync(async () => {
+    await begun.promise;
+    const [, value] = await Promise.all([
+      slow.waitAsync(),
+      b!.getOrInitAsync(() => 1),
+      slow.waitAsync(),
+    ]);
+    return value;
+  });
+  const second = b!.getOrInitAsync(async () => {
+    begun.resolve();
+    await released.promise;
+    // The same memory behind another object
+    const again = MutexLazyInit.from(structuredClone(a!.handle), int32);
+    setTimeout(() => turned = true);
+    return await again.getOrInitAsync(() => 2);
+  });
+  await begun.promise;
+  released.resolve();
+  const error = await assertRejects(() => second, DeadlockError);
+  assertEquals(turned, false);
+  assertEquals(error.cells, ["b", "a"]);
+  assertEquals(
+    error.message,
+    'Cannot wait for MutexLazyInit "a" as its initializer waits, itself or through others, for MutexLazyInit "b", which this agent is initializing: initialize cells in one order everywhere',
+  );
+  made.resolve(3);
+  assertEquals(await Promise.all([first, making]), [1, 3]);
+});
+
+Deno.test("DeadlockError meets the wait that closes a cycle of many tasks of one agent", async () => {
+  const cells = Array.from(
+    { length: 100 },
+    (_, index) => new MutexLazyInit(int32, { name: `${index}` }),
+  );
+  const begun = Promise.withResolvers<void>();
+  const results = await soon(Promise.allSettled(
+    cells.map((cell, index) =>
+      cell.getOrInitAsync(async () => {
+        if (index === cells.length - 1) begun.resolve();
+        await begun.promise;
+        return await cells[(index + 1) % cells.length]!
+          .getOrInitAsync(() => index);
+      })
+    ),
+  ));
+  const [error, ...others] = rejections(results);
+  assertInstanceOf(error, DeadlockError);
+  assertEquals(others, []);
+});
+
+Deno.test("DeadlockError breaks a cycle beside which one waits for 1,000 cells that wait for a slow one", async () => {
+  using agents = await Agents.start(1);
+  const made = Promise.withResolvers<Pair>();
+  const slow = new MutexLazyInit(pair);
+  const beside = Array.from({ length: 1000 }, () => new MutexLazyInit(int32));
+  const waiting = [
+    slow.initAsync(() => made.promise),
+    ...beside.map((cell) =>
+      cell.initAsync(async () => (await slow.waitAsync()).left)
+    ),
+  ];
+  const [a, b] = [new MutexLazyInit(pair), new MutexLazyInit(pair)];
+  const there = await agents.nest(0, b, a, pairOf(1), "getOrInit");
+  const here = a.initAsync(async () => {
+    there.leave();
+    const all = beside.map((cell) => cell.waitAsync());
+    const value = await b.getOrInitAsync(() => pairOf(2));
+    await Promise.all(all);
+    return value;
+  });
+  // One that fails ends the cycle, not the wait of the other for what is beside
+  const failed = new Promise<Error>((resolve) => {
+    here.catch(resolve);
+    there.done.catch(resolve);
+  });
+  assertEquals((await soon(failed)).name, "DeadlockError");
+  made.resolve(pairOf(3));
+  await Promise.all(waiting);
+  assertEquals(
+    rejections(await Promise.allSettled([here, there.done])).length,
+    1,
+  );
+});
+
+Deno.test("DeadlockError does not meet those that wait in a row", async () => {
+  using agents = await Agents.start(5);
   const cells = [0, 1, 2].map(() => new MutexLazyInit(pair));
   const last = await agents.initialize(2, cells[2]!, { value: pairOf(7) });
   const paused = await Promise.all([
@@ -168,157 +309,154 @@ Deno.test("DeadlockError does not meet those who wait in a row", async () => {
     agents.nest(1, cells[1]!, cells[2]!, pairOf(0), "getOrInitAsync"),
   ]);
   for (const { leave } of paused) leave();
-  let failed = false;
-  paused[0]!.done.catch(() => failed = true);
-  // Each has come through both, so both have looked as often
-  for (let nonce = 1; nonce <= 8 && !failed; nonce++) {
-    show(cells[2]!, foreign(nonce));
-    await until(() => failed || probeOf(cells[0]!) === foreign(nonce) - 2);
-  }
-  show(cells[2]!, 0);
+  await passTime(agents, 3);
   last.leave();
   assertEquals(await paused[0]!.done, pairOf(7));
   assertEquals(await paused[1]!.done, pairOf(7));
-  assertEquals(cells.map(probeOf), [0, 0, 0]);
 });
 
-Deno.test("DeadlockError breaks a cycle beside which one waits for a cell that is merely slow", async () => {
-  for (const order of ["before", "after"]) {
-    const [a, b, c] = [0, 1, 2].map(() => new MutexLazyInit(int32));
-    const begun = Promise.withResolvers<void>();
-    const made = Promise.withResolvers<number>();
-    const slow = c!.initAsync(() => made.promise);
-    const waiting = [
-      a!.initAsync(async () => {
-        await begun.promise;
-        const values = order === "before"
-          ? [c!.waitAsync(), b!.getOrInitAsync(() => 1)]
-          : [b!.getOrInitAsync(() => 1), c!.waitAsync()];
-        return (await Promise.all(values)).length;
-      }),
-      b!.initAsync(() => {
-        begun.resolve();
-        return a!.getOrInitAsync(() => 2);
-      }),
-    ];
-    await assertRejects(() => Promise.all(waiting), DeadlockError);
-    made.resolve(3);
-    assertEquals(await slow, 3);
-    const [error, ...others] = rejections(await Promise.allSettled(waiting));
-    assertInstanceOf(error, DeadlockError);
-    assertEquals(others, []);
-    assertEquals([a!, b!, c!].map(probeOf), [0, 0, 0]);
+/** Has two agents find a cycle of their own several times, in which others could have, too. */
+async function passTime(agents: Agents, first: number): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    await cycle(agents, ["getOrInit", "getOrInitAsync"], first);
   }
-});
+}
 
-Deno.test("DeadlockError looks through all waits of an initializer at once", async () => {
-  const [a, b, c] = ["a", "b", "c"].map((name) =>
-    new MutexLazyInit(int32, { name })
-  ) as [MutexLazyInit<number>, MutexLazyInit<number>, MutexLazyInit<number>];
-  const made = Promise.withResolvers<number>();
-  const slow = [b, c].map((cell) => cell.initAsync(() => made.promise));
-  let error: unknown;
-  const waiting = a.initAsync(async () =>
-    (await Promise.all([b.waitAsync(), c.waitAsync()])).length
-  ).catch((reason) => error = reason);
-
-  // The greatest that any of the cells shows is passed on, …
-  for (const [greater, less] of [[b, c], [c, b]] as const) {
-    show(greater, foreign(9));
-    show(less, foreign(7));
-    await until(() => probeOf(a) >= foreign(7) - 1);
-    assertEquals(probeOf(a), foreign(9) - 1);
-    for (const cell of [b, c]) show(cell, 0);
-    await until(() => probeOf(a) < foreign(0) - 15);
-  }
-
-  // … and the initializer's own is recognized wherever it comes round
-  let shown = c;
-  while (error === undefined) {
-    const probe = probeOf(a);
-    show(shown, 0);
-    shown = shown === b ? c : b;
-    show(shown, probe);
-    await until(() => probeOf(a) !== probe);
-  }
-  await waiting;
-  assertInstanceOf(error, DeadlockError);
-  assertEquals(error.cells, ["a", shown.name]);
-  made.resolve(1);
-  await Promise.all(slow);
-});
-
-Deno.test("DeadlockError breaks a cycle beside which there is a greater probe", async () => {
-  const [a, b, c] = [0, 1, 2].map(() => new MutexLazyInit(int32));
+Deno.test("DeadlockError does not meet a wait for one whose own wait has timed out", async () => {
+  using agents = await Agents.start(3);
+  const [a, b] = ["a", "b"].map((name) => new MutexLazyInit(pair, { name }));
+  const made = Promise.withResolvers<Pair>();
   const begun = Promise.withResolvers<void>();
-  const made = Promise.withResolvers<number>();
-  const slow = c!.initAsync(() => made.promise);
-  let released = false;
-  const patience = setTimeout(() => {
-    released = true;
-    made.resolve(3);
-  }, 50_000);
-  const { random } = Math;
-  let drawn = 0;
-  Math.random = () => drawn += 0.1;
-  const waiting = Promise.all([
-    a!.initAsync(async () => {
-      await begun.promise;
-      return (await Promise.all([b!.waitAsync(), c!.waitAsync()])).length;
-    }),
-    b!.initAsync(async () => {
-      await Promise.resolve();
-      const value = a!.waitAsync();
-      begun.resolve();
-      return await value;
-    }),
-  ]);
+  const there = await agents.nest(0, b!, a!, pairOf(1), "getOrInitAsync");
+  const waiting = a!.initAsync(async () => {
+    // Closes a cycle when the other one goes on, and opens it before that
+    const controller = new AbortController();
+    const wait = b!.waitAsync({ signal: controller.signal });
+    controller.abort(new Error("Enough"));
+    await wait.catch(() => {});
+    begun.resolve();
+    return await made.promise;
+  });
   await begun.promise;
-  await Promise.resolve();
-  Math.random = random;
-  assertEquals(drawn, 0.2);
-  show(c!, 512 << 4 | 15);
-  await assertRejects(() => waiting, DeadlockError);
-  assertEquals(released, false);
-  clearTimeout(patience);
-  made.resolve(3);
-  await slow;
+  there.leave();
+  await passTime(agents, 1);
+  made.resolve(pairOf(2));
+  assertEquals(await waiting, pairOf(2));
+  assertEquals(await there.done, pairOf(2));
+});
+
+Deno.test("DeadlockError does not meet a wait through a cell that was taken from the agent that waits", async () => {
+  using agents = await Agents.start(3);
+  const [a, b, c] = ["a", "b", "c"].map((name) =>
+    new MutexLazyInit(pair, { name })
+  ) as [MutexLazyInit<Pair>, MutexLazyInit<Pair>, MutexLazyInit<Pair>];
+  const [first, second] = [
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<Pair>(),
+  ];
+  const id = await agents.do(0, { kind: "agentId" });
+  const lost = await agents.nest(0, a, b, pairOf(1), "wait");
+  assertEquals(a.recover(id), true);
+  // b waits for a, a for c; the agent that has lost a waits for b
+  const values = [
+    c.initAsync(() => second.promise),
+    a.initAsync(async () => {
+      await first.promise;
+      return await c.waitAsync();
+    }),
+    b.initAsync(() => a.waitAsync()),
+  ];
+  first.resolve();
+  lost.leave();
+  await passTime(agents, 1);
+  second.resolve(pairOf(2));
+  assertEquals(await Promise.all(values), [pairOf(2), pairOf(2), pairOf(2)]);
+  await assertRejects(() => lost.done, Error, "declared dead");
 });
 
 Deno.test("DeadlockError is thrown by a call that blocks other initializers of its agent", async () => {
   using agents = await Agents.start(1);
   const [a, b] = ["a", "b"].map((name) =>
     new MutexLazyInit(pair, { name })
-  ) as [
-    MutexLazyInit<Pair>,
-    MutexLazyInit<Pair>,
-  ];
+  ) as [MutexLazyInit<Pair>, MutexLazyInit<Pair>];
   const made = Promise.withResolvers<Pair>();
   const here = a.initAsync(() => made.promise);
   const there = await agents.nest(0, b, a, pairOf(1), "getOrInit");
   there.leave();
-  let error: Error | undefined;
-  try {
-    // Not within the initializer of a, which cannot go on meanwhile
-    b.getOrInit(() => pairOf(2), { timeout: 30_000 });
-  } catch (thrown) {
-    error = thrown as Error;
-  }
+  // Not within the initializer of a, which cannot go on meanwhile
+  const error = blockFor(b);
   made.resolve(pairOf(3));
   assertEquals(await here, pairOf(3));
-  if (error === undefined) {
-    await assertRejects(
-      () => there.done,
-      Error,
-      'Cannot wait for MutexLazyInit "a"',
-    );
-    assertEquals(b.value, pairOf(2));
-  } else {
-    assertInstanceOf(error, DeadlockError);
-    assertEquals(error.cells, ["a", "b"]);
-    assertEquals(await there.done, pairOf(3));
+  await assertOneGaveWay(error, there.done);
+});
+
+Deno.test("DeadlockError is thrown by a call that blocks between the failure of an initializer and its end", async () => {
+  using agents = await Agents.start(1);
+  const [a, b] = ["a", "b"].map((name) =>
+    new MutexLazyInit(pair, { name })
+  ) as [MutexLazyInit<Pair>, MutexLazyInit<Pair>];
+  const made = Promise.withResolvers<Pair>();
+  let error: Error | undefined;
+  // Before the one of the cell, which gives the cell back
+  made.promise.catch(() => error = blockFor(b));
+  const here = a.initAsync(() => made.promise);
+  const there = await agents.nest(0, b, a, pairOf(1), "getOrInit");
+  there.leave();
+  made.reject(new Error("No luck"));
+  await assertRejects(() => here, Error, "No luck");
+  await assertOneGaveWay(error, there.done);
+});
+
+/** Blocks this agent until the cell is initialized, and returns what was thrown. */
+function blockFor(cell: MutexLazyInit<Pair>): Error | undefined {
+  try {
+    cell.getOrInit(() => pairOf(2), { timeout: 60_000 });
+  } catch (error) {
+    return error as Error;
   }
-  assertEquals([a, b].map(probeOf), [0, 0]);
+}
+
+async function assertOneGaveWay(
+  here: Error | undefined,
+  there: Promise<unknown>,
+): Promise<void> {
+  const [error] = rejections(await soon(Promise.allSettled([there])));
+  const errors = [here, error].map((error) => error?.name);
+  assertEquals(errors.toSorted(), ["DeadlockError", undefined]);
+}
+
+Deno.test("MutexLazyInit polls for no wait whose initializer has finished", async () => {
+  const url = new URL("./testdata/timers_worker.ts", import.meta.url);
+  const worker = new Worker(url, { type: "module" });
+  const { during, after, rest, atTheEnd } = await answer(worker) as Record<
+    "during" | "after" | "rest" | "atTheEnd",
+    number[]
+  >;
+  worker.terminate();
+  assertEquals(during.filter((delay) => delay <= 10).length, 1);
+  assertEquals(after.filter((delay) => delay <= 10), []);
+  // Nothing keeps the event loop alive
+  assertEquals([rest, atTheEnd], [[], []]);
+});
+
+Deno.test("MutexLazyInit keeps no memory alive for what an initializer has left behind", async () => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  async function initialize(): Promise<WeakRef<SharedArrayBuffer>> {
+    const cell = new MutexLazyInit(typedArray(Uint8Array, 1 << 20));
+    await cell.getOrInitAsync(async () => {
+      await Promise.resolve();
+      timer = setTimeout(() => {}, 2 ** 31 - 1);
+      new Promise(() => {}).then(() => {});
+    });
+    return new WeakRef(cell.handle.buffer);
+  }
+  const buffer = await initialize();
+  await until(() => {
+    // Enough garbage that it is collected
+    Array.from({ length: 1e6 }, (_, index) => ({ index }));
+    return buffer.deref() === undefined;
+  });
+  clearTimeout(timer);
 });
 
 Deno.test("MutexLazyInit keeps no initializers that have finished, however many start each other", async () => {
@@ -337,7 +475,19 @@ Deno.test("MutexLazyInit keeps no initializers that have finished, however many 
     });
   }
   start(100);
-  assert((await finished.promise).length <= 2);
+  assert((await finished.promise).length < 3);
+});
+
+Deno.test("MutexLazyInit takes none of many initializers within one for another", () => {
+  const cell = new MutexLazyInit(int32);
+  const value = cell.getOrInit(() => {
+    let last = 0;
+    for (let i = 0; i <= 65_536; i++) {
+      last = new MutexLazyInit(int32).getOrInit(() => i);
+    }
+    return last;
+  });
+  assertEquals(value, 65_536);
 });
 
 Deno.test("MutexLazyInit.getOrInitAsync() within an initializer ends when its signal is aborted", async () => {
@@ -345,14 +495,406 @@ Deno.test("MutexLazyInit.getOrInitAsync() within an initializer ends when its si
   const b = new MutexLazyInit(int32);
   const { promise, resolve } = Promise.withResolvers<number>();
   const slow = b.initAsync(() => promise);
-  const controller = new AbortController();
-  const nested = a.initAsync(() => {
-    const value = b.getOrInitAsync(() => 1, { signal: controller.signal });
-    controller.abort(new Error("Enough"));
-    return value;
-  });
-  await assertRejects(() => nested, Error, "Enough");
-  assertEquals(probeOf(a), 0);
+  for (const early of [false, true]) {
+    const controller = new AbortController();
+    if (early) controller.abort(new Error("Enough"));
+    const nested = a.initAsync(() => {
+      const value = b.getOrInitAsync(() => 1, { signal: controller.signal });
+      controller.abort(new Error("Enough"));
+      return value;
+    });
+    await assertRejects(() => nested, Error, "Enough");
+  }
   resolve(1);
   assertEquals(await slow, 1);
+});
+
+/*
+ * The search itself, step by step: the test plays the other agents, and shows in the
+ * headers of their cells what the search is to see.
+ */
+
+class FakeCell implements RunningCell {
+  readonly name: string;
+  readonly words = new Int32Array(new SharedArrayBuffer(24));
+  readonly index = 0;
+  readonly ownedByThisAgent = true;
+  phase: Phase = "initializing";
+  generation = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get label(): string {
+    return `Cell ${this.name}`;
+  }
+
+  owns(generation: number): boolean {
+    return this.generation === generation;
+  }
+
+  get shown(): number {
+    return Atomics.load(this.words, 4) >>> 0;
+  }
+
+  set shown(word: number) {
+    Atomics.store(this.words, 4, word);
+  }
+}
+
+class ForeignCell extends FakeCell {
+  override readonly ownedByThisAgent = false as never;
+
+  override owns(): boolean {
+    return false;
+  }
+}
+
+function probe(nonce: number, hops: number): number {
+  return (nonce << 4 | hops) >>> 0;
+}
+
+/** A wait of one initializer for one cell: calls `step` before each look. */
+function waiting(step: (own: FakeCell, target: ForeignCell) => unknown): void {
+  const own = new FakeCell("own");
+  const target = new ForeignCell("target");
+  const run = beginRun(own, 0);
+  let looks = 0;
+  try {
+    blockLooking(target, () => {
+      if (looks++ === 100_000) throw new Error("Nothing came of it");
+      return step(own, target);
+    });
+  } finally {
+    finishRun(run);
+  }
+}
+
+/** As {@linkcode waiting}, in which each look must change what is shown from `see` to `show`. */
+function assertShows(steps: { see: number; show: number }[]): void {
+  let step = 0;
+  waiting((own, target) => {
+    if (step > 0) assertEquals(own.shown, steps[step - 1]!.show);
+    if (step === steps.length) return true;
+    target.shown = steps[step++]!.see;
+  });
+}
+
+Deno.test("blockLooking() shows how deep the run waits, and a probe from 15 on", () => {
+  assertShows([
+    { see: 0, show: 1 },
+    { see: 3, show: 4 },
+    { see: 14, show: 15 },
+    { see: 0, show: 1 },
+  ]);
+  let own = 0;
+  waiting((cell, target) => {
+    target.shown = 15;
+    own = cell.shown;
+    return own > 15 || undefined;
+  });
+  assertEquals(own & 15, 15);
+  // A first nonce
+  assert(own < 2 ** 31);
+});
+
+Deno.test("blockLooking() passes on a greater probe until it has passed 15 cells", () => {
+  const greatest = 2 ** 28 - 1;
+  assertShows([
+    { see: probe(greatest, 15), show: probe(greatest, 14) },
+    { see: probe(greatest, 1), show: probe(greatest, 0) },
+  ]);
+  waiting((own, target) => {
+    if (target.shown === 0) target.shown = probe(greatest, 0);
+    else {
+      // Its own, which is a first one
+      assert(own.shown > 15 && own.shown < 2 ** 31);
+      return true;
+    }
+  });
+});
+
+Deno.test("blockLooking() shows its own probe instead of a lesser one", () => {
+  waiting((own, target) => {
+    if (target.shown === 0) target.shown = probe(1, 15);
+    else {
+      assert(own.shown > probe(1, 15));
+      assertEquals(own.shown & 15, 15);
+      return true;
+    }
+  });
+});
+
+Deno.test("blockLooking() believes a probe that comes round twice with different nonces", () => {
+  const nonces: number[] = [];
+  const error = assertThrows(() =>
+    waiting((own, target) => {
+      target.shown = Math.max(own.shown, 15);
+      if (own.shown > 15) nonces.push(own.shown >>> 4);
+    }), DeadlockError);
+  assertEquals(error.cells, ["own", "target"]);
+  assertEquals(nonces.length, 2);
+  // The second is greater than all first ones
+  assert(nonces[0]! < 2 ** 27 && nonces[1]! >= 2 ** 27);
+});
+
+Deno.test("blockLooking() does not believe a probe that comes round once and stays", () => {
+  let looks = 0;
+  waiting((own, target) => {
+    if (looks === 0) target.shown = 15;
+    if (looks === 1) target.shown = own.shown;
+    return looks++ === 20 || undefined;
+  });
+});
+
+Deno.test("blockLooking() does not believe a probe that comes round by different waits", async () => {
+  const own = new FakeCell("own");
+  const targets = [new ForeignCell("first"), new ForeignCell("second")];
+  const run = beginRun(own, 0);
+  const woken = Promise.withResolvers<void>();
+  const sleep = sleepLooking(
+    targets[0]!,
+    [run],
+    undefined,
+    () => woken.promise,
+  );
+  let turns = 0;
+  let shown = 0;
+  blockLooking(targets[1]!, () => {
+    targets[0]!.shown = targets[1]!.shown = 15;
+    if (own.shown <= 15 || own.shown === shown) return undefined;
+    shown = own.shown;
+    targets[turns & 1]!.shown = shown;
+    return turns++ === 10 || undefined;
+  });
+  woken.resolve();
+  await sleep;
+  finishRun(run);
+});
+
+Deno.test("sleepLooking() shows the deepest of its waits, and none that has ended", async () => {
+  const own = new FakeCell("own");
+  const targets = [3, 7, 5].map((depth) => {
+    const target = new ForeignCell(`${depth}`);
+    target.shown = depth;
+    return target;
+  });
+  const run = beginRun(own, 0);
+  const wakers = targets.map(() => Promise.withResolvers<void>());
+  const sleeps = targets.map((target, index) =>
+    sleepLooking(target, [run], undefined, () => wakers[index]!.promise)
+  );
+  await until(() => own.shown === 8);
+  wakers[1]!.resolve();
+  await sleeps[1];
+  assertEquals(own.shown, 0);
+  await until(() => own.shown === 6);
+  wakers[0]!.resolve();
+  await sleeps[0];
+  assertEquals(own.shown, 6);
+  wakers[2]!.resolve();
+  await sleeps[2];
+  assertEquals(own.shown, 0);
+  finishRun(run);
+});
+
+Deno.test("blockLooking() draws a nonce for each wait", () => {
+  const own = new FakeCell("own");
+  const target = new ForeignCell("target");
+  target.shown = 15;
+  const run = beginRun(own, 0);
+  const nonces = new Set<number>();
+  for (let wait = 1; wait <= 3; wait++) {
+    blockLooking(target, () => {
+      if (own.shown === 0) return undefined;
+      nonces.add(own.shown);
+      return true;
+    });
+    assertEquals(nonces.size, wait);
+  }
+  finishRun(run);
+});
+
+Deno.test("blockLooking() leaves no wait behind that could not end at the end of the stack", () => {
+  const [first, second] = [new FakeCell("first"), new FakeCell("second")];
+  const [deep, flat] = [new ForeignCell("deep"), new ForeignCell("flat")];
+  const runs = [first, second].map((cell) => beginRun(cell, 0));
+  const { words } = first;
+  deep.shown = 9;
+  const end = () => {
+    throw new RangeError("Maximum call stack size exceeded");
+  };
+  assertThrows(
+    () =>
+      blockLooking(deep, () => {
+        if (second.shown === 0) return undefined;
+        Object.defineProperty(first, "words", { get: end, configurable: true });
+        return true;
+      }),
+    RangeError,
+  );
+  Object.defineProperty(first, "words", { value: words });
+  let looks = 0;
+  blockLooking(flat, () => {
+    if (looks > 0) assertEquals(second.shown, 1);
+    return looks++ === 2 || undefined;
+  });
+  for (const run of runs) finishRun(run);
+});
+
+Deno.test("blockLooking() is refused even if another wait of the run could be, which is asleep", async () => {
+  const own = new FakeCell("own");
+  const targets = [new ForeignCell("first"), new ForeignCell("second")];
+  const run = beginRun(own, 0);
+  const sleep = sleepLooking(
+    targets[0]!,
+    [run],
+    undefined,
+    (signal) =>
+      new Promise((_, reject) => {
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      }),
+  );
+  let looks = 0;
+  assertThrows(() =>
+    blockLooking(targets[1]!, () => {
+      for (const target of targets) target.shown = Math.max(own.shown, 15);
+      return looks++ === 100 || undefined;
+    }), DeadlockError);
+  await assertRejects(() => sleep, DeadlockError);
+  finishRun(run);
+});
+
+Deno.test("blockLooking() does not look at a cell whose initializer does not run", () => {
+  waiting((own, target) => {
+    if (target.shown !== 0) {
+      assertEquals(own.shown, 1);
+      return true;
+    }
+    target.phase = "uninitialized";
+    target.shown = 7;
+  });
+});
+
+Deno.test("blockLooking() shows nothing when the wait has ended", () => {
+  let cell!: FakeCell;
+  waiting((own) => {
+    cell = own;
+    return own.shown === 1 || undefined;
+  });
+  assertEquals(cell.shown, 0);
+});
+
+Deno.test("blockLooking() shows nothing in a cell that was taken from the run", () => {
+  let looks = 0;
+  waiting((own) => {
+    if (looks === 0) own.generation = 1;
+    else assertEquals(own.shown, 0);
+    return looks++ === 3 || undefined;
+  });
+});
+
+Deno.test("blockLooking() takes back what it shows when the cell is taken meanwhile", () => {
+  const own = new FakeCell("own");
+  const target = new ForeignCell("target");
+  const run = beginRun(own, 0);
+  let asked = 0;
+  // Taken between the question before the write and the one after it
+  own.owns = () => asked++ < 2;
+  let looks = 0;
+  blockLooking(target, () => looks++ === 1 || undefined);
+  finishRun(run);
+  assertEquals(asked > 2, true);
+  assertEquals(own.shown, 0);
+});
+
+Deno.test("blockLooking() draws a nonce anew when nothing comes of it", () => {
+  const nonces = new Set<number>();
+  waiting((own, target) => {
+    target.shown = 15;
+    if (own.shown > 15) nonces.add(own.shown >>> 4);
+    return nonces.size === 3 || undefined;
+  });
+});
+
+Deno.test("blockLooking() ends with an error if the memory has been overwritten", () => {
+  const error = new LayoutMismatchError("Overwritten");
+  let own!: FakeCell;
+  assertThrows(
+    () =>
+      waiting((cell, target) => {
+        own = cell;
+        Object.defineProperty(target, "phase", {
+          get() {
+            throw error;
+          },
+        });
+      }),
+    LayoutMismatchError,
+    "Overwritten",
+  );
+  assertEquals(own.shown, 0);
+});
+
+Deno.test("blockLooking() takes part for all runs that have not finished", () => {
+  const cells = ["a", "b", "c"].map((name) => new FakeCell(name));
+  const runs = cells.map((cell) => beginRun(cell, 0));
+  // As a caller does at the end of its stack
+  runs[1]!.finished = true;
+  let looks = 0;
+  blockLooking(new ForeignCell("target"), () => looks++ === 1 || undefined);
+  assertEquals(unfinishedRuns(), [runs[0]!, runs[2]!]);
+  for (const run of runs) finishRun(run);
+  assertEquals(unfinishedRuns(), []);
+  assertEquals(cells.map(({ shown }) => shown), [0, 0, 0]);
+});
+
+Deno.test("beginRun() clears what another agent has left behind", () => {
+  const own = new FakeCell("own");
+  own.shown = 7;
+  finishRun(beginRun(own, 0));
+  assertEquals(own.shown, 0);
+});
+
+Deno.test("within() makes calls part of the run until it has finished", () => {
+  const [outer, inner] = [new FakeCell("outer"), new FakeCell("inner")];
+  const first = beginRun(outer, 0);
+  within(first, () => {
+    const second = beginRun(inner, 0);
+    assertEquals(currentRuns(), [first]);
+    within(second, () => {
+      assertEquals(currentRuns(), [first, second]);
+      assertEquals(isWithin(inner, currentRuns()), true);
+      second.finished = true;
+      assertEquals(currentRuns(), [first]);
+      assertEquals(isWithin(inner, [second]), false);
+    });
+    assertEquals(isWithin(outer, currentRuns()), true);
+    outer.generation = 1;
+    assertEquals(isWithin(outer, currentRuns()), false);
+  });
+  assertEquals(currentRuns(), []);
+  finishRun(first);
+});
+
+Deno.test("within() says nothing in another asynchronous context", () => {
+  const cells = ["outer", "inner", "other"].map((name) => new FakeCell(name));
+  const [outer, inner, other] = cells.map((cell) => beginRun(cell, 0)) as [
+    Run,
+    Run,
+    Run,
+  ];
+  const inOther = withinAsync(other, () => AsyncLocalStorage.snapshot());
+  const inOuter = withinAsync(outer, () => AsyncLocalStorage.snapshot());
+  inOuter(() =>
+    within(inner, () => {
+      assertEquals(currentRuns(), [inner]);
+      assertEquals(inOther(currentRuns), [other]);
+    })
+  );
+  for (const run of [outer, inner]) finishRun(run);
+  assertEquals(inOther(currentRuns), [other]);
+  finishRun(other);
+  assertEquals(inOther(currentRuns), []);
 });
