@@ -23,6 +23,7 @@
  */
 
 import { assertCodec, assertLength, show } from "./_checks.ts";
+import { fromJson, toJson } from "./_json.ts";
 import { alignToSlot, dataViewOf } from "./_memory.ts";
 
 /**
@@ -224,10 +225,15 @@ export type AsyncInitializer<T> = [T] extends [ArrayBufferView]
 const LENGTH_PREFIX = 4;
 const LITTLE_ENDIAN = true;
 
-const TypedArray: unknown = Object.getPrototypeOf(Int8Array);
-const encoder = new TextEncoder();
-// A byte order mark is part of the string, as any character
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** Reads which class of this package's realm or another a typed array is of. */
+const typedArrayName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Int8Array.prototype),
+  Symbol.toStringTag,
+)!.get!;
+
+// Made when they are first used, as an AudioWorklet and jsdom lack them
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
 
 /**
  * A `boolean` in 1 byte.
@@ -430,11 +436,10 @@ export function json<T extends JsonValue>(maxByteLength: number): Codec<T> {
     tag,
     byteLength: LENGTH_PREFIX + maxByteLength,
     encode(value, slot) {
-      assertJson(value, "value", new Set(), tag);
-      encodeText(JSON.stringify(value), slot, tag);
+      encodeText(toJson(value, tag), slot, tag);
     },
     decode(slot) {
-      return deepFreeze(JSON.parse(decodeText(slot)));
+      return fromJson(decodeText(slot)) as T;
     },
   };
 }
@@ -468,10 +473,8 @@ export function typedArray<C extends TypedArrayConstructor>(
   constructor: C,
   length: number,
 ): Codec<C["prototype"]> {
-  if (
-    typeof constructor !== "function" ||
-    Object.getPrototypeOf(constructor) !== TypedArray
-  ) {
+  const name = elementsOf(constructor);
+  if (name === undefined) {
     throw new TypeError(
       `Cannot create the codec as 'constructor' must be that of a typed array: current value is ${
         show(constructor)
@@ -485,15 +488,15 @@ export function typedArray<C extends TypedArrayConstructor>(
     byteOffset: number,
     length: number,
   ) => C["prototype"];
-  const tag = `${constructor.name.slice(0, -5).toLowerCase()}[${length}]`;
+  const tag = `${name.slice(0, -5).toLowerCase()}[${length}]`;
   return {
     tag,
     byteLength: length * constructor.BYTES_PER_ELEMENT,
     view: true,
     encode(value, slot) {
-      if (!(value instanceof constructor)) {
+      if (typedArrayName.call(value) !== name) {
         throw new TypeError(
-          `Cannot encode ${tag} as 'value' must be an instance of ${constructor.name}: current value is ${
+          `Cannot encode ${tag} as 'value' must be an instance of ${name}: current value is ${
             show(value)
           }`,
         );
@@ -586,6 +589,18 @@ export function struct<F extends Record<string, Codec<unknown>>>(
   };
 }
 
+/**
+ * Returns the name of a class of typed arrays, of any realm: test runners replace some
+ * of them by those of another one. A class that extends one of them has none.
+ */
+function elementsOf(constructor: unknown): string | undefined {
+  if (
+    typeof constructor !== "function" ||
+    !Object.hasOwn(constructor, "BYTES_PER_ELEMENT")
+  ) return undefined;
+  return typedArrayName.call(Reflect.construct(constructor, []));
+}
+
 function assertType(value: unknown, type: string, tag: string): void {
   if (typeof value === type && value !== null) return;
   throw new TypeError(
@@ -612,71 +627,9 @@ function assertInteger(
   );
 }
 
-/** Throws a `TypeError` that names the place in `value` that JSON cannot represent. */
-function assertJson(
-  value: unknown,
-  path: string,
-  ancestors: Set<object>,
-  tag: string,
-): void {
-  switch (typeof value) {
-    case "boolean":
-    case "string":
-      return;
-    case "number":
-      if (Number.isFinite(value)) return;
-      break;
-    case "object": {
-      if (value === null) return;
-      if (ancestors.has(value)) {
-        throw new TypeError(
-          `Cannot encode ${tag} as '${path}' must be a JSON value: it is a cycle`,
-        );
-      }
-      if (!isPlain(value)) break;
-      ancestors.add(value);
-      if (Array.isArray(value)) {
-        // By index, as the holes that for…in and forEach() skip must be found
-        for (let i = 0; i < value.length; i++) {
-          assertJson(value[i], `${path}[${i}]`, ancestors, tag);
-        }
-      } else {
-        for (const [key, member] of Object.entries(value)) {
-          assertJson(member, `${path}.${key}`, ancestors, tag);
-        }
-      }
-      ancestors.delete(value);
-      return;
-    }
-  }
-  throw new TypeError(
-    `Cannot encode ${tag} as '${path}' must be a JSON value: current value is ${
-      show(value)
-    }`,
-  );
-}
-
-/** Whether `value` is an object or array that JSON keeps as it is, of any realm. */
-function isPlain(value: object): boolean {
-  if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
-    return false;
-  }
-  let prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && Array.isArray(value)) {
-    prototype = Object.getPrototypeOf(prototype);
-  }
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) {
-    Object.values(value).forEach(deepFreeze);
-    Object.freeze(value);
-  }
-  return value;
-}
-
 function encodeText(text: string, slot: Slot, tag: string): void {
+  assertDefined("TextEncoder", `encode ${tag}`);
+  encoder ??= new TextEncoder();
   const bytes = encoder.encode(text);
   const capacity = slot.byteLength - LENGTH_PREFIX;
   if (bytes.length > capacity) {
@@ -703,5 +656,18 @@ function decodeText(slot: Slot): string {
   bytes.set(
     new Uint8Array(slot.buffer, slot.byteOffset + LENGTH_PREFIX, length),
   );
+  assertDefined("TextDecoder", "decode text");
+  // A byte order mark is part of the string, as any character
+  decoder ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return decoder.decode(bytes);
+}
+
+function assertDefined(
+  name: "TextEncoder" | "TextDecoder",
+  action: string,
+): void {
+  if (typeof globalThis[name] === "function") return;
+  throw new TypeError(
+    `Cannot ${action} as ${name} is not defined: define it, or use a codec of numbers`,
+  );
 }

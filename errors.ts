@@ -42,6 +42,9 @@
  * @typeParam T The type of the cell's value.
  */
 export class AlreadyInitializedError<T = unknown> extends Error {
+  /** The name of this class. */
+  override readonly name = "AlreadyInitializedError";
+
   /**
    * The value that the cell holds; `undefined` while it is being initialized.
    *
@@ -66,7 +69,6 @@ export class AlreadyInitializedError<T = unknown> extends Error {
    */
   constructor(message: string, value?: Readonly<T>) {
     super(message);
-    this.name = "AlreadyInitializedError";
     this.value = value;
   }
 }
@@ -86,6 +88,9 @@ export class AlreadyInitializedError<T = unknown> extends Error {
  * ```
  */
 export class NotInitializedError extends Error {
+  /** The name of this class. */
+  override readonly name = "NotInitializedError";
+
   /**
    * Constructs a new instance.
    *
@@ -93,7 +98,6 @@ export class NotInitializedError extends Error {
    */
   constructor(message: string) {
     super(message);
-    this.name = "NotInitializedError";
   }
 }
 
@@ -118,6 +122,9 @@ export class NotInitializedError extends Error {
  * ```
  */
 export class RecursiveInitializationError extends Error {
+  /** The name of this class. */
+  override readonly name = "RecursiveInitializationError";
+
   /**
    * Constructs a new instance.
    *
@@ -125,7 +132,6 @@ export class RecursiveInitializationError extends Error {
    */
   constructor(message: string) {
     super(message);
-    this.name = "RecursiveInitializationError";
   }
 }
 
@@ -144,6 +150,9 @@ export class RecursiveInitializationError extends Error {
  * ```
  */
 export class LayoutMismatchError extends Error {
+  /** The name of this class. */
+  override readonly name = "LayoutMismatchError";
+
   /**
    * Constructs a new instance.
    *
@@ -151,7 +160,6 @@ export class LayoutMismatchError extends Error {
    */
   constructor(message: string) {
     super(message);
-    this.name = "LayoutMismatchError";
   }
 }
 
@@ -181,6 +189,9 @@ export class LayoutMismatchError extends Error {
  * ```
  */
 export class OwnerLostError extends Error {
+  /** The name of this class. */
+  override readonly name = "OwnerLostError";
+
   /**
    * Constructs a new instance.
    *
@@ -188,7 +199,6 @@ export class OwnerLostError extends Error {
    */
   constructor(message: string) {
     super(message);
-    this.name = "OwnerLostError";
   }
 }
 
@@ -239,6 +249,9 @@ export class OwnerLostError extends Error {
  * ```
  */
 export class DeadlockError extends Error {
+  /** The name of this class. */
+  override readonly name = "DeadlockError";
+
   /**
    * The names of the cells of the cycle that this agent knows of, in the order in
    * which they need each other: the one that it is initializing, those that it is
@@ -264,7 +277,6 @@ export class DeadlockError extends Error {
    */
   constructor(message: string, cells: readonly string[] = []) {
     super(message);
-    this.name = "DeadlockError";
     this.cells = cells;
   }
 }

@@ -27,6 +27,7 @@ import {
   uint32,
 } from "../codec.ts";
 import { LazyInit, type LazyInitHandle, MutexLazyInit } from "../mod.ts";
+import { run } from "./testdata/commands.ts";
 
 const HEADER_BYTES = 16;
 
@@ -171,6 +172,25 @@ Deno.test("string() refuses half of a surrogate pair", () => {
   }
 });
 
+for (const name of ["TextEncoder", "TextDecoder"]) {
+  Deno.test(`string() and json() say so where ${name} is missing, and numbers need none`, async () => {
+    const output = await run(Deno.execPath(), [
+      "run",
+      "--no-config",
+      "tests/testdata/without_text_codec.ts",
+      name,
+    ]);
+    const message = (action: string) =>
+      `TypeError: Cannot ${action} as ${name} is not defined: define it, or use a codec of numbers`;
+    assertEquals(
+      output.split("\n"),
+      name === "TextEncoder"
+        ? ["42", message("encode string[4]"), message("encode json[4]")]
+        : ["42", message("decode text"), message("decode text")],
+    );
+  });
+}
+
 Deno.test("json() round-trips JSON values", () => {
   assertRoundTrips<JsonValue>(json(128), [
     null,
@@ -231,15 +251,15 @@ Deno.test("json() refuses what JSON would change or drop", () => {
       [NaN, "NaN"],
       [Infinity, "Infinity"],
       [-Infinity, "-Infinity"],
-      [new Map([["a", 1]]), "an object"],
-      [new Set([1]), "an object"],
-      [new Date(0), "an object"],
-      [new Point(), "an object"],
-      [new Number(1), "an object"],
-      [new Error("e"), "an object"],
-      [Promise.resolve(1), "an object"],
-      [Float64Array.of(1), "an object"],
-      [/a/, "an object"],
+      [new Map([["a", 1]]), "a Map"],
+      [new Set([1]), "a Set"],
+      [new Date(0), "a Date"],
+      [new Point(), "a Point"],
+      [new Number(1), "a Number"],
+      [new Error("e"), "an Error"],
+      [Promise.resolve(1), "a Promise"],
+      [Float64Array.of(1), "a Float64Array"],
+      [/a/, "a RegExp"],
     ] as const
   ) {
     const at = (path: string) =>
@@ -275,9 +295,111 @@ Deno.test("json() refuses what has a toJSON method, however it is hidden", () =>
   }
 });
 
+Deno.test("json() refuses raw JSON, which may be any number", () => {
+  const { rawJSON } = JSON as { rawJSON?: (text: string) => unknown };
+  // In the Deno that runs this, so that the test cannot pass for want of it
+  const value = { a: [rawJSON!("1e400")] };
+  const message =
+    "'value.a[0]' must be a JSON value: current value is raw JSON";
+  assertRefuses(json(64), value, 1, TypeError, message);
+});
+
+Deno.test("json() writes what it has checked where a second look shows something else", () => {
+  let looks = 0;
+  const look = () => looks++ === 0 ? 1 : NaN;
+  const hidden = { toJSON: () => NaN, a: 1 };
+  const list = new Proxy([0], {
+    get: (target, key) => key === "0" ? look() : Reflect.get(target, key),
+  });
+  const record = new Proxy(hidden, {
+    get: (target, key) =>
+      key === "toJSON" && looks++ === 0 ? undefined : Reflect.get(target, key),
+    ownKeys: () => ["a"],
+  });
+  const cases: [unknown, unknown][] = [
+    [{
+      get a() {
+        return look();
+      },
+    }, { a: 1 }],
+    [Object.defineProperty([0], "0", { get: look }), [1]],
+    [list, [1]],
+    [record, { a: 1 }],
+  ];
+  for (const [value, written] of cases) {
+    looks = 0;
+    const cell = new LazyInit(json(64));
+    assertEquals<unknown>(cell.initOnce(value as JsonValue), written);
+  }
+});
+
+Deno.test("json() keeps members that are named as what objects inherit", () => {
+  for (
+    const text of ['{"__proto__":{"a":[]}}', '{"constructor":{"name":[]}}']
+  ) {
+    const cell = new LazyInit(json(64));
+    assertEquals(JSON.stringify(cell.initOnce(JSON.parse(text))), text);
+  }
+});
+
+Deno.test("json() takes 1000 levels, and refuses one more however little stack it would need", () => {
+  const codec = json<JsonValue>(2 ** 21);
+  for (
+    const wrap of [(value: JsonValue) => [value], (a: JsonValue) => ({ a })]
+  ) {
+    const nested = (levels: number) => {
+      let value: JsonValue = 1;
+      for (let i = 0; i < levels; i++) value = wrap(value);
+      return value;
+    };
+    const cell = new LazyInit(codec);
+    for (const levels of [1_001, 14_800, 200_000]) {
+      assertThrows(
+        () => cell.initOnce(nested(levels)),
+        RangeError,
+        "Cannot encode json[2097152] as 'value' must be nested at most 1000 levels deep: it is nested deeper",
+      );
+    }
+    cell.initOnce(nested(1_000));
+    const needs = (cell: LazyInit<JsonValue>) => {
+      const reader = () => LazyInit.from(cell.handle, codec).get();
+      reader();
+      return framesNeeded(reader);
+    };
+    const flat = new LazyInit(codec);
+    flat.initOnce(nested(1));
+    // Were reading recursive, it would need a frame or more for each level
+    const more = needs(cell) - needs(flat);
+    assert(more < 500, `${more} frames more`);
+  }
+});
+
+/** How many frames must be left of the stack for `action` to succeed. */
+function framesNeeded(action: () => void): number {
+  let frames = 0;
+  let done = false;
+  function descend() {
+    try {
+      descend();
+    } catch {
+      // The stack has ended somewhere below
+    }
+    if (done) return;
+    frames++;
+    try {
+      action();
+      done = true;
+    } catch {
+      // Too little is left here
+    }
+  }
+  descend();
+  return frames;
+}
+
 Deno.test("json() refuses an instance of a class of arrays", () => {
   class List extends Array<number> {}
-  const message = "'value' must be a JSON value: current value is an array";
+  const message = "'value' must be a JSON value: current value is a List";
   assertRefuses(json(64), List.of(1), 1, TypeError, message);
 });
 
@@ -343,6 +465,26 @@ Deno.test("typedArray() round-trips the extremes of every kind of element", () =
 Deno.test("typedArray() round-trips an array without elements", () => {
   const cell = new LazyInit(typedArray(Float64Array, 0));
   assertEquals(cell.initOnce(new Float64Array(0)).length, 0);
+});
+
+Deno.test("typedArray() takes constructors and values of another realm", () => {
+  // As in Jest and in Vitest's vmThreads, which replace `Uint8Array` alone
+  const Foreign: Uint8ArrayConstructor = runInNewContext("Uint8Array");
+  assertNotStrictEquals<unknown>(Foreign, Uint8Array);
+  const value = runInNewContext("Uint8Array.of(1, 2, 3)");
+  for (const codec of [typedArray(Foreign, 3), typedArray(Uint8Array, 3)]) {
+    assertEquals(codec.tag, "uint8[3]");
+    for (const array of [value, Uint8Array.of(1, 2, 3)]) {
+      const cell = new LazyInit(codec);
+      assertEquals([...cell.initOnce(array)], [1, 2, 3]);
+      // Either codec is the other's, too
+      const other = attached(cell, typedArray(Uint8Array, 3)).value;
+      assertInstanceOf(other, Uint8Array);
+      assertEquals([...other], [1, 2, 3]);
+    }
+    const wrong = runInNewContext("Int8Array.of(1, 2, 3)");
+    assertThrows(() => new LazyInit(codec).initOnce(wrong), TypeError);
+  }
 });
 
 Deno.test("typedArray() copies only the part of memory that the value is a view of", () => {
