@@ -405,7 +405,7 @@ export function string(maxByteLength: number): Codec<string> {
  * Values that JSON would change or drop silently are refused: `undefined`,
  * functions, symbols, bigints, NaN and infinities, holes, cycles, and objects that
  * are not plain (a `Map`, a `Date`, an instance of a class, one with a `toJSON`
- * method). Only -0 turns into 0, and properties that JSON does not look at are left
+ * method, raw JSON). So are values nested more than 1,000 levels deep. Only -0 turns into 0, and properties that JSON does not look at are left
  * out: those that are not enumerable, have symbols for keys, or names in an array.
  * What is read back is frozen all through, though its type is read-only on the
  * first level only. `T` must be a `type`: an `interface` is no {@linkcode JsonValue}.

@@ -42,7 +42,17 @@
  * @typeParam T The type of the cell's value.
  */
 export class AlreadyInitializedError<T = unknown> extends Error {
-  /** The name of this class. */
+  /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { AlreadyInitializedError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new AlreadyInitializedError("What went wrong").name, "AlreadyInitializedError");
+   * ```
+   */
   override readonly name = "AlreadyInitializedError";
 
   /**
@@ -88,7 +98,17 @@ export class AlreadyInitializedError<T = unknown> extends Error {
  * ```
  */
 export class NotInitializedError extends Error {
-  /** The name of this class. */
+  /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { NotInitializedError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new NotInitializedError("What went wrong").name, "NotInitializedError");
+   * ```
+   */
   override readonly name = "NotInitializedError";
 
   /**
@@ -122,7 +142,17 @@ export class NotInitializedError extends Error {
  * ```
  */
 export class RecursiveInitializationError extends Error {
-  /** The name of this class. */
+  /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { RecursiveInitializationError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new RecursiveInitializationError("What went wrong").name, "RecursiveInitializationError");
+   * ```
+   */
   override readonly name = "RecursiveInitializationError";
 
   /**
@@ -150,7 +180,17 @@ export class RecursiveInitializationError extends Error {
  * ```
  */
 export class LayoutMismatchError extends Error {
-  /** The name of this class. */
+  /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { LayoutMismatchError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new LayoutMismatchError("What went wrong").name, "LayoutMismatchError");
+   * ```
+   */
   override readonly name = "LayoutMismatchError";
 
   /**
@@ -189,7 +229,17 @@ export class LayoutMismatchError extends Error {
  * ```
  */
 export class OwnerLostError extends Error {
-  /** The name of this class. */
+  /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { OwnerLostError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new OwnerLostError("What went wrong").name, "OwnerLostError");
+   * ```
+   */
   override readonly name = "OwnerLostError";
 
   /**
@@ -249,7 +299,17 @@ export class OwnerLostError extends Error {
  * ```
  */
 export class DeadlockError extends Error {
-  /** The name of this class. */
+  /**
+   * The name of this class.
+   *
+   * @example Usage
+   * ```ts
+   * import { DeadlockError } from "@lazyinit/lazyinit/errors";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new DeadlockError("They wait for each other").name, "DeadlockError");
+   * ```
+   */
   override readonly name = "DeadlockError";
 
   /**
