@@ -92,7 +92,8 @@ function copyOfObject(
 ): object {
   const copy: Record<string, unknown> = { ...value };
   for (const key of Object.keys(copy)) {
-    if (isLeaf(copy[key])) continue;
+    // What is undefined is left out of the text
+    if (isLeaf(copy[key]) || copy[key] === undefined) continue;
     ancestors.set(value, key);
     copy[key] = copyOf(copy[key], ancestors, tag);
   }
