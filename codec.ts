@@ -518,7 +518,7 @@ export function string(maxByteLength: number = TEXT_BOUND): Codec<string> {
           `Cannot encode ${tag} as 'value' must be well-formed: it holds half of a surrogate pair`,
         );
       }
-      encodeText(value, slot, maxByteLength, tag);
+      encodeText(value, slot, tag);
     },
     decode: decodeText,
   };
@@ -569,7 +569,7 @@ export function json<T = JsonValue>(
     open: true,
     byteLength: maxByteLength,
     encode(value, slot) {
-      encodeText(toJson(value, tag), slot, maxByteLength, tag);
+      encodeText(toJson(value, tag), slot, tag);
     },
     decode(slot) {
       return fromJson(decodeText(slot)) as T;
@@ -946,15 +946,10 @@ function assertBound(value: unknown, name: string, max: number): void {
   }
 }
 
-function encodeText(text: string, slot: Slot, max: number, tag: string): void {
+function encodeText(text: string, slot: Slot, tag: string): void {
   assertDefined("TextEncoder", `encode ${tag}`);
   encoder ??= new TextEncoder();
   const bytes = encoder.encode(text);
-  if (bytes.length > max) {
-    throw new RangeError(
-      `Cannot encode ${tag} as 'value' must take at most ${max} bytes: it takes ${bytes.length}`,
-    );
-  }
   bytesOf(slot.resize(bytes.length)).set(bytes);
 }
 

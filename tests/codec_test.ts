@@ -228,6 +228,8 @@ Deno.test("json() round-trips JSON values", () => {
 Deno.test("json() takes plain objects without a prototype or of another realm", () => {
   const bare = Object.assign(Object.create(null), { a: 1 });
   assertEquals<JsonValue>(roundTripped(json(), bare), { a: 1 });
+  const bareList = Object.setPrototypeOf([1], null);
+  assertEquals<JsonValue>(roundTripped(json(), bareList), [1]);
   const foreign = runInNewContext("({ a: [1] })");
   assertEquals<JsonValue>(roundTripped(json(), foreign), { a: [1] });
 });
@@ -461,6 +463,8 @@ Deno.test("json() takes an object that is shared but in no cycle", () => {
   assertRoundTrips<JsonValue>(json(128), [
     { a: shared, b: [shared, shared] },
     [shared.x, shared],
+    [[shared.x], [shared.x]],
+    Array(2).fill([shared]),
   ]);
 });
 
@@ -845,23 +849,30 @@ Deno.test("Codec.decode() refuses bytes that are not UTF-8", () => {
 
 Deno.test("struct() refuses to read an open field that is not within it", () => {
   const codec = struct({ a: string(), b: float64 });
+  const value = { a: "abcdefghi", b: 1 };
   for (
-    const [offset, length] of [[16, 2], [24, 1], [12, 1], [8, 1], [0, 1], [
-      2 ** 32 - 8,
-      1,
-    ]]
+    const [offset, length] of [
+      [16, 10],
+      [24, 2],
+      [32, 0],
+      [20, 1],
+      [8, 1],
+      [0, 1],
+      [2 ** 32 - 8, 1],
+      [16, 2 ** 32 - 1],
+    ] as const
   ) {
-    const slot = encoded(codec, { a: "a", b: 1 });
+    const slot = encoded(codec, value);
     const view = new DataView(slot.buffer, slot.byteOffset);
-    view.setUint32(0, offset!, true);
-    view.setUint32(4, length!, true);
+    view.setUint32(0, offset, true);
+    view.setUint32(4, length, true);
     assertThrows(
       () => codec.decode(slot),
       RangeError,
-      `Cannot decode string as the field 'a' must be at a multiple of 8 from byte 16 to 17: it takes ${length} bytes at byte ${offset}`,
+      `Cannot decode string as the field 'a' must be at a multiple of 8 from byte 16 to 25: it takes ${length} bytes at byte ${offset}`,
     );
   }
-  const cut = fixedSlot(encoded(codec, { a: "a", b: 1 }), 15);
+  const cut = fixedSlot(encoded(codec, value), 15);
   assertThrows(
     () => codec.decode(cut),
     RangeError,
