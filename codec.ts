@@ -8,12 +8,16 @@
  * back in another agent. These are made of numbers, text and views; for anything
  * else, write a {@linkcode Codec} over the serializer of your choice.
  *
+ * A fixed codec's values all take the same number of bytes. An open codec's values have
+ * no size before they are made: its capacity is a bound, and a generous one is free
+ * where memory can grow.
+ *
  * ```ts
  * import { LazyInit } from "@lazyinit/lazyinit";
  * import { float64, string, struct } from "@lazyinit/lazyinit/codec";
  * import { assertEquals } from "@std/assert";
  *
- * const city = struct({ name: string(64), latitude: float64, longitude: float64 });
+ * const city = struct({ name: string(), latitude: float64, longitude: float64 });
  * const cell = new LazyInit(city);
  * cell.initOnce({ name: "Nairobi", latitude: -1.28, longitude: 36.82 });
  * assertEquals(cell.value.name, "Nairobi");
@@ -23,7 +27,9 @@
  */
 
 import { assertCodec, assertLength, show } from "./_checks.ts";
+import { fromJson, toJson } from "./_json.ts";
 import { alignToSlot, dataViewOf } from "./_memory.ts";
+import { encodeOpen, fixedSlot, type Place } from "./_slot.ts";
 
 /**
  * The bytes that hold a value.
@@ -37,6 +43,7 @@ import { alignToSlot, dataViewOf } from "./_memory.ts";
  *   buffer: new SharedArrayBuffer(16),
  *   byteOffset: 8,
  *   byteLength: int32.byteLength,
+ *   resize: () => slot,
  * };
  * int32.encode(42, slot);
  * assertEquals(int32.decode(slot), 42);
@@ -47,8 +54,26 @@ export interface Slot {
   readonly buffer: SharedArrayBuffer;
   /** Where the slot begins, in bytes, a multiple of 8. */
   readonly byteOffset: number;
-  /** The size of the slot, in bytes: the `byteLength` of its codec. */
+  /**
+   * The size of the slot, in bytes: the `byteLength` of a fixed codec. The slot of an
+   * open one is empty before `encode` resizes it, and `decode` gets what was written.
+   */
   readonly byteLength: number;
+  /**
+   * Makes room for a value of so many bytes. Only the `encode` of an open codec calls
+   * it, before it writes, and uses the slot that it returns from then on.
+   *
+   * If it is called again, the bytes that stay keep what they hold; bytes that are
+   * added are zero.
+   *
+   * @param byteLength How many bytes the value takes.
+   * @returns The slot of that length.
+   * @throws {RangeError} If `byteLength` is more than the codec's bound or is not a
+   * count, or if there is no more memory.
+   * @throws {TypeError} If the codec is fixed, `encode` has ended, or `byteLength` is
+   * not a number.
+   */
+  resize(byteLength: number): Slot;
 }
 
 /**
@@ -77,13 +102,39 @@ export interface Slot {
  * assertEquals(cell.value.getUTCFullYear(), 1970);
  * ```
  *
+ * @example An open codec of one's own
+ * ```ts
+ * import { type Codec, LazyInit } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const latin1: Codec<string> = {
+ *   tag: "latin1",
+ *   open: true,
+ *   byteLength: 1_000_000,
+ *   encode(value, slot) {
+ *     const { buffer, byteOffset } = slot.resize(value.length);
+ *     new Uint8Array(buffer, byteOffset, value.length)
+ *       .set(Array.from(value, (character) => character.charCodeAt(0)));
+ *   },
+ *   decode: ({ buffer, byteOffset, byteLength }) =>
+ *     String.fromCharCode(...new Uint8Array(buffer, byteOffset, byteLength)),
+ * };
+ * const cell = new LazyInit(latin1);
+ * assertEquals(cell.initOnce("Zürich"), "Zürich");
+ * ```
+ *
  * @typeParam T The type of the value.
  */
 export interface Codec<T> {
   /** Names the layout, e.g. `"float64[1024]"`; attaching with another tag is refused. */
   readonly tag: string;
-  /** The capacity of the slot, in bytes. */
+  /** The size of the slot, in bytes; of an open codec, the most that a value may take. */
   readonly byteLength: number;
+  /**
+   * Whether values have no size before they are made. `encode` then calls
+   * `slot.resize()`, and `decode` gets a slot of the length that was written.
+   */
+  readonly open?: boolean;
   /**
    * Whether `decode` returns a live view of the slot, valid even before the value
    * is written; initializers get that view to fill. `T` then is an `ArrayBufferView`.
@@ -110,10 +161,7 @@ export interface Codec<T> {
 }
 
 /**
- * A value that JSON can represent.
- *
- * An `interface` is not one for TypeScript, as it may be declared again with
- * more in it; use a `type`.
+ * Any value that JSON can represent, e.g. a parsed one of unknown type.
  *
  * @example Usage
  * ```ts
@@ -121,7 +169,7 @@ export interface Codec<T> {
  * import { assertEquals } from "@std/assert";
  *
  * const parsed: JsonValue = JSON.parse('{ "port": 80 }');
- * assertEquals(new LazyInit(json(64)).initOnce(parsed), { port: 80 });
+ * assertEquals(new LazyInit(json()).initOnce(parsed), { port: 80 });
  * ```
  */
 export type JsonValue =
@@ -131,6 +179,39 @@ export type JsonValue =
   | string
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
+
+/**
+ * What JSON can represent of a `T`: `T` itself, or a type that `T` does not extend, as
+ * what JSON cannot represent is `never` in it. What is `unknown` is checked at run time
+ * alone.
+ *
+ * @example Usage
+ * ```ts
+ * import { type Json, json } from "@lazyinit/lazyinit/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * interface Config {
+ *   port: number;
+ *   host?: string;
+ * }
+ * const config: Json<Config> = { port: 80 };
+ * assertEquals(json<Config>().tag, "json");
+ * assertEquals(config, { port: 80 });
+ * ```
+ *
+ * @typeParam T The type of the value.
+ */
+export type Json<T> = unknown extends T ? T
+  : T extends JsonValue ? T
+  : T extends
+    | bigint
+    | symbol
+    | undefined
+    | ((...args: never[]) => unknown)
+    | (abstract new (...args: never[]) => unknown) ? never
+  : T extends readonly unknown[] ? { [K in keyof T]: Json<T[K]> }
+  // A member that is `undefined` is left out, as JSON does
+  : { [K in keyof T]: Json<T[K]> | Extract<T[K], undefined> };
 
 /**
  * A constructor of typed arrays that shared memory can back.
@@ -155,7 +236,31 @@ export type TypedArrayConstructor =
   | Float32ArrayConstructor
   | Float64ArrayConstructor
   | BigInt64ArrayConstructor
-  | BigUint64ArrayConstructor;
+  | BigUint64ArrayConstructor
+  // Of a platform, or of a compiler's library, that has it
+  | (typeof globalThis extends { Float16Array: infer Float16 } ? Float16
+    : never);
+
+/**
+ * Options of {@linkcode typedArray}.
+ *
+ * @example Usage
+ * ```ts
+ * import { typedArray, type TypedArrayOptions } from "@lazyinit/lazyinit/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: TypedArrayOptions = { maxLength: 1_000 };
+ * assertEquals(typedArray(Uint8Array, options).byteLength, 1_000);
+ * ```
+ */
+export interface TypedArrayOptions {
+  /**
+   * The most elements that a value may have.
+   *
+   * @default 1 GiB of them, or 16 MiB where shared memory cannot grow
+   */
+  readonly maxLength?: number;
+}
 
 /**
  * What the fields of a `struct` hold, given their codecs.
@@ -180,9 +285,12 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
  * Makes the value of a cell, in the agent that calls it.
  *
  * For a view codec it gets the slot as a view to fill in place, as the kernel's
- * pinned initializers do; what it returns, if anything, is copied in. For every
- * other codec it returns the value. The slot is the initializer's until it returns,
- * or what it returned has resolved: it must not write there later.
+ * pinned initializers do; what it returns, if anything, is copied in. The slot of an
+ * open one is an empty view, so it calls `allocate` with a number of elements (of
+ * bytes, if the view is a `DataView`) and fills the view that this returns, or returns
+ * an array that is copied in. For every other codec it returns the value. The slot is
+ * the initializer's until it returns, or what it returned has resolved: it must not
+ * write there later.
  *
  * @example Usage
  * ```ts
@@ -199,7 +307,7 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
  * @typeParam T The type of the value.
  */
 export type Initializer<T> = [T] extends [ArrayBufferView]
-  ? (slot: T) => T | void
+  ? (slot: T, allocate: (length: number) => T) => T | void
   : () => T;
 
 /**
@@ -216,18 +324,39 @@ export type Initializer<T> = [T] extends [ArrayBufferView]
  *
  * @typeParam T The type of the value.
  */
-export type AsyncInitializer<T> = [T] extends [ArrayBufferView]
-  ? (slot: T) => PromiseLike<T | void> | T | void
+export type AsyncInitializer<T> = [T] extends [ArrayBufferView] ? (
+    slot: T,
+    allocate: (length: number) => T,
+  ) => PromiseLike<T | void> | T | void
   : () => PromiseLike<T> | T;
 
-/** Bytes before the text of a string: its length. */
-const LENGTH_PREFIX = 4;
 const LITTLE_ENDIAN = true;
+const MIB = 2 ** 20;
 
-const TypedArray: unknown = Object.getPrototypeOf(Int8Array);
-const encoder = new TextEncoder();
-// A byte order mark is part of the string, as any character
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** The most that an open codec's value may take, so that 32 bits hold its length. */
+const MAX_BYTE_LENGTH = 2 ** 32 - 8;
+
+/** Whether the bound of an open codec costs nothing before it is used. */
+const MEMORY_GROWS =
+  typeof (globalThis.SharedArrayBuffer?.prototype as { grow?: unknown })
+    ?.grow === "function";
+
+// What nobody has chosen must not be much where all of it is allocated at once
+const TEXT_BOUND = (MEMORY_GROWS ? 64 : 1) * MIB;
+const TYPED_ARRAY_BOUND = (MEMORY_GROWS ? 1_024 : 16) * MIB;
+
+/** How an open struct keeps the place of an open field: its offset and its length. */
+const PLACE_BYTES = 8;
+
+/** Reads which class of this package's realm or another a typed array is of. */
+const typedArrayName = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Int8Array.prototype),
+  Symbol.toStringTag,
+)!.get!;
+
+// Made when they are first used, as an AudioWorklet and jsdom lack them
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
 
 /**
  * A `boolean` in 1 byte.
@@ -354,7 +483,7 @@ export const bigInt64: Codec<bigint> = {
 };
 
 /**
- * Returns a codec of strings: 4 bytes for the length, then UTF-8.
+ * Returns an open codec of strings, in UTF-8.
  *
  * A string with half of a surrogate pair is refused, as UTF-8 has no form of it.
  *
@@ -363,23 +492,25 @@ export const bigInt64: Codec<bigint> = {
  * import { LazyInit, string } from "@lazyinit/lazyinit";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
+ * assertEquals(new LazyInit(string()).initOnce("Zürich"), "Zürich");
+ *
  * const cell = new LazyInit(string(4));
  * assertThrows(() => cell.initOnce("Zürich"), RangeError);
  * assertEquals(cell.initOnce("Köl"), "Köl");
  * ```
  *
  * @param maxByteLength The most that the text may take, in bytes of UTF-8, from 0
- * to 2^32 - 1.
+ * to 2^32 - 8. By default 64 MiB, or 1 MiB where shared memory cannot grow.
  * @returns The codec.
  * @throws {TypeError} If `maxByteLength` is not a number.
  * @throws {RangeError} If `maxByteLength` is not an integer in that range.
  */
-export function string(maxByteLength: number): Codec<string> {
-  assertLength(maxByteLength, "maxByteLength");
-  const tag = `string[${maxByteLength}]`;
+export function string(maxByteLength: number = TEXT_BOUND): Codec<string> {
+  const tag = textTag("string", maxByteLength);
   return {
     tag,
-    byteLength: LENGTH_PREFIX + maxByteLength,
+    open: true,
+    byteLength: maxByteLength,
     encode(value, slot) {
       assertType(value, "string", tag);
       if (!value.isWellFormed()) {
@@ -394,53 +525,61 @@ export function string(maxByteLength: number): Codec<string> {
 }
 
 /**
- * Returns a codec of JSON values: 4 bytes for the length, then JSON in UTF-8.
+ * Returns an open codec of JSON values, as JSON in UTF-8.
  *
- * Values that JSON would change or drop silently are refused: `undefined`,
- * functions, symbols, bigints, NaN and infinities, holes, cycles, and objects that
- * are not plain (a `Map`, a `Date`, an instance of a class, one with a `toJSON`
- * method). Only -0 turns into 0, and properties that JSON does not look at are left
- * out: those that are not enumerable, have symbols for keys, or names in an array.
- * What is read back is frozen all through, though its type is read-only on the
- * first level only. `T` must be a `type`: an `interface` is no {@linkcode JsonValue}.
+ * Values that JSON would change or drop silently are refused: functions, symbols,
+ * bigints, NaN and infinities, `undefined` other than as a member of an object, holes,
+ * cycles, and objects that are not plain (a `Map`, a `Date`, an instance of a class, one
+ * with a `toJSON` method, raw JSON). So are values nested more than 1,000 levels deep.
+ * Only -0 turns into 0, and what JSON does not look at is left out: members that are
+ * `undefined`, properties that are not enumerable, have symbols for keys, or names in an
+ * array. What is read back is frozen all through, though its type is read-only on the
+ * first level only.
  *
  * @example Usage
  * ```ts
  * import { json, LazyInit } from "@lazyinit/lazyinit";
  * import { assertEquals } from "@std/assert";
  *
- * type Config = { port: number; hosts: string[] };
- * const cell = new LazyInit(json<Config>(1024));
+ * interface Config {
+ *   port: number;
+ *   hosts?: string[];
+ * }
+ * const cell = new LazyInit(json<Config>());
  * cell.initOnce({ port: 8080, hosts: ["localhost"] });
  * assertEquals(cell.value.hosts, ["localhost"]);
  * assertEquals(Object.isFrozen(cell.value.hosts), true);
  * ```
  *
  * @typeParam T The type of the value; one that JSON cannot represent is a type error.
- * @param maxByteLength The most that the JSON text may take, in bytes of UTF-8,
- * from 0 to 2^32 - 1.
+ * @param max The most that the JSON text may take, in bytes of UTF-8, from 0 to
+ * 2^32 - 8. By default 64 MiB, or 1 MiB where shared memory cannot grow.
  * @returns The codec.
- * @throws {TypeError} If `maxByteLength` is not a number.
- * @throws {RangeError} If `maxByteLength` is not an integer in that range.
+ * @throws {TypeError} If `max` is not a number.
+ * @throws {RangeError} If `max` is not an integer in that range.
  */
-export function json<T extends JsonValue>(maxByteLength: number): Codec<T> {
-  assertLength(maxByteLength, "maxByteLength");
-  const tag = `json[${maxByteLength}]`;
+export function json<T = JsonValue>(
+  // `T extends Json<T>` would be circular
+  ...max: [T] extends [Json<T>] ? [maxByteLength?: number] : [never]
+): Codec<T> {
+  const [maxByteLength = TEXT_BOUND] = max as [maxByteLength?: number];
+  const tag = textTag("json", maxByteLength);
   return {
     tag,
-    byteLength: LENGTH_PREFIX + maxByteLength,
+    open: true,
+    byteLength: maxByteLength,
     encode(value, slot) {
-      assertJson(value, "value", new Set(), tag);
-      encodeText(JSON.stringify(value), slot, tag);
+      encodeText(toJson(value, tag), slot, tag);
     },
     decode(slot) {
-      return deepFreeze(JSON.parse(decodeText(slot)));
+      return fromJson(decodeText(slot)) as T;
     },
   };
 }
 
 /**
- * Returns a codec of typed arrays of one length, read and written in place.
+ * Returns a codec of typed arrays, read and written in place: of one length, or an open
+ * one of any length.
  *
  * Every agent gets a view of the same memory, without a copy. Numbers are in the
  * byte order of the machine.
@@ -450,64 +589,114 @@ export function json<T extends JsonValue>(maxByteLength: number): Codec<T> {
  * import { LazyInit, typedArray } from "@lazyinit/lazyinit";
  * import { assertEquals } from "@std/assert";
  *
- * const cell = new LazyInit(typedArray(Float64Array, 3));
- * cell.callOnce((squares) => {
+ * const cell = new LazyInit(typedArray(Float64Array));
+ * cell.callOnce((_slot, allocate) => {
+ *   const squares = allocate(3);
  *   for (let i = 0; i < squares.length; i++) squares[i] = i * i;
  * });
  * assertEquals([...cell.value], [0, 1, 4]);
  * ```
  *
+ * @example One length
+ * ```ts
+ * import { LazyInit, typedArray } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const cell = new LazyInit(typedArray(Float64Array, 3));
+ * cell.callOnce((slot) => void slot.fill(1));
+ * assertEquals([...cell.value], [1, 1, 1]);
+ * ```
+ *
  * @typeParam C The constructor of the typed array.
  * @param constructor The constructor of the typed array, e.g. `Float64Array`.
- * @param length How many elements it has, from 0 to 2^32 - 1.
+ * @param length How many elements every value has, from 0 to 2^32 - 1, or options of an
+ * open codec, whose values take at most 4 GiB - 8.
  * @returns The codec.
- * @throws {TypeError} If `constructor` is that of no typed array or `length` no number.
- * @throws {RangeError} If `length` is not an integer in that range.
+ * @throws {TypeError} If `constructor` is that of no typed array or a length is not a
+ * number.
+ * @throws {RangeError} If a length is not an integer in its range.
  */
 export function typedArray<C extends TypedArrayConstructor>(
   constructor: C,
-  length: number,
+  length: number | TypedArrayOptions = {},
 ): Codec<C["prototype"]> {
-  if (
-    typeof constructor !== "function" ||
-    Object.getPrototypeOf(constructor) !== TypedArray
-  ) {
+  const name = elementsOf(constructor);
+  if (name === undefined) {
     throw new TypeError(
       `Cannot create the codec as 'constructor' must be that of a typed array: current value is ${
         show(constructor)
       }`,
     );
   }
+  return typeof length === "object" && length !== null
+    ? openTypedArray(constructor, name, length)
+    : fixedTypedArray(constructor, name, length);
+}
+
+function fixedTypedArray<C extends TypedArrayConstructor>(
+  constructor: C,
+  name: string,
+  length: number,
+): Codec<C["prototype"]> {
   assertLength(length, "length");
-  // One signature for eleven constructors, which TypeScript cannot call as a union
-  const View = constructor as unknown as new (
-    buffer: SharedArrayBuffer,
-    byteOffset: number,
-    length: number,
-  ) => C["prototype"];
-  const tag = `${constructor.name.slice(0, -5).toLowerCase()}[${length}]`;
+  const tag = `${elementTag(name)}[${length}]`;
+  const byteLength = length * constructor.BYTES_PER_ELEMENT;
   return {
     tag,
-    byteLength: length * constructor.BYTES_PER_ELEMENT,
+    byteLength,
     view: true,
     encode(value, slot) {
-      if (!(value instanceof constructor)) {
-        throw new TypeError(
-          `Cannot encode ${tag} as 'value' must be an instance of ${constructor.name}: current value is ${
-            show(value)
-          }`,
-        );
-      }
+      assertTypedArray(value, name, tag);
       if (value.length !== length) {
         throw new RangeError(
           `Cannot encode ${tag} as 'value' must have ${length} elements: it has ${value.length}`,
         );
       }
-      new Uint8Array(slot.buffer, slot.byteOffset, slot.byteLength)
-        .set(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+      bytesOf(slot).set(bytesOf(value));
+    },
+    decode: (slot) => viewOf(constructor, slot, length),
+  };
+}
+
+function openTypedArray<C extends TypedArrayConstructor>(
+  constructor: C,
+  name: string,
+  options: TypedArrayOptions,
+): Codec<C["prototype"]> {
+  const elementByteLength = constructor.BYTES_PER_ELEMENT;
+  const { maxLength = TYPED_ARRAY_BOUND / elementByteLength } = options;
+  assertBound(
+    maxLength,
+    "maxLength",
+    Math.floor(MAX_BYTE_LENGTH / elementByteLength),
+  );
+  const byteLength = maxLength * elementByteLength;
+  const tag = byteLength === TYPED_ARRAY_BOUND
+    ? `${elementTag(name)}[]`
+    : `${elementTag(name)}[..${maxLength}]`;
+  return {
+    tag,
+    open: true,
+    byteLength,
+    view: true,
+    encode(value, slot) {
+      assertTypedArray(value, name, tag);
+      if (value.length > maxLength) {
+        throw new RangeError(
+          `Cannot encode ${tag} as 'value' must have at most ${maxLength} elements: it has ${value.length}`,
+        );
+      }
+      const bytes = bytesOf(value);
+      // A part of the slot itself must not be lost when the slot is resized
+      const source = value.buffer === slot.buffer ? bytes.slice() : bytes;
+      bytesOf(slot.resize(source.length)).set(source);
     },
     decode(slot) {
-      return new View(slot.buffer, slot.byteOffset, length);
+      const length = slot.byteLength / elementByteLength;
+      if (Number.isInteger(length)) return viewOf(constructor, slot, length);
+      throw new RangeError(
+        `Cannot decode ${tag} as its length must be a multiple of ${elementByteLength} bytes: current value is ${slot.byteLength}`,
+      );
     },
   };
 }
@@ -515,7 +704,8 @@ export function typedArray<C extends TypedArrayConstructor>(
 /**
  * Returns a codec of objects with these fields, each at a multiple of 8 bytes.
  *
- * What is read back is frozen. A field with a view codec is a live view.
+ * It is open if one of its fields is. What is read back is frozen. A field with a view
+ * codec is a live view.
  *
  * @example Usage
  * ```ts
@@ -530,6 +720,7 @@ export function typedArray<C extends TypedArrayConstructor>(
  * @param fields The codecs of the fields, in the order of their layout.
  * @returns The codec.
  * @throws {TypeError} If `fields` is not an object of codecs.
+ * @throws {RangeError} If one of them is open and the others take 4 GiB or more.
  */
 export function struct<F extends Record<string, Codec<unknown>>>(
   fields: F,
@@ -541,49 +732,170 @@ export function struct<F extends Record<string, Codec<unknown>>>(
       }`,
     );
   }
-  let byteLength = 0;
-  const layout = Object.entries(fields).map(([name, codec]) => {
-    assertCodec(codec, `fields.${name}`);
-    const field = { name, codec, byteOffset: byteLength };
-    byteLength = alignToSlot(byteLength + codec.byteLength);
-    return field;
-  });
+  const entries = Object.entries(fields);
+  for (const [name, codec] of entries) assertCodec(codec, `fields.${name}`);
+  const codecs = entries.map(([, codec]) => codec);
   const tag = `struct{${
-    layout.map(({ name, codec }) => `${JSON.stringify(name)}:${codec.tag}`)
-      .join(",")
+    entries.map(([name, { tag }]) => `${JSON.stringify(name)}:${tag}`).join(",")
   }}`;
-
-  function fieldSlot({ codec, byteOffset }: typeof layout[number], slot: Slot) {
-    return {
-      buffer: slot.buffer,
-      byteOffset: slot.byteOffset + byteOffset,
-      byteLength: codec.byteLength,
-    };
+  const openCodecs = codecs.filter(isOpen);
+  const open = openCodecs.length > 0;
+  // The places of the open fields, then the fixed fields, then the open ones
+  let placeOffset = 0;
+  let fixedByteLength = openCodecs.length * PLACE_BYTES;
+  const layout = entries.map(([name, codec]): Field => {
+    const byteOffset = isOpen(codec) ? placeOffset : fixedByteLength;
+    if (isOpen(codec)) placeOffset += PLACE_BYTES;
+    else fixedByteLength = alignToSlot(byteOffset + codec.byteLength);
+    return { name, codec, byteOffset };
+  });
+  if (open && fixedByteLength > MAX_BYTE_LENGTH) {
+    throw new RangeError(
+      `Cannot create the codec as the fixed fields of 'fields' must take at most ${MAX_BYTE_LENGTH} bytes: they take ${fixedByteLength}`,
+    );
   }
+  const byteLength = openCodecs.reduce(
+    (sum, codec) =>
+      Math.min(MAX_BYTE_LENGTH, sum + alignToSlot(codec.byteLength)),
+    fixedByteLength,
+  );
 
   return {
     tag,
+    open,
     byteLength,
     encode(value, slot) {
       assertType(value, "object", tag);
+      let whole = open ? slot.resize(fixedByteLength) : slot;
       for (const field of layout) {
         if (!(field.name in value)) {
           throw new TypeError(
             `Cannot encode ${tag} as 'value' must have the field '${field.name}': it has none of that name`,
           );
         }
-        field.codec.encode(value[field.name], fieldSlot(field, slot));
+        if (isOpen(field.codec)) {
+          whole = encodeOpenField(field, value[field.name], whole);
+        } else {
+          field.codec.encode(value[field.name], fixedFieldSlot(field, whole));
+        }
       }
     },
     decode(slot) {
+      if (slot.byteLength < fixedByteLength) {
+        throw new RangeError(
+          `Cannot decode ${tag} as its length must be at least ${fixedByteLength} bytes: current value is ${slot.byteLength}`,
+        );
+      }
       return Object.freeze(Object.fromEntries(
         layout.map((field) => [
           field.name,
-          field.codec.decode(fieldSlot(field, slot)),
+          field.codec.decode(
+            isOpen(field.codec)
+              ? openFieldSlot(field, slot, fixedByteLength)
+              : fixedFieldSlot(field, slot),
+          ),
         ]),
       )) as StructValue<F>;
     },
   };
+}
+
+interface Field {
+  readonly name: string;
+  readonly codec: Codec<unknown>;
+  /** Where the field is in the slot of its struct, or where its place is kept if it is open. */
+  readonly byteOffset: number;
+}
+
+function isOpen(codec: Codec<unknown>): boolean {
+  return codec.open === true;
+}
+
+function fixedFieldSlot({ codec, byteOffset }: Field, whole: Slot): Slot {
+  return fixedSlot(placeIn(whole, byteOffset), codec.byteLength);
+}
+
+/** Appends an open field to its struct, whose slot it returns as it is then. */
+function encodeOpenField(field: Field, value: unknown, slot: Slot): Slot {
+  let whole = slot;
+  const offset = alignToSlot(whole.byteLength);
+  const byteLength = encodeOpen(
+    field.codec,
+    value,
+    placeIn(whole, offset),
+    (byteLength) => {
+      whole = whole.resize(offset + byteLength);
+      return placeIn(whole, offset);
+    },
+  );
+  const view = dataViewOf(whole.buffer);
+  const place = whole.byteOffset + field.byteOffset;
+  view.setUint32(place, offset, LITTLE_ENDIAN);
+  view.setUint32(place + 4, byteLength, LITTLE_ENDIAN);
+  return whole;
+}
+
+/** Returns the slot of an open field of a struct, none of whose own bytes can be in it. */
+function openFieldSlot(
+  { name, codec, byteOffset }: Field,
+  whole: Slot,
+  fixedByteLength: number,
+): Slot {
+  const view = dataViewOf(whole.buffer);
+  const place = whole.byteOffset + byteOffset;
+  const offset = view.getUint32(place, LITTLE_ENDIAN);
+  const byteLength = view.getUint32(place + 4, LITTLE_ENDIAN);
+  if (
+    offset === alignToSlot(offset) && offset >= fixedByteLength &&
+    offset + byteLength <= whole.byteLength
+  ) return fixedSlot(placeIn(whole, offset), byteLength);
+  throw new RangeError(
+    `Cannot decode ${codec.tag} as the field '${name}' must be at a multiple of 8 from byte ${fixedByteLength} to ${whole.byteLength}: it takes ${byteLength} bytes at byte ${offset}`,
+  );
+}
+
+function placeIn({ buffer, byteOffset }: Slot, offset: number): Place {
+  return { buffer, byteOffset: byteOffset + offset };
+}
+
+/**
+ * Returns the name of a class of typed arrays, of any realm: test runners replace some
+ * of them by those of another one. A class that extends one of them has none.
+ */
+function elementsOf(constructor: unknown): string | undefined {
+  if (
+    typeof constructor !== "function" ||
+    !Object.hasOwn(constructor, "BYTES_PER_ELEMENT")
+  ) return undefined;
+  return typedArrayName.call(Reflect.construct(constructor, []));
+}
+
+function elementTag(name: string): string {
+  return name.slice(0, -"Array".length).toLowerCase();
+}
+
+/** Returns a view of a fixed length, as length-tracking ones are slow to index. */
+function viewOf<C extends TypedArrayConstructor>(
+  constructor: C,
+  { buffer, byteOffset }: Slot,
+  length: number,
+): C["prototype"] {
+  // One signature for all constructors, which TypeScript cannot call as a union
+  const View = constructor as unknown as new (
+    buffer: SharedArrayBuffer,
+    byteOffset: number,
+    length: number,
+  ) => C["prototype"];
+  return new View(buffer, byteOffset, length);
+}
+
+function assertTypedArray(value: unknown, name: string, tag: string): void {
+  if (typedArrayName.call(value) === name) return;
+  throw new TypeError(
+    `Cannot encode ${tag} as 'value' must be an instance of ${name}: current value is ${
+      show(value)
+    }`,
+  );
 }
 
 function assertType(value: unknown, type: string, tag: string): void {
@@ -612,96 +924,56 @@ function assertInteger(
   );
 }
 
-/** Throws a `TypeError` that names the place in `value` that JSON cannot represent. */
-function assertJson(
-  value: unknown,
-  path: string,
-  ancestors: Set<object>,
-  tag: string,
-): void {
-  switch (typeof value) {
-    case "boolean":
-    case "string":
-      return;
-    case "number":
-      if (Number.isFinite(value)) return;
-      break;
-    case "object": {
-      if (value === null) return;
-      if (ancestors.has(value)) {
-        throw new TypeError(
-          `Cannot encode ${tag} as '${path}' must be a JSON value: it is a cycle`,
-        );
-      }
-      if (!isPlain(value)) break;
-      ancestors.add(value);
-      if (Array.isArray(value)) {
-        // By index, as the holes that for…in and forEach() skip must be found
-        for (let i = 0; i < value.length; i++) {
-          assertJson(value[i], `${path}[${i}]`, ancestors, tag);
-        }
-      } else {
-        for (const [key, member] of Object.entries(value)) {
-          assertJson(member, `${path}.${key}`, ancestors, tag);
-        }
-      }
-      ancestors.delete(value);
-      return;
-    }
-  }
-  throw new TypeError(
-    `Cannot encode ${tag} as '${path}' must be a JSON value: current value is ${
-      show(value)
-    }`,
-  );
+/** Names the layout of a codec of text by its bound, if that is not the default one. */
+function textTag(name: string, maxByteLength: number): string {
+  assertBound(maxByteLength, "maxByteLength", MAX_BYTE_LENGTH);
+  return maxByteLength === TEXT_BOUND ? name : `${name}[${maxByteLength}]`;
 }
 
-/** Whether `value` is an object or array that JSON keeps as it is, of any realm. */
-function isPlain(value: object): boolean {
-  if (typeof (value as { toJSON?: unknown }).toJSON === "function") {
-    return false;
+/** Throws unless `value` is an integer that can be the bound of an open codec. */
+function assertBound(value: unknown, name: string, max: number): void {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot create the codec as '${name}' must be a number: current value is ${
+        show(value)
+      }`,
+    );
   }
-  let prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && Array.isArray(value)) {
-    prototype = Object.getPrototypeOf(prototype);
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw new RangeError(
+      `Cannot create the codec as '${name}' must be an integer from 0 to ${max}: current value is ${value}`,
+    );
   }
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null) {
-    Object.values(value).forEach(deepFreeze);
-    Object.freeze(value);
-  }
-  return value;
 }
 
 function encodeText(text: string, slot: Slot, tag: string): void {
+  assertDefined("TextEncoder", `encode ${tag}`);
+  encoder ??= new TextEncoder();
   const bytes = encoder.encode(text);
-  const capacity = slot.byteLength - LENGTH_PREFIX;
-  if (bytes.length > capacity) {
-    throw new RangeError(
-      `Cannot encode ${tag} as 'value' must take at most ${capacity} bytes: it takes ${bytes.length}`,
-    );
-  }
-  dataViewOf(slot.buffer)
-    .setUint32(slot.byteOffset, bytes.length, LITTLE_ENDIAN);
-  new Uint8Array(slot.buffer, slot.byteOffset + LENGTH_PREFIX).set(bytes);
+  bytesOf(slot.resize(bytes.length)).set(bytes);
 }
 
 function decodeText(slot: Slot): string {
-  const length = dataViewOf(slot.buffer)
-    .getUint32(slot.byteOffset, LITTLE_ENDIAN);
-  const capacity = slot.byteLength - LENGTH_PREFIX;
-  if (length > capacity) {
-    throw new RangeError(
-      `Cannot decode text as its length must be at most ${capacity} bytes: current value is ${length}`,
-    );
-  }
+  assertDefined("TextDecoder", "decode text");
+  // A byte order mark is part of the string, as any character
+  decoder ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   // Copied, as some browsers do not decode shared memory
-  const bytes = new Uint8Array(length);
-  bytes.set(
-    new Uint8Array(slot.buffer, slot.byteOffset + LENGTH_PREFIX, length),
+  return decoder.decode(bytesOf(slot).slice());
+}
+
+/** Returns the bytes of a slot or a view. */
+function bytesOf(
+  { buffer, byteOffset, byteLength }: Slot | ArrayBufferView,
+): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function assertDefined(
+  name: "TextEncoder" | "TextDecoder",
+  action: string,
+): void {
+  if (typeof globalThis[name] === "function") return;
+  throw new TypeError(
+    `Cannot ${action} as ${name} is not defined: define it, or use a codec of numbers`,
   );
-  return decoder.decode(bytes);
 }

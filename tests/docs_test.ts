@@ -19,7 +19,11 @@ interface Documented {
 }
 
 interface Signature {
-  params?: { name?: string; left?: { name: string } }[];
+  params?: {
+    name?: string;
+    left?: { name: string };
+    arg?: { name: string };
+  }[];
   typeParams?: { name: string }[];
   returnType?: { repr: string };
 }
@@ -122,7 +126,8 @@ function* faultsOfSignature(
   documented: Documented,
   { params = [], typeParams = [], returnType }: Signature,
 ): Generator<string> {
-  const names = params.map(({ name, left }) => name ?? left?.name)
+  const names = params
+    .map(({ name, left, arg }) => name ?? left?.name ?? arg?.name)
     .filter((name) => name !== "this");
   for (const name of names) {
     if (!hasTag(documented, "param", name)) yield `has no @param ${name}`;

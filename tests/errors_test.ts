@@ -59,6 +59,16 @@ for (const [name, ErrorClass] of Object.entries(ERRORS)) {
   });
 }
 
+Deno.test("Error classes have their names where Error.prototype is frozen", async () => {
+  const output = await run(Deno.execPath(), [
+    "run",
+    "--no-config",
+    "tests/testdata/frozen_errors.ts",
+  ]);
+  const lines = Object.keys(ERRORS).sort().map((name) => `${name}: frozen`);
+  assertEquals(output.split("\n"), lines);
+});
+
 Deno.test("AlreadyInitializedError.value is what was given, undefined by default", () => {
   const value = { a: 1 };
   assertStrictEquals(new AlreadyInitializedError("m", value).value, value);

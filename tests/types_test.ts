@@ -19,6 +19,7 @@ import {
   type Initializer,
   type InitResult,
   int32,
+  type Json,
   json,
   type JsonValue,
   LazyInit,
@@ -52,6 +53,12 @@ Deno.test("typedArray() infers its views from the constructor", () => {
     assertType<IsExact<ValueOf<typeof bytes>, Uint8ClampedArray>>(true);
     const bigints = typedArray(BigUint64Array, 1);
     assertType<IsExact<ValueOf<typeof bigints>, BigUint64Array>>(true);
+    const open = typedArray(Int16Array);
+    assertType<IsExact<ValueOf<typeof open>, Int16Array>>(true);
+    const bounded = typedArray(Int16Array, { maxLength: 1 });
+    assertType<IsExact<ValueOf<typeof bounded>, Int16Array>>(true);
+    const halves = typedArray(Float16Array);
+    assertType<IsExact<ValueOf<typeof halves>, Float16Array>>(true);
   }
 });
 
@@ -63,10 +70,12 @@ Deno.test("typedArray() takes constructors of typed arrays only", () => {
     typedArray(DataView, 1);
     // @ts-expect-error no view at all
     typedArray(SharedArrayBuffer, 1);
-    // @ts-expect-error the length is missing
-    typedArray(Uint8Array);
     // @ts-expect-error the length is no number
     typedArray(Uint8Array, "1");
+    // @ts-expect-error the bound is no number
+    typedArray(Uint8Array, { maxLength: "1" });
+    // @ts-expect-error the bound is in elements
+    typedArray(Uint8Array, { maxByteLength: 1 });
   }
 });
 
@@ -81,47 +90,96 @@ Deno.test("json() takes what JSON can represent", () => {
   assertType<IsExact<ValueOf<ReturnType<typeof json<"a" | 1>>>, "a" | 1>>(true);
   const codec = json(1);
   assertType<IsExact<ValueOf<typeof codec>, JsonValue>>(true);
+  const inferred: Codec<Config> = json();
+  assertEquals(inferred.tag, "json");
+  // What it may be is checked at run time alone
+  const anything: Codec<unknown> = json();
+  assertThrows(() => anything.encode(new Map(), null!), TypeError, "a Map");
+  assertType<IsExact<ValueOf<ReturnType<typeof json<unknown>>>, unknown>>(true);
+  const cell = new LazyInit(json());
+  assertType<IsExact<typeof cell, LazyInit<JsonValue>>>(true);
+});
+
+Deno.test("json() takes interfaces, optional members, and types within themselves", () => {
+  interface Tree {
+    name: string;
+    children: Tree[];
+    parent?: Tree;
+  }
+  interface Config {
+    port: number;
+    hosts?: readonly string[];
+    tls?: boolean | null | undefined;
+    proxy: string | undefined;
+    at: { pair: [number, string] }[];
+  }
+  const tree = json<Tree>();
+  assertType<IsExact<ValueOf<typeof tree>, Tree>>(true);
+  const configs = json<Record<string, Config>>(1);
+  assertType<IsExact<ValueOf<typeof configs>, Record<string, Config>>>(true);
+  assertType<IsExact<Json<JsonValue>, JsonValue>>(true);
 });
 
 Deno.test("json() of what JSON cannot represent is a type error", () => {
   class Point {
     x = 1;
+    norm() {
+      return this.x;
+    }
+  }
+  interface When {
+    when: Date;
+  }
+  interface Index {
+    index?: Map<string, number>;
+  }
+  interface Handler {
+    port: number;
+    onRequest?: () => void;
   }
   function _check(point = new Point()) {
     // @ts-expect-error JSON has no functions
-    json<() => void>(1);
+    json<() => void>();
+    // @ts-expect-error nor classes
+    json<typeof Point>();
     // @ts-expect-error a Map turns into {}
     json<Map<string, number>>(1);
     // @ts-expect-error so does a Set
-    json<Set<number>>(1);
+    json<Set<number>>();
     // @ts-expect-error a Date turns into a string
     json<Date>(1);
+    // @ts-expect-error a Date in an interface, too
+    json<When>();
+    // @ts-expect-error a Map in an interface, too
+    json<Index>();
+    // @ts-expect-error a function in an interface, too
+    json<Handler>();
     // @ts-expect-error JSON has no bigints
-    json<bigint>(1);
+    json<bigint>();
     // @ts-expect-error JSON has no undefined
-    json<undefined>(1);
+    json<undefined>();
     // @ts-expect-error JSON has no symbols
-    json<symbol>(1);
+    json<symbol>();
     // @ts-expect-error a typed array turns into an object
-    json<Float64Array>(1);
+    json<Float64Array>();
     // @ts-expect-error an instance turns into an object
-    json<typeof point>(1);
-    // @ts-expect-error it may be anything
-    json<unknown>(1);
+    json<typeof point>();
     // @ts-expect-error a promise turns into {}
-    json<Promise<number>>(1);
+    json<Promise<number>>();
     // @ts-expect-error not always
-    json<string | undefined>(1);
+    json<string | undefined>();
+    // @ts-expect-error nor in an array, where it turns into null
+    json<(string | undefined)[]>();
     // @ts-expect-error deep inside
-    json<{ a: { b: bigint }[] }>(1);
+    json<{ a: { b: bigint }[] }>();
     // @ts-expect-error a method
-    json<{ a: number; f(): void }>(1);
+    json<{ a: number; f(): void }>();
     // @ts-expect-error an array of what JSON has not
-    json<symbol[]>(1);
-    // @ts-expect-error the capacity is no number
+    json<symbol[]>();
+    // @ts-expect-error the bound is no number
     json("1");
-    // @ts-expect-error the capacity is missing
-    string();
+    // @ts-expect-error the bound is no number
+    string("1");
   }
 });
 
@@ -177,11 +235,20 @@ Deno.test("Initializer of a view codec gets the slot, and of others nothing", ()
   assertType<
     IsExact<
       Initializer<Float64Array>,
-      (slot: Float64Array) => Float64Array | void
+      (
+        slot: Float64Array,
+        allocate: (length: number) => Float64Array,
+      ) => Float64Array | void
     >
   >(true);
   assertType<
-    IsExact<Initializer<DataView>, (slot: DataView) => DataView | void>
+    IsExact<
+      Initializer<DataView>,
+      (
+        slot: DataView,
+        allocate: (length: number) => DataView,
+      ) => DataView | void
+    >
   >(true);
   assertType<IsExact<Initializer<number>, () => number>>(true);
   // Not (() => true) | (() => false), which no ordinary function is
@@ -199,6 +266,7 @@ Deno.test("AsyncInitializer is an Initializer that may return a promise", () => 
       AsyncInitializer<Float64Array>,
       (
         slot: Float64Array,
+        allocate: (length: number) => Float64Array,
       ) => PromiseLike<Float64Array | void> | Float64Array | void
     >
   >(true);
@@ -211,7 +279,8 @@ Deno.test("AsyncInitializer is an Initializer that may return a promise", () => 
   // Wherever a synchronous one will do, so that both can be given to the same call
   const synchronous: Initializer<Float64Array> = (slot) => slot.fill(1);
   const asynchronous: AsyncInitializer<Float64Array> = synchronous;
-  assertEquals([...(asynchronous(new Float64Array(1)) as Float64Array)], [1]);
+  const slot = new Float64Array(1);
+  assertEquals(asynchronous(slot, () => slot), slot);
 });
 
 Deno.test("LazyInit and MutexLazyInit take initializers that fit the codec only", () => {
@@ -240,6 +309,10 @@ Deno.test("LazyInit and MutexLazyInit take initializers that fit the codec only"
     mutexText.getOrInit(() => {});
     // @ts-expect-error there is no slot to fill
     mutexText.getOrInit((slot: string) => slot);
+    // @ts-expect-error nor one to allocate
+    text.callOnce((_slot: unknown, allocate: (length: number) => string) =>
+      allocate(1)
+    );
     // @ts-expect-error the value is not an initializer
     mutexText.getOrInit("a");
 
@@ -250,6 +323,8 @@ Deno.test("LazyInit and MutexLazyInit take initializers that fit the codec only"
     });
     view.callOnce((slot) => slot.fill(1));
     view.callOnce((slot) => slot.set([1]));
+    view.callOnce((_slot, allocate) => allocate(1));
+    view.callOnce((_slot, allocate) => allocate(1).set([1]));
     view.callOnce(() => Uint8Array.of(1));
     // @ts-expect-error no Uint8Array
     view.initOnce([1]);

@@ -1,0 +1,83 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+import { show } from "./_checks.ts";
+import type { Codec, Slot } from "./codec.ts";
+
+/** Where a slot begins. */
+export interface Place {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+}
+
+/** Returns a slot that keeps its length: of a fixed codec, or of a value that is written. */
+export function fixedSlot(
+  { buffer, byteOffset }: Place,
+  byteLength: number,
+): Slot {
+  return { buffer, byteOffset, byteLength, resize: refuseResize };
+}
+
+/**
+ * Encodes `value` by an open codec and returns how many bytes it takes.
+ *
+ * The value may be a view of what is at `place`, so that stays as it is until `encode`
+ * resizes the slot. `reserve` then makes room for so many bytes and returns where they
+ * begin. It keeps what is written already, and what it adds is zero.
+ */
+export function encodeOpen<T>(
+  codec: Codec<T>,
+  value: T,
+  { buffer, byteOffset }: Place,
+  reserve: (byteLength: number) => Place,
+): number {
+  let written: number | undefined;
+  let encoding = true;
+  function resize(byteLength: number): Slot {
+    if (!encoding) refuseResize();
+    assertFits(byteLength, codec);
+    const { buffer, byteOffset } = reserve(byteLength);
+    written = byteLength;
+    return { buffer, byteOffset, byteLength, resize };
+  }
+
+  try {
+    codec.encode(value, { buffer, byteOffset, byteLength: 0, resize });
+  } finally {
+    encoding = false;
+  }
+  if (written !== undefined) return written;
+  throw new TypeError(
+    `Cannot encode ${codec.tag} as an open codec must give its slot a length: its 'encode' has not called 'slot.resize()'`,
+  );
+}
+
+/** Throws unless an open codec's slot may have `byteLength` bytes. */
+export function assertFits(
+  byteLength: unknown,
+  { tag, byteLength: bound }: Codec<unknown>,
+): asserts byteLength is number {
+  if (typeof byteLength !== "number") {
+    throw new TypeError(
+      `Cannot resize the slot of ${tag} as 'byteLength' must be a number: current value is ${
+        show(byteLength)
+      }`,
+    );
+  }
+  if (!Number.isSafeInteger(byteLength) || byteLength < 0) {
+    throw new RangeError(
+      `Cannot resize the slot of ${tag} as 'byteLength' must be an integer from 0 to ${bound}: current value is ${byteLength}`,
+    );
+  }
+  if (byteLength > bound) {
+    throw new RangeError(
+      `Cannot encode ${tag} as 'value' must take at most ${bound} bytes: it takes ${byteLength}`,
+    );
+  }
+}
+
+function refuseResize(): never {
+  throw new TypeError(
+    "Cannot resize the slot as its codec must be open and encoding a value: it is fixed, or encoding has ended",
+  );
+}
