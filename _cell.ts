@@ -10,7 +10,7 @@
  */
 
 import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
-import { assertFunction, label } from "./_checks.ts";
+import { assertFunction, label, show } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
 import {
@@ -20,21 +20,23 @@ import {
   type LazyInitOptions,
   placeOf,
 } from "./_layout.ts";
+import { alignToSlot, growTo } from "./_memory.ts";
 import {
   beginRun,
   currentRuns,
   finishRun,
   isWithin,
   type Run,
-  type RunningCell,
   within,
   withinAsync,
 } from "./_running.ts";
+import { encodeOpen, fixedSlot } from "./_slot.ts";
 import { inLine } from "./_waiting.ts";
 import { OnceState, type Phase } from "./atomics.ts";
-import type { Codec, Slot } from "./codec.ts";
+import type { Codec } from "./codec.ts";
 import {
   AlreadyInitializedError,
+  LayoutMismatchError,
   NotInitializedError,
   OwnerLostError,
   RecursiveInitializationError,
@@ -175,7 +177,9 @@ export class Cell<T> extends OnceState {
 
   /** The value, of a cell that is initialized; anything, of another. */
   decode(): Readonly<T> {
-    return this.#codec.decode(this.#slot);
+    const codec = this.#codec;
+    const length = codec.open === true ? this.#length : this.#capacity;
+    return codec.decode(fixedSlot(this.#slotPlace, length));
   }
 
   /** Hands the value to `keep` if there is one, and returns whether there is. */
@@ -197,7 +201,9 @@ export class Cell<T> extends OnceState {
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */
   store(value: T, keep: Keep<T>): InitResult<T> | undefined {
-    return this.#own((run) => this.#publish(run, this.#encode(value), keep));
+    return this.#own((run) =>
+      this.#publish(run, this.#encode(run, value), keep)
+    );
   }
 
   /** Runs the initializer, if the cell is uninitialized; returns `undefined` if not. */
@@ -207,8 +213,11 @@ export class Cell<T> extends OnceState {
     keep: Keep<T>,
   ): InitResult<T> | undefined {
     return this.#own((run) => {
-      const view = this.#view();
-      const made = within(run, () => initializer(view));
+      const filling = this.#beginFilling(run);
+      const made = within(
+        run,
+        () => initializer(filling?.view, filling?.allocate),
+      );
       if (isPromiseLike(made)) {
         // The error below tells of it, so its rejection is handled
         made.then(undefined, () => {});
@@ -216,7 +225,7 @@ export class Cell<T> extends OnceState {
           `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
         );
       }
-      return this.#publish(run, this.#fill(run, view, made), keep);
+      return this.#publish(run, this.#fill(run, filling, made), keep);
     });
   }
 
@@ -226,25 +235,24 @@ export class Cell<T> extends OnceState {
     keep: Keep<T>,
   ): Promise<InitResult<T>> | InitResult<T> | undefined {
     return this.#own((run) => {
-      const view = this.#view();
-      return this.#settle(
+      const filling = this.#beginFilling(run);
+      const made = withinAsync(
         run,
-        view,
-        withinAsync(run, () => initializer(view)),
-        keep,
+        () => initializer(filling?.view, filling?.allocate),
       );
+      return this.#settle(run, filling, made, keep);
     });
   }
 
   async #settle(
     run: Run,
-    view: T | undefined,
+    filling: Filling<T> | undefined,
     made: unknown,
     keep: Keep<T>,
   ): Promise<InitResult<T>> {
     const conceal = holdAgentLock(() => this.#announce(run));
     try {
-      return this.#publish(run, this.#fill(run, view, await made), keep);
+      return this.#publish(run, this.#fill(run, filling, await made), keep);
     } catch (error) {
       return this.#fail(run, error);
     } finally {
@@ -292,45 +300,127 @@ export class Cell<T> extends OnceState {
     return { ok: true, value };
   }
 
-  /** The slot as a view, for an initializer to fill, if the values are views. */
-  #view(): T | undefined {
-    return this.#codec.view === true
-      ? this.#codec.decode(this.#slot)
-      : undefined;
+  /** What an initializer gets to fill, if the values are views. */
+  #beginFilling(run: Run): Filling<T> | undefined {
+    const codec = this.#codec;
+    if (codec.view !== true) return undefined;
+    const length = codec.open === true ? 0 : this.#reserve(run, this.#capacity);
+    const filling: Filling<T> = {
+      view: codec.decode(fixedSlot(this.#slotPlace, length)),
+      allocated: undefined,
+      allocate: (length) => {
+        if (run.finished) throw allocatedTooLate();
+        const byteLength = this.#allocation(filling.view, length);
+        // Twice, so that the last is zero
+        this.#reserve(run, 0);
+        this.#reserve(run, byteLength);
+        const slot = fixedSlot(this.#slotPlace, byteLength);
+        return filling.allocated = codec.decode(slot);
+      },
+    };
+    return filling;
+  }
+
+  /** How many bytes so many elements of a view take. */
+  #allocation(view: T, length: unknown): number {
+    const { open, tag } = this.#codec;
+    const { BYTES_PER_ELEMENT = 1 } = view as { BYTES_PER_ELEMENT?: number };
+    const max = this.#capacity / BYTES_PER_ELEMENT;
+    if (typeof length !== "number") {
+      throw new TypeError(
+        `Cannot allocate ${tag} as 'length' must be a number: current value is ${
+          show(length)
+        }`,
+      );
+    }
+    if (
+      !Number.isInteger(length) || length < (open === true ? 0 : max) ||
+      length > max
+    ) {
+      throw new RangeError(
+        `Cannot allocate ${tag} as 'length' must be ${
+          open === true ? `an integer from 0 to ${max}` : max
+        }: current value is ${length}`,
+      );
+    }
+    return length * BYTES_PER_ELEMENT;
   }
 
   /** Lays out what an initializer made, and returns it as every agent reads it. */
-  #fill(run: Run, view: T | undefined, made: unknown): Readonly<T> {
+  #fill(run: Run, filling: Filling<T> | undefined, made: unknown): Readonly<T> {
     if (!this.owns(run.generation)) throw this.lost("publish the value of");
-    if (view === undefined) return this.#encode(made as T);
-    if (made !== undefined && made !== view) {
-      this.#codec.encode(made as T, this.#slot);
+    if (filling === undefined) return this.#encode(run, made as T);
+    const { view, allocated = this.#codec.open === true ? undefined : view } =
+      filling;
+    if (made !== undefined && made !== allocated) {
+      return this.#encode(run, made as T);
     }
-    return view;
+    if (allocated !== undefined) return allocated;
+    throw new TypeError(
+      `Cannot initialize ${this.label} as the initializer must call 'allocate' or return a value: it has done neither`,
+    );
   }
 
-  #encode(value: T): Readonly<T> {
-    const slot = this.#slot;
-    this.#codec.encode(value, slot);
-    return this.#codec.decode(slot);
+  #encode(run: Run, value: T): Readonly<T> {
+    const codec = this.#codec;
+    const place = this.#slotPlace;
+    if (codec.open === true) {
+      encodeOpen(codec, value, place, (byteLength) => {
+        this.#reserve(run, byteLength);
+        return place;
+      });
+    } else {
+      codec.encode(value, fixedSlot(place, this.#reserve(run, this.#capacity)));
+    }
+    return this.decode();
   }
 
-  /** Made when it is needed, as a million cells need no million slots. */
-  get #slot(): Slot {
-    return {
-      buffer: this.buffer,
-      byteOffset: this.byteOffset + OnceState.byteLength,
-      byteLength: this.#capacity,
-    };
+  /** Makes room for a value of that length, in bytes, and returns that. */
+  #reserve(run: Run, byteLength: number): number {
+    if (!this.owns(run.generation)) throw this.lost("write to");
+    const { words, index, buffer } = this;
+    const used = words[index + LENGTH_WORD]! >>> 0;
+    const { byteOffset } = this.#slotPlace;
+    if (byteLength < used) {
+      new Uint8Array(buffer, byteOffset + byteLength, used - byteLength).fill(
+        0,
+      );
+    }
+    growTo(buffer, byteOffset + alignToSlot(byteLength));
+    // Plain: I1
+    words[index + LENGTH_WORD] = byteLength;
+    return byteLength;
+  }
+
+  get #slotPlace(): { buffer: SharedArrayBuffer; byteOffset: number } {
+    const { buffer, byteOffset } = this;
+    return { buffer, byteOffset: byteOffset + OnceState.byteLength };
+  }
+
+  /** How many bytes of the slot are in use. */
+  get #length(): number {
+    const length = this.words[this.index + LENGTH_WORD]! >>> 0;
+    const { buffer, byteOffset } = this.#slotPlace;
+    if (
+      length <= this.#capacity && byteOffset + length <= buffer.byteLength
+    ) return length;
+    throw new LayoutMismatchError(
+      `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
+    );
   }
 
   /** Leaves nothing behind of a value that has failed or is reset. */
   protected override zero(): void {
-    new Uint8Array(
-      this.buffer,
-      this.byteOffset + OnceState.byteLength,
+    const { words, index, buffer } = this;
+    const byteOffset = this.byteOffset + OnceState.byteLength;
+    // The word may have been overwritten
+    const used = Math.min(
+      words[index + LENGTH_WORD]! >>> 0,
       this.#capacity,
-    ).fill(0);
+      buffer.byteLength - byteOffset,
+    );
+    new Uint8Array(buffer, byteOffset, used).fill(0);
+    words[index + LENGTH_WORD] = 0;
   }
 
   /** Blocks until `attempt`, which has just returned nothing, returns something. */
@@ -464,6 +554,19 @@ export class Cell<T> extends OnceState {
       "TimeoutError",
     );
   }
+}
+
+/** What the initializer of a view is given, and what it has taken. */
+interface Filling<T> {
+  readonly view: T;
+  readonly allocate: (length: number) => T;
+  allocated: T | undefined;
+}
+
+function allocatedTooLate(): TypeError {
+  return new TypeError(
+    "Cannot allocate as the initializer must be running: it has ended",
+  );
 }
 
 /** How an {@linkcode InitResult} tells of an initializer that has failed. */

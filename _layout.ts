@@ -11,8 +11,10 @@ import { assertCodec, assertOptions, label, show } from "./_checks.ts";
 import {
   alignToSlot,
   allocate,
+  allocateGrowable,
   assertRange,
   assertShared,
+  maxByteLengthOf,
   wordIndex,
   wordsOf,
 } from "./_memory.ts";
@@ -59,7 +61,8 @@ declare const VALUE: unique symbol;
  * @typeParam T The type of the value.
  * @typeParam Kind The class of the cell.
  */
-export interface LazyInitHandle<T = unknown, Kind extends CellKind = CellKind> {
+// deno-lint-ignore no-explicit-any -- a handle whose types were lost fits every cell
+export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   /** The class of the cell. */
   readonly kind: Kind;
   /** The shared memory that the cell is in. */
@@ -142,7 +145,10 @@ export function placeOf(
       }`,
     );
   }
-  return { buffer: allocate(byteLength), byteOffset, name, isFresh: true };
+  const own = codec.open === true
+    ? allocateGrowable(OnceState.byteLength, byteLength)
+    : allocate(byteLength);
+  return { buffer: own, byteOffset, name, isFresh: true };
 }
 
 /** Claims zeroed memory for a cell, or ensures that a cell of the same layout is there. */
@@ -152,7 +158,7 @@ export function claim(
   { buffer, byteOffset, name, isFresh }: Place,
 ): void {
   const byteLength = OnceState.byteLength + alignToSlot(codec.byteLength);
-  assertRange(buffer, byteOffset, byteLength, CELL_ALIGNMENT);
+  assertRoom(buffer, byteOffset, byteLength, codec);
   const words = wordsOf(buffer);
   const index = wordIndex(byteOffset) + LAYOUT_WORD;
   const layout = layoutHash(kind, codec);
@@ -277,14 +283,33 @@ function hashOf(layout: string): number {
   return hash || 1;
 }
 
+/** Throws unless a cell fits where it is to be, or its memory can grow that far. */
+function assertRoom(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  byteLength: number,
+  { open, tag }: Codec<unknown>,
+): void {
+  const end = byteOffset + byteLength;
+  const max = maxByteLengthOf(buffer);
+  if (open !== true || end <= buffer.byteLength || max === buffer.byteLength) {
+    assertRange(buffer, byteOffset, byteLength, CELL_ALIGNMENT);
+    return;
+  }
+  if (end === max) return;
+  throw new RangeError(
+    `Cannot place ${tag} at byte ${byteOffset} as memory that grows must end with the cell, at byte ${end}: it may grow to ${max} bytes`,
+  );
+}
+
 /** Whether the bytes are zero (unclaimed). */
 function isZeroed(
   buffer: SharedArrayBuffer,
   byteOffset: number,
   byteLength: number,
 ): boolean {
-  const end = wordIndex(byteOffset + byteLength);
   const words = wordsOf(buffer);
+  const end = Math.min(wordIndex(byteOffset + byteLength), words.length);
   for (let i = wordIndex(byteOffset); i < end; i++) {
     if (words[i] !== 0) return false;
   }

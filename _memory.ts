@@ -20,6 +20,58 @@ export function allocate(byteLength: number): SharedArrayBuffer {
   return new SharedArrayBuffer(byteLength);
 }
 
+/** A `SharedArrayBuffer` of a platform where these may grow. */
+interface GrowableBuffer extends SharedArrayBuffer {
+  readonly growable: boolean;
+  readonly maxByteLength: number;
+  grow(byteLength: number): void;
+}
+
+/** From here on, memory that can grow costs less than memory that is not used. */
+const MIN_GROWABLE = 65_536;
+
+/** Whether shared memory can grow on this platform. */
+export function canGrow(): boolean {
+  return "grow" in SharedArrayBuffer.prototype;
+}
+
+/** Returns zeroed shared memory that takes up to `maxByteLength` bytes, and few at first. */
+export function allocateGrowable(
+  byteLength: number,
+  maxByteLength: number,
+): SharedArrayBuffer {
+  assertSharedMemory();
+  if (maxByteLength <= MIN_GROWABLE || !canGrow()) {
+    return allocate(maxByteLength);
+  }
+  // Older libraries of TypeScript do not know the option
+  return new (SharedArrayBuffer as new (
+    byteLength: number,
+    options: { maxByteLength: number },
+  ) => SharedArrayBuffer)(byteLength, { maxByteLength });
+}
+
+/** The most bytes that the buffer may come to have. */
+export function maxByteLengthOf(buffer: SharedArrayBuffer): number {
+  const { growable, maxByteLength } = buffer as GrowableBuffer;
+  return growable === true ? maxByteLength : buffer.byteLength;
+}
+
+/** Grows the buffer to at least `byteLength` bytes. */
+export function growTo(buffer: SharedArrayBuffer, byteLength: number): void {
+  if (buffer.byteLength >= byteLength) return;
+  try {
+    (buffer as GrowableBuffer).grow(byteLength);
+  } catch (error) {
+    // Another agent may have grown it further
+    if (buffer.byteLength >= byteLength) return;
+    throw new RangeError(
+      `Cannot grow the memory to ${byteLength} bytes as the platform must have them: it has refused`,
+      { cause: error },
+    );
+  }
+}
+
 /** Returns which word is at `byteOffset`; by division, as shifts end at 4 GiB. */
 export function wordIndex(byteOffset: number): number {
   return byteOffset / Int32Array.BYTES_PER_ELEMENT;

@@ -117,7 +117,7 @@ export class LazyInit<T> {
    * and capacity.
    */
   static from<T>(
-    handle: LazyInitHandle<T, "LazyInit">,
+    handle: LazyInitHandle<NoInfer<T>, "LazyInit">,
     codec: Codec<T>,
   ): LazyInit<T> {
     return new LazyInit(codec, attach("LazyInit", codec, handle));

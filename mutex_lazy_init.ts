@@ -133,7 +133,7 @@ export class MutexLazyInit<T> {
    * and capacity.
    */
   static from<T>(
-    handle: LazyInitHandle<T, "MutexLazyInit">,
+    handle: LazyInitHandle<NoInfer<T>, "MutexLazyInit">,
     codec: Codec<T>,
   ): MutexLazyInit<T> {
     return new MutexLazyInit(codec, attach("MutexLazyInit", codec, handle));

@@ -30,9 +30,9 @@ import {
   type Phase,
   typedArray,
 } from "../mod.ts";
-import { Agents } from "./testdata/agents.ts";
-import { Flag, until } from "./testdata/flag.ts";
-import { type Pair, pair, pairOf } from "./testdata/jobs.ts";
+import { Agents } from "./_agents.ts";
+import { Flag, until } from "./_flag.ts";
+import { type Pair, pair, pairOf } from "./_jobs.ts";
 import type { Need } from "./testdata/stack_only_worker.ts";
 
 type Method = Parameters<Agents["nest"]>[4];
