@@ -470,10 +470,7 @@ export class OnceState {
     // I2: a reader that has the old word fails to confirm from here on
     const word = this.take(PHASE_MASK, INITIALIZED);
     if (word === NOT_TAKEN) return false;
-    const generation = word >>> GENERATION_SHIFT;
-    if (this.owns(generation)) this.zero();
-    this.#advance(generation);
-    if (this.rollbackRun(next(generation))) return true;
+    if (this.#empty(word >>> GENERATION_SHIFT)) return true;
     throw this.lost("reset");
   }
 
@@ -506,13 +503,8 @@ export class OnceState {
   recover(agentId: number): boolean {
     assertAgentId(agentId);
     const taken = this.take(OWNED_MASK, ownedBy(agentId)) !== NOT_TAKEN;
-    if (taken) {
-      const generation = this.#loadGeneration();
-      if (this.owns(generation)) this.zero();
-      this.#advance(generation);
-      // If it fails, another agent has declared this one dead and does the rest
-      this.rollbackRun(next(generation));
-    }
+    // If this fails, another agent has declared this one dead and does the rest
+    if (taken) this.#empty(this.#loadGeneration());
     // I6: in the place of an agent that has ended before it could
     this.notifyAll();
     return taken;
@@ -667,7 +659,7 @@ export class OnceState {
   /** Gives the cell back if that run owns it. Calls nothing but built-ins: see the top. */
   #leave(generation: number, next: number): boolean {
     const { words, index } = this;
-    // I5: pairs with the CAS of #advance() in an agent that took the cell from this run
+    // I5: pairs with the CAS of #empty() in an agent that took the cell from this run
     if (Atomics.load(words, index + GENERATION_WORD) !== generation) {
       return false;
     }
@@ -697,8 +689,12 @@ export class OnceState {
   /** Zeroes what the cell guards, as its owner. One frame of built-ins: see the top. */
   protected zero(): void {}
 
-  /** Ends the generation. */
-  #advance(generation: number): void {
+  /** Zeroes what the cell guards and ends the generation; returns whether this agent owned it. */
+  #empty(generation: number): boolean {
+    // I1: after the generation was read, which another agent changes only when the state
+    // names that one
+    if (!this.ownedByThisAgent) return false;
+    this.zero();
     // I4 and I5: pairs with the loads in #leave() and owns(). A CAS, as an agent that takes the
     // cell from this one may come first
     Atomics.compareExchange(
@@ -707,10 +703,11 @@ export class OnceState {
       generation,
       next(generation),
     );
+    return this.rollbackRun(next(generation));
   }
 
   #loadGeneration(): number {
-    // Pairs with the CAS of #advance()
+    // Pairs with the CAS of #empty()
     return Atomics.load(this.words, this.index + GENERATION_WORD);
   }
 

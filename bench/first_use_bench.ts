@@ -29,7 +29,7 @@ const CELL_WORDS = CELL_BYTES / Int32Array.BYTES_PER_ELEMENT;
 /** Of the values, which are the numbers of their cells. */
 const SUM = CELLS * (CELLS - 1) / 2;
 /** Where in the words of a cell its value is. */
-const VALUE_WORD = 4;
+const VALUE_WORD = 6;
 
 const UNINITIALIZED = 0;
 const INITIALIZING = 1;
