@@ -19,7 +19,10 @@ export const OPERATIONS = [
   "wait",
   "waitAsync",
   "notify",
-  /** Lets others go first; `word` is one that it reads or writes next, or -1. */
+  /** Reads or writes the word plainly. */
+  "read",
+  "write",
+  /** Lets others go first. */
   "yield",
   /** Its event loop has nothing to do but to wait. */
   "idle",
@@ -38,7 +41,10 @@ export interface Request {
   readonly operation: Operation;
   /** Which 32-bit word of the memory. */
   readonly word: number;
-  /** The first operand; what `wait` expects, and how many `notify` wakes. */
+  /**
+   * The first operand; what `wait` expects, how many `notify` wakes, and which of
+   * the `ROLES` reads or writes plainly.
+   */
   readonly a: number;
   /** The second operand; for `wait`, 1 if it has a timeout. */
   readonly b: number;

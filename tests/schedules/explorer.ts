@@ -18,12 +18,19 @@
  * the same futures, and the second one is not followed any further. Orders of
  * operations that do not touch each other meet again in this way, after a few steps.
  *
- * That makes it exhaustive for sequentially consistent memory, at the granularity of
- * atomic operations and of the words that test codecs read and write; nothing is
- * said of reorderings that the memory model allows to plain accesses, for which there
- * is the argument at the top of `atomics.ts`. With a bound on preemptions, all those
- * schedules are run in which a thread that could go on is left that many times at the
- * most.
+ * Plain accesses are steps as well: the modules and the test codecs see the memory
+ * through views that ask before each word. So what is run is every order that
+ * sequentially consistent memory allows, at the granularity of atomic operations and of
+ * words that are read or written plainly. In each, `races.ts` looks for data races, and
+ * one that `allowed_races.ts` does not name fails the schedule. That makes it a
+ * statement about ECMAScript's memory, by ECMAScript's own theorem that programs without
+ * data races are sequentially consistent; of what the allowed races may do, it says
+ * nothing, for which there is the argument at the top of `atomics.ts`.
+ *
+ * What happens before what is part of the state, as it decides which races there will
+ * be: not the clocks themselves, but which of the accesses that may still race are known
+ * to whom. With a bound on preemptions, all those schedules are run in which a thread
+ * that could go on is left that many times at the most.
  */
 
 import {
@@ -34,6 +41,8 @@ import {
   type Request,
   TIMED_OUT,
 } from "./channel.ts";
+import { ROLES } from "./allowed_races.ts";
+import { Races } from "./races.ts";
 import type { Thread } from "./thread.ts";
 import type { Start } from "./thread_worker.ts";
 
@@ -50,15 +59,19 @@ export interface Scenario {
   readonly mortal?: number;
   /**
    * A thread that lives though others may declare it dead; none by default. Nothing can
-   * stop what it writes to the slot after it has looked whether it may: so it does both
-   * in one step.
+   * stop what it writes plainly after it has looked whether it may: so a write comes in
+   * one step with the operation on one of the `owners` before it, and with the writes
+   * in between.
    */
   readonly slow?: number;
+  /** The words that name the owner of the slot, at which the slow thread looks. */
+  readonly owners?: readonly number[];
   /** The size of the memory, in 32-bit words, and what they are called. */
   readonly words: readonly string[];
-  /** Words that are read without asking at any time, if they are not all zero in the end. */
-  readonly plainWords: readonly number[];
-  /** In the thread: makes the cells, without asking, and returns what the thread does. */
+  /**
+   * In the thread: returns what the thread does. Cells that are made here are made
+   * without asking, and before everything else.
+   */
   prepare(thread: Thread): () => unknown;
   /** Returns what is wrong with the memory when all threads have ended. */
   end?(memory: Int32Array, ledger: Int32Array): string | undefined;
@@ -100,6 +113,7 @@ interface Node {
 
 /** A thread, as far as the explorer knows it. */
 class Agent {
+  readonly thread: number;
   readonly channel: Channel;
   request!: Request;
   /** It sleeps in `wait`, on `request.word`. */
@@ -113,9 +127,16 @@ class Agent {
   waits = 0;
   /** A hash of all that it was told. */
   told = 0;
+  /** It has looked at a word that names the owner, and only written plainly since. */
+  hasLooked = false;
+  /** How many steps it has made. */
+  steps = 0;
+  /** How many steps the others had made when it last waited for a value that the word did not have. */
+  refused = -1;
 
-  constructor(channel: Channel) {
-    this.channel = channel;
+  constructor(thread: number) {
+    this.thread = thread;
+    this.channel = new Channel();
   }
 
   get ended(): boolean {
@@ -123,9 +144,14 @@ class Agent {
   }
 
   reset(): void {
-    this.asleep = this.notified = this.dead = false;
+    this.asleep =
+      this.notified =
+      this.dead =
+      this.hasLooked =
+        false;
     this.settled = [];
-    this.waits = this.told = 0;
+    this.waits = this.told = this.steps = 0;
+    this.refused = -1;
   }
 }
 
@@ -138,6 +164,10 @@ interface Sleeper {
 }
 
 const LEDGER_WORDS = 64;
+/** A schedule that is longer has no end. */
+const MAX_STEPS = 2_000;
+/** By which a thread may look whether it owns the slot. */
+const LOOKS = ["load", "compareExchange"];
 
 export class Explorer implements Disposable {
   readonly #scenario: Scenario;
@@ -145,6 +175,7 @@ export class Explorer implements Disposable {
   readonly #workers: Worker[];
   readonly #memory: Int32Array<SharedArrayBuffer>;
   readonly #ledger: Int32Array<SharedArrayBuffer>;
+  readonly #races: Races;
 
   // Of the schedule that is run
   #sleepers: Sleeper[] = [];
@@ -152,6 +183,8 @@ export class Explorer implements Disposable {
   #preemptions = 0;
   #last = -1;
   #trace: string[] = [];
+  /** A thread that has waited in vain twice, while all others stood still. */
+  #spinning: number | undefined;
 
   private constructor(
     scenario: Scenario,
@@ -165,6 +198,7 @@ export class Explorer implements Disposable {
     this.#agents = agents;
     this.#memory = new Int32Array(memory);
     this.#ledger = new Int32Array(ledger);
+    this.#races = new Races(scenario);
   }
 
   /** Starts the threads of a scenario, which `module` exports in its `scenarios`. */
@@ -173,7 +207,7 @@ export class Explorer implements Disposable {
     const ledger = new SharedArrayBuffer(LEDGER_WORDS * 4);
     const agents = Array.from(
       { length: scenario.threads },
-      () => new Agent(new Channel()),
+      (_, thread) => new Agent(thread),
     );
     const workers = await Promise.all(agents.map(({ channel }, index) => {
       const url = new URL("./thread_worker.ts", import.meta.url);
@@ -257,13 +291,8 @@ export class Explorer implements Disposable {
     this.#begin();
     let outcome: "ended" | "pruned" | string | undefined;
     for (let depth = 0; outcome === undefined; depth++) {
-      const failed = this.#agents.find((agent) =>
-        agent.request.operation === "fail"
-      );
-      if (failed !== undefined) {
-        outcome = failed.channel.message;
-        break;
-      }
+      outcome = this.#wrong();
+      if (outcome !== undefined) break;
       const choices = this.#choices();
       if (choices.length === 0) {
         outcome = this.#end();
@@ -294,7 +323,24 @@ export class Explorer implements Disposable {
       : { message: outcome, trace: this.#trace };
   }
 
+  /** What has gone wrong so far. */
+  #wrong(): string | undefined {
+    if (this.#races.found !== undefined) return this.#races.found;
+    const failed = this.#agents.find(({ request }) =>
+      request.operation === "fail"
+    );
+    if (failed !== undefined) return failed.channel.message;
+    if (this.#spinning !== undefined) {
+      return `Thread ${this.#spinning} spins: it waits for a value that the word does not have, again and again`;
+    }
+    return this.#trace.length > MAX_STEPS
+      ? `There is no end after ${MAX_STEPS} steps`
+      : undefined;
+  }
+
   #begin(): void {
+    this.#races.reset();
+    this.#spinning = undefined;
     this.#memory.fill(0);
     this.#ledger.fill(0);
     this.#sleepers = [];
@@ -315,12 +361,17 @@ export class Explorer implements Disposable {
   }
 
   #grant(agent: Agent, result: number): void {
+    const { owners = [], slow } = this.#scenario;
+    const { operation, word } = agent.channel.request;
+    agent.hasLooked = LOOKS.includes(operation) && owners.includes(word) ||
+      agent.hasLooked && operation === "write";
     agent.told = hash(agent.told, result);
-    for (const word of this.#scenario.plainWords) {
-      agent.told = hash(agent.told, this.#memory[word]!);
-    }
     agent.channel.grant(result);
     agent.request = agent.channel.request;
+    if (
+      agent.thread === slow && agent.hasLooked &&
+      agent.request.operation === "write"
+    ) this.#step(agent);
   }
 
   /** What can happen next, with the thread that went on last first. */
@@ -365,9 +416,10 @@ export class Explorer implements Disposable {
     const { request } = agent;
     switch (kind) {
       case "step":
-        return this.#step(thread, agent);
+        return this.#step(agent);
       case "wake":
         agent.asleep = agent.notified = false;
+        this.#races.wake(thread);
         this.#log(thread, `wakes on ${this.#nameOf(request.word)}`);
         return this.#grant(agent, OK);
       case "resume": {
@@ -377,6 +429,7 @@ export class Explorer implements Disposable {
       }
       case "die":
         agent.dead = true;
+        this.#races.die(thread);
         this.#sleepers = this.#sleepers.filter((sleeper) =>
           sleeper.thread !== thread
         );
@@ -395,23 +448,41 @@ export class Explorer implements Disposable {
   }
 
   /** Carries out what the thread asks for. */
-  #step(thread: number, agent: Agent): void {
+  #step(agent: Agent): void {
+    const { thread } = agent;
     const memory = this.#memory;
+    const races = this.#races;
+    const step = this.#trace.length + 1;
     const { operation, word, a, b } = agent.request;
     const name = this.#nameOf(word);
     const before = memory[word];
     let result: number;
     switch (operation) {
       case "yield":
-        // It reads the word next, or writes it
-        this.#log(thread, word < 0 ? "yields" : `accesses ${name} (${before})`);
-        return this.#grant(agent, before ?? 0);
+        this.#log(thread, "yields");
+        return this.#grant(agent, 0);
+      case "read":
+        races.read(thread, word, step, ROLES[a]!);
+        this.#log(thread, `reads ${name}: ${before}`);
+        return this.#grant(agent, before!);
+      case "write":
+        races.write(thread, word, step, ROLES[a]!);
+        this.#log(thread, `writes ${name}, which is ${before}`);
+        return this.#grant(agent, 0);
       case "await":
+        races.learnEnd(thread, a);
         this.#log(thread, `sees that thread ${a} has ended`);
         return this.#grant(agent, 0);
       case "wait":
       case "waitAsync": {
+        races.load(thread, word, step);
+        races.decide(thread, word, false);
         if (before !== a) {
+          const others = this.#trace.length - agent.steps;
+          if (operation === "wait" && agent.refused === others) {
+            this.#spinning = thread;
+          }
+          agent.refused = others;
           this.#log(thread, `${operation} ${name}: ${before}, not ${a}`);
           return this.#grant(agent, NOT_EQUAL);
         }
@@ -433,8 +504,10 @@ export class Explorer implements Disposable {
         );
         for (const sleeper of woken) {
           const other = this.#agents[sleeper.thread]!;
-          if (sleeper.wait < 0) other.notified = true;
-          else other.settled.push(sleeper.wait);
+          if (sleeper.wait < 0) {
+            other.notified = true;
+            races.notify(thread, sleeper.thread);
+          } else other.settled.push(sleeper.wait);
         }
         this.#log(
           thread,
@@ -446,17 +519,28 @@ export class Explorer implements Disposable {
         return this.#grant(agent, woken.length);
       }
       case "compareExchange":
+        if (before === a) races.modify(thread, word, step);
+        else races.load(thread, word, step);
+        races.decide(thread, word, before !== a);
         result = Atomics.compareExchange(memory, word, a, b);
         break;
       case "load":
+        races.load(thread, word, step);
+        races.decide(thread, word, false);
         result = Atomics.load(memory, word);
         break;
       case "store":
+        races.store(thread, word, step);
+        races.decide(thread, word, false);
+        result = Atomics.store(memory, word, a);
+        break;
       case "exchange":
       case "add":
       case "sub":
       case "or":
       case "and":
+        races.modify(thread, word, step);
+        races.decide(thread, word, false);
         result = Atomics[operation](memory, word, a);
         break;
       default:
@@ -474,6 +558,8 @@ export class Explorer implements Disposable {
 
   /** Nobody can go on: all have ended, or somebody sleeps for ever. */
   #end(): "ended" | string {
+    this.#races.end();
+    if (this.#races.found !== undefined) return this.#races.found;
     const sleeping = this.#agents.flatMap((agent, thread) =>
       agent.ended ? [] : [`thread ${thread}`]
     );
@@ -495,6 +581,7 @@ export class Explorer implements Disposable {
         `${thread} ${word} ${wait}`
       ),
       this.#timeouts,
+      this.#races.key((thread) => !this.#agents[thread]!.ended),
       ...(preemptions === undefined ? [] : [this.#last, this.#preemptions]),
     ].join();
   }
@@ -506,6 +593,7 @@ export class Explorer implements Disposable {
   }
 
   #log(thread: number, text: string): void {
+    this.#agents[thread]!.steps++;
     this.#trace.push(
       `${`${this.#trace.length + 1}`.padStart(3)}  thread ${thread}  ${text}`,
     );

@@ -27,12 +27,16 @@ const RESETS = 4;
 /** From here on, 1 for each value that was made. */
 const MADE = 16;
 
-const CELL = ["state", "owner", "layout", "run", "slot[0]", "slot[1]"];
-const STATE = 0;
-const OWNER = 1;
-const SLOT = 4;
+/** The words of a header, by name; the slot begins after them. */
+const HEADER = ["state", "owner", "layout", "run"];
+const CELL = [...HEADER, "slot[0]", "slot[1]"];
+const STATE = HEADER.indexOf("state");
+const OWNER = HEADER.indexOf("owner");
+const SLOT = HEADER.length;
+/** The words that name the owner of the slot. */
+const OWNERS = [STATE, OWNER];
 
-/** Writes and reads one word at a time. */
+/** Writes and reads one word at a time; the explorer is asked by the view. */
 function pairs(thread: Thread): Codec<Pair> {
   const { ledger } = thread;
   const words = new Int32Array(thread.memory);
@@ -42,19 +46,17 @@ function pairs(thread: Thread): Codec<Pair> {
     encode({ left, right }, { byteOffset }) {
       const word = byteOffset / 4;
       thread.check(++ledger[WRITING]! === 1, "Two agents write to the slot");
-      if (!thread.slow) thread.yield(word);
       words[word] = left;
-      if (!thread.slow) thread.yield(word + 1);
       words[word + 1] = right;
       ledger[WRITING]!--;
       ledger[MADE + left] = 1;
     },
     decode({ byteOffset }) {
       const word = byteOffset / 4;
-      thread.yield(word);
-      const left = words[word]!;
-      thread.yield(word + 1);
-      return { left, right: words[word + 1]! };
+      return thread.as(
+        "decoding",
+        () => ({ left: words[word]!, right: words[word + 1]! }),
+      );
     },
   };
 }
@@ -197,7 +199,6 @@ function twoAndThree(
 export const scenarios: Scenario[] = [
   ...twoAndThree("init-once-race", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       const value = thread.index + 1;
@@ -221,7 +222,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("call-once-failing", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       const fails = () => thread.index === 0;
@@ -238,7 +238,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("get-or-init", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -246,7 +245,6 @@ export const scenarios: Scenario[] = [
           thread,
           cell.getOrInit(make(thread, thread.index + 1)),
         );
-        thread.yield(STATE);
         thread.check(
           look(thread, cell.get()) === first,
           "The value has changed",
@@ -257,7 +255,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("get-or-init-failing-once", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const fails = () => thread.ledger[FAILED]!++ === 0;
@@ -272,7 +269,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("reader-during-publication", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       return () => {
@@ -286,7 +282,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("waiters-through-a-failure", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       const fails = () => thread.ledger[FAILED]!++ === 0;
@@ -300,7 +295,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("reset-and-readers", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const { ledger } = thread;
@@ -309,14 +303,13 @@ export const scenarios: Scenario[] = [
           cell.init(make(thread, 1));
           thread.check(cell.reset(), "The reset found nothing");
           ledger[RESETS]!++;
-          thread.yield(STATE);
           thread.check(cell.get() === undefined, "The reset left a value");
           cell.init(make(thread, 2));
         };
       }
       return () => {
         for (let i = 0; i < 2; i++) {
-          thread.yield(STATE);
+          thread.yield();
           const isReset = ledger[RESETS]! > 0;
           const value = look(thread, cell.get());
           thread.check(
@@ -330,7 +323,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("reset-and-get-or-init", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -345,15 +337,12 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("mutex", {
     words: ["mutex", "counter"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       const words = new Int32Array(thread.memory);
       return () => {
         const token = mutex.lock();
-        thread.yield(1);
         const count = words[1]!;
-        thread.yield(1);
         words[1] = count + 1;
         thread.check(token.unlock(), "The lock was lost");
       };
@@ -366,7 +355,6 @@ export const scenarios: Scenario[] = [
   ...twoAndThree("timed-lock", {
     timeouts: 2,
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       const { ledger } = thread;
@@ -389,7 +377,6 @@ export const scenarios: Scenario[] = [
     threads: 2,
     timeouts: 1,
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const value = make(thread, thread.index + 1);
@@ -401,7 +388,6 @@ export const scenarios: Scenario[] = [
   },
   ...twoAndThree("aborted-waiter-beside-live-ones", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       if (thread.index === 0) return () => cell.init(make(thread, 1));
@@ -426,7 +412,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("aborted-lock-beside-live-ones", {
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       if (thread.index !== 1) {
@@ -453,7 +438,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("synchronous-beside-asynchronous", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const initializer = make(thread, thread.index + 1);
@@ -471,7 +455,6 @@ export const scenarios: Scenario[] = [
     threads: 2,
     mortal: 0,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = lazyInit(thread);
       return () => {
@@ -489,7 +472,6 @@ export const scenarios: Scenario[] = [
   ...twoAndThree("dead-owner-and-waiters", {
     mortal: 0,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -508,7 +490,6 @@ export const scenarios: Scenario[] = [
     threads: 2,
     mortal: 0,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -531,7 +512,6 @@ export const scenarios: Scenario[] = [
     preemptions: 2,
     mortal: 0,
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       return () => {
@@ -550,8 +530,8 @@ export const scenarios: Scenario[] = [
   ...[LazyInit, MutexLazyInit].flatMap((Cell) =>
     twoAndThree(`owner-declared-dead-${Cell.name}`, {
       slow: 0,
+      owners: OWNERS,
       words: CELL,
-      plainWords: [STATE, OWNER],
       prepare(thread) {
         const cell = new Cell(pairs(thread), { buffer: thread.memory });
         const value = thread.index + 1;
@@ -574,8 +554,8 @@ export const scenarios: Scenario[] = [
   ),
   ...twoAndThree("resetter-declared-dead", {
     slow: 0,
+    owners: OWNERS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const words = new Int32Array(thread.memory);
@@ -597,8 +577,8 @@ export const scenarios: Scenario[] = [
     name: "owner-declared-dead-before-it-dies-2",
     mortal: 0,
     slow: 0,
+    owners: OWNERS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const initializer = makeBeside(thread.index + 1);
@@ -618,8 +598,8 @@ export const scenarios: Scenario[] = [
     ...TWO,
     name: `recoverer-declared-dead-${Cell.name}-2`,
     slow: 0,
+    owners: OWNERS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = new Cell(pairs(thread), { buffer: thread.memory });
       const words = new Int32Array(thread.memory);
@@ -654,8 +634,8 @@ export const scenarios: Scenario[] = [
     preemptions: 2,
     mortal: 0,
     slow: 1,
+    owners: OWNERS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = new Cell(pairs(thread), { buffer: thread.memory });
       const initializer = makeBeside(thread.index + 1);
@@ -678,7 +658,6 @@ export const scenarios: Scenario[] = [
   ...twoAndThree("holder-declared-dead", {
     slow: 0,
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       const again = new Mutex(thread.memory);

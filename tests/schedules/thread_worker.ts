@@ -16,7 +16,9 @@ import {
   PENDING,
   TIMED_OUT,
 } from "./channel.ts";
+import { ROLES } from "./allowed_races.ts";
 import { Thread } from "./thread.ts";
+import { recordViews, unwrap } from "./views.ts";
 
 /** What the explorer sends to start with. */
 export interface Start {
@@ -34,8 +36,6 @@ const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
 
 /** Nothing is asked while the cells are made. */
 let asking = false;
-/** Whether zeroing a slot takes one step only. */
-let slow = false;
 /** The virtual time, in ms. */
 let now = 0;
 /** The asynchronous waits that go on. */
@@ -63,7 +63,7 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
       [operation]: (view: Int32Array, index: number, a = 0, b = 0) =>
         asks(view)
           ? channel.ask(operation, wordOf(view, index), a, b)
-          : original(view, index, a, b),
+          : original(unwrap(view), index, a, b),
     });
   }
 
@@ -74,14 +74,14 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
   };
   Object.assign(Atomics, {
     wait(view: Int32Array, index: number, value: number, timeout = Infinity) {
-      if (!asks(view)) return wait(view, index, value, timeout);
+      if (!asks(view)) return wait(unwrap(view), index, value, timeout);
       const timed = timeout === Infinity ? 0 : 1;
       const result = channel.ask("wait", wordOf(view, index), value, timed);
       if (result === TIMED_OUT) now += timeout;
       return WAIT_RESULTS[result];
     },
     waitAsync(view: Int32Array, index: number, value: number, timeout: number) {
-      if (!asks(view)) return waitAsync(view, index, value, timeout);
+      if (!asks(view)) return waitAsync(unwrap(view), index, value, timeout);
       const result = channel.ask("waitAsync", wordOf(view, index), value, 1);
       if (result === NOT_EQUAL) return { async: false, value: "not-equal" };
       return {
@@ -90,7 +90,7 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
       };
     },
     notify(view: Int32Array, index: number, count = Infinity) {
-      if (!asks(view)) return notify(view, index, count);
+      if (!asks(view)) return notify(unwrap(view), index, count);
       const limit = Math.min(count, 2 ** 31 - 1);
       return channel.ask("notify", wordOf(view, index), limit);
     },
@@ -99,26 +99,6 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
 
 function wordOf(view: Int32Array, index: number): number {
   return view.byteOffset / Int32Array.BYTES_PER_ELEMENT + index;
-}
-
-/** Has the zeroing of a slot take as many steps as the slot has words. */
-function replaceFill(channel: Channel, memory: SharedArrayBuffer): void {
-  const { fill } = Uint8Array.prototype;
-  Uint8Array.prototype.fill = function (
-    this: Uint8Array,
-    value,
-    from = 0,
-    to = this.length,
-  ) {
-    if (!asking || slow || (this.buffer as unknown) !== memory) {
-      return fill.call(this, value, from, to) as typeof this;
-    }
-    for (let i = from; i < to; i += 4) {
-      channel.ask("yield", (this.byteOffset + i) / 4);
-      fill.call(this, value, i, i + 4);
-    }
-    return this;
-  };
 }
 
 /**
@@ -142,8 +122,10 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   Object.assign(globalThis, {
     [Symbol.for("@lazyinit/lazyinit agent id")]: index + 1,
   });
+  recordViews(memory, (access, word) => {
+    if (asking) channel.ask(access, word, ROLES.indexOf(thread.role));
+  });
   replaceAtomics(channel, memory);
-  replaceFill(channel, memory);
   replacePlatform();
   self.addEventListener("unhandledrejection", (event) => {
     // Whoever would have handled it has been abandoned
@@ -153,13 +135,12 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
     data.module
   ) as typeof import("./scenarios.ts");
   const scenario = scenarios.find(({ name }) => name === data.scenario)!;
-  slow = scenario.slow === index;
   const thread = new Thread(
     index,
     channel,
     memory,
     new Int32Array(data.ledger),
-    slow,
+    scenario.slow === index,
   );
 
   // What the modules count from schedule to schedule, if the scenario has loaded them
