@@ -36,6 +36,14 @@ export const ALLOWED_RACES: readonly AllowedRace[] = [
     until: "layout",
   },
   {
+    // Read by an owner that was declared dead and lives, and so cannot publish
+    name: "slot, zeroed by recover()",
+    access: "read",
+    words: ["slot"],
+    role: "decoding",
+    slow: true,
+  },
+  {
     name: "slot, zeroed after reset()",
     access: "read",
     words: ["slot"],
@@ -54,7 +62,7 @@ export const ALLOWED_RACES: readonly AllowedRace[] = [
     until: "state",
   },
   {
-    // Of an agent that was declared dead and lives
+    // By an agent that was declared dead and lives
     name: "the plain writes that it makes before",
     access: "write",
     slow: true,

@@ -37,6 +37,7 @@ import {
   Channel,
   NOT_EQUAL,
   OK,
+  type Operation,
   PENDING,
   type Request,
   TIMED_OUT,
@@ -60,12 +61,11 @@ export interface Scenario {
   /**
    * A thread that lives though others may declare it dead; none by default. Nothing can
    * stop what it writes plainly after it has looked whether it may: so a write comes in
-   * one step with the operation on one of the `owners` before it, and with the writes
-   * in between.
+   * one step with the look before it, and with the writes in between.
    */
   readonly slow?: number;
-  /** The words that name the owner of the slot, at which the slow thread looks. */
-  readonly owners?: readonly number[];
+  /** How the slow thread looks whether it owns the slot. */
+  readonly looks?: Looks;
   /** The size of the memory, in 32-bit words, and what they are called. */
   readonly words: readonly string[];
   /**
@@ -75,6 +75,12 @@ export interface Scenario {
   prepare(thread: Thread): () => unknown;
   /** Returns what is wrong with the memory when all threads have ended. */
   end?(memory: Int32Array, ledger: Int32Array): string | undefined;
+}
+
+/** Operations that tell a thread whether it owns the slot. */
+export interface Looks {
+  readonly operations: readonly Operation[];
+  readonly words: readonly number[];
 }
 
 /** What came of exploring a scenario. */
@@ -127,7 +133,7 @@ class Agent {
   waits = 0;
   /** A hash of all that it was told. */
   told = 0;
-  /** It has looked at a word that names the owner, and only written plainly since. */
+  /** It has looked whether it owns the slot, and only written plainly since. */
   hasLooked = false;
   /** How many steps it has made. */
   steps = 0;
@@ -166,8 +172,6 @@ interface Sleeper {
 const LEDGER_WORDS = 64;
 /** A schedule that is longer has no end. */
 const MAX_STEPS = 2_000;
-/** By which a thread may look whether it owns the slot. */
-const LOOKS = ["load", "compareExchange"];
 
 export class Explorer implements Disposable {
   readonly #scenario: Scenario;
@@ -361,10 +365,12 @@ export class Explorer implements Disposable {
   }
 
   #grant(agent: Agent, result: number): void {
-    const { owners = [], slow } = this.#scenario;
+    const { looks, slow } = this.#scenario;
     const { operation, word } = agent.channel.request;
-    agent.hasLooked = LOOKS.includes(operation) && owners.includes(word) ||
-      agent.hasLooked && operation === "write";
+    agent.hasLooked = operation === "write"
+      ? agent.hasLooked
+      : looks?.operations.includes(operation) === true &&
+        looks.words.includes(word);
     agent.told = hash(agent.told, result);
     agent.channel.grant(result);
     agent.request = agent.channel.request;

@@ -3,13 +3,14 @@
 import {
   AlreadyInitializedError,
   type Codec,
+  LayoutMismatchError,
   LazyInit,
   Mutex,
   MutexLazyInit,
   OwnerLostError,
   type UnlockToken,
 } from "../../mod.ts";
-import type { Scenario } from "./explorer.ts";
+import type { Looks, Scenario } from "./explorer.ts";
 import type { Thread } from "./thread.ts";
 
 /** A value of two words that must agree; the ledger knows which were made. */
@@ -24,6 +25,7 @@ const RUNNING = 1;
 const MADE_BY_CALL = 2;
 const FAILED = 3;
 const RESETS = 4;
+const REFUSED = 5;
 /** From here on, 1 for each value that was made. */
 const MADE = 16;
 
@@ -33,8 +35,11 @@ const CELL = [...HEADER, "slot[0]", "slot[1]"];
 const STATE = HEADER.indexOf("state");
 const OWNER = HEADER.indexOf("owner");
 const SLOT = HEADER.length;
-/** The words that name the owner of the slot. */
-const OWNERS = [STATE, OWNER];
+/** How an agent looks whether it owns the slot. */
+const LOOKS: Looks = {
+  operations: ["load", "compareExchange"],
+  words: [STATE, OWNER],
+};
 
 /** Writes and reads one word at a time; the explorer is asked by the view. */
 function pairs(thread: Thread): Codec<Pair> {
@@ -197,6 +202,51 @@ function twoAndThree(
 }
 
 export const scenarios: Scenario[] = [
+  ...twoAndThree("placing", {
+    words: CELL,
+    prepare(thread) {
+      return () => {
+        const cell = thread.as("placing", () => lazyInit(thread));
+        look(thread, cell.callOnce(make(thread, thread.index + 1)));
+        look(thread, cell.get());
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegal(memory, [2])
+        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+  }),
+  {
+    // Of two kinds one is refused, and for the right reason
+    ...TWO,
+    name: "placing-two-kinds-2",
+    words: CELL,
+    prepare(thread) {
+      const { ledger } = thread;
+      return () => {
+        let cell: LazyInit<Pair> | MutexLazyInit<Pair>;
+        try {
+          cell = thread.as(
+            "placing",
+            () => thread.index === 0 ? lazyInit(thread) : mutexLazyInit(thread),
+          );
+        } catch (error) {
+          thread.check(
+            error instanceof LayoutMismatchError &&
+              error.message.endsWith("capacity was placed there"),
+            `It was refused: ${error}`,
+          );
+          ledger[REFUSED]!++;
+          return;
+        }
+        look(thread, initialize(cell, make(thread, thread.index + 1)));
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[REFUSED] === 1
+        ? illegal(memory, [2])
+        : `${ledger[REFUSED]} of two kinds were refused`,
+  },
   ...twoAndThree("init-once-race", {
     words: CELL,
     prepare(thread) {
@@ -530,7 +580,7 @@ export const scenarios: Scenario[] = [
   ...[LazyInit, MutexLazyInit].flatMap((Cell) =>
     twoAndThree(`owner-declared-dead-${Cell.name}`, {
       slow: 0,
-      owners: OWNERS,
+      looks: LOOKS,
       words: CELL,
       prepare(thread) {
         const cell = new Cell(pairs(thread), { buffer: thread.memory });
@@ -554,7 +604,7 @@ export const scenarios: Scenario[] = [
   ),
   ...twoAndThree("resetter-declared-dead", {
     slow: 0,
-    owners: OWNERS,
+    looks: LOOKS,
     words: CELL,
     prepare(thread) {
       const cell = mutexLazyInit(thread);
@@ -577,7 +627,7 @@ export const scenarios: Scenario[] = [
     name: "owner-declared-dead-before-it-dies-2",
     mortal: 0,
     slow: 0,
-    owners: OWNERS,
+    looks: LOOKS,
     words: CELL,
     prepare(thread) {
       const cell = mutexLazyInit(thread);
@@ -598,7 +648,7 @@ export const scenarios: Scenario[] = [
     ...TWO,
     name: `recoverer-declared-dead-${Cell.name}-2`,
     slow: 0,
-    owners: OWNERS,
+    looks: LOOKS,
     words: CELL,
     prepare(thread) {
       const cell = new Cell(pairs(thread), { buffer: thread.memory });
@@ -634,7 +684,7 @@ export const scenarios: Scenario[] = [
     preemptions: 2,
     mortal: 0,
     slow: 1,
-    owners: OWNERS,
+    looks: LOOKS,
     words: CELL,
     prepare(thread) {
       const cell = new Cell(pairs(thread), { buffer: thread.memory });

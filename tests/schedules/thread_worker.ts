@@ -8,6 +8,7 @@
  */
 
 import { setImmediate } from "node:timers";
+import threads from "node:worker_threads";
 import {
   Abandoned,
   Channel,
@@ -31,19 +32,26 @@ export interface Start {
   ledger: SharedArrayBuffer;
 }
 
+/** Where the package keeps what all of its copies in a thread have in common. */
+const REGISTRY = Symbol.for("@lazyinit/lazyinit");
+const AGENT_ID = Symbol.for("@lazyinit/lazyinit agent id");
 const RUNS = Symbol.for("@lazyinit/lazyinit runs");
 const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
 
 /** Nothing is asked while the cells are made. */
 let asking = false;
+/** What the scenario's memory was called in each schedule: all are one. */
+const memories = new WeakSet<ArrayBufferLike>();
+/** The thread as the current schedule knows it. */
+let thread: Thread;
 /** The virtual time, in ms. */
 let now = 0;
 /** The asynchronous waits that go on. */
 let pending = new Map<number, (result: "ok" | "timed-out") => void>();
 
-function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
-  const asks = (view: { buffer: ArrayBufferLike }) =>
-    asking && view.buffer === memory;
+function replaceAtomics(channel: Channel): void {
+  const asks = ({ buffer }: { buffer: ArrayBufferLike }) =>
+    memories.has(buffer) && asksFor(buffer);
 
   const operations = [
     "load",
@@ -97,6 +105,13 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
   });
 }
 
+/** Whether to ask, now that a memory is accessed. */
+function asksFor(memory: ArrayBufferLike): boolean {
+  // Who remembers that of an earlier schedule was abandoned with it
+  if (memory !== thread.memory) throw new Abandoned();
+  return asking;
+}
+
 function wordOf(view: Int32Array, index: number): number {
   return view.byteOffset / Int32Array.BYTES_PER_ELEMENT + index;
 }
@@ -116,16 +131,41 @@ function replacePlatform(): void {
   });
 }
 
+/**
+ * Has the agent have a known id, and draw the same numbers in all schedules; returns a
+ * function that has the package forget what it has kept since the modules were loaded.
+ */
+function identify(index: number): () => () => void {
+  Object.assign(globalThis, { [AGENT_ID]: index + 1 });
+  const registry = new Map<string, object>([
+    ["agent", { id: index + 1, salt: index << 24, factor: 1 }],
+  ]);
+  Object.assign(threads, { [REGISTRY]: registry });
+  return () => {
+    const { [RUNS]: runs = {} } = globalThis as { [RUNS]?: object };
+    const kept = [runs, ...registry.values()].map((object) =>
+      [object, { ...object }] as const
+    );
+    return () => {
+      for (const [object, before] of kept) {
+        if (object instanceof Map) object.clear();
+        else Object.assign(object, before);
+      }
+    };
+  };
+}
+
 self.onmessage = async ({ data }: MessageEvent<Start>) => {
-  const { index, memory } = data;
+  const { index } = data;
   const channel = new Channel(data.channel);
-  Object.assign(globalThis, {
-    [Symbol.for("@lazyinit/lazyinit agent id")]: index + 1,
+  const ledger = new Int32Array(data.ledger);
+  const remember = identify(index);
+  recordViews(memories, (access, memory, word) => {
+    if (asksFor(memory)) {
+      channel.ask(access, word, ROLES.indexOf(thread.role));
+    }
   });
-  recordViews(memory, (access, word) => {
-    if (asking) channel.ask(access, word, ROLES.indexOf(thread.role));
-  });
-  replaceAtomics(channel, memory);
+  replaceAtomics(channel);
   replacePlatform();
   self.addEventListener("unhandledrejection", (event) => {
     // Whoever would have handled it has been abandoned
@@ -135,17 +175,7 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
     data.module
   ) as typeof import("./scenarios.ts");
   const scenario = scenarios.find(({ name }) => name === data.scenario)!;
-  const thread = new Thread(
-    index,
-    channel,
-    memory,
-    new Int32Array(data.ledger),
-    scenario.slow === index,
-  );
-
-  // What the modules count from schedule to schedule, if the scenario has loaded them
-  const runs = (globalThis as { [RUNS]?: { lastId: number } })[RUNS] ??
-    { lastId: 0 };
+  const forget = remember();
 
   /** Counts schedules, so that nothing of one reaches into the next. */
   let schedule = 0;
@@ -156,7 +186,17 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
     ended = false;
     now = 0;
     pending = new Map();
-    runs.lastId = 0;
+    forget();
+    // The same bytes by another name, by which the modules know nothing of them yet
+    const memory = structuredClone(data.memory);
+    memories.add(memory);
+    thread = new Thread(
+      index,
+      channel,
+      memory,
+      ledger,
+      scenario.slow === index,
+    );
     const body = scenario.prepare(thread);
     asking = true;
     (async () => await body())().catch((error) => {

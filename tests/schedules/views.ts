@@ -11,8 +11,12 @@
  * be said to read more than it does, but never less.
  */
 
-/** Asks before a word is read or written plainly. */
-export type Ask = (access: "read" | "write", word: number) => void;
+/** Asks before a word of a memory is read or written plainly. */
+export type Ask = (
+  access: "read" | "write",
+  memory: ArrayBufferLike,
+  word: number,
+) => void;
 
 type TypedArray = Uint8Array | Int32Array;
 type TypedArrayConstructor = new (...args: unknown[]) => TypedArray;
@@ -45,8 +49,11 @@ export function unwrap<T>(value: T): T {
   return targets.get(value as object) as T ?? value;
 }
 
-/** Has every view over `memory` that is made from now on ask. */
-export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
+/** Has every view over one of `memories` ask that is made when it is one of them. */
+export function recordViews(
+  memories: WeakSet<ArrayBufferLike>,
+  ask: Ask,
+): void {
   const { prototype } = Object.getPrototypeOf(Bytes) as {
     prototype: TypedArray;
   };
@@ -55,6 +62,7 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
   /** Copies bytes from or to the memory, and asks for each word. */
   function transfer(
     access: "read" | "write",
+    memory: ArrayBufferLike,
     byteOffset: number,
     copy: Uint8Array,
   ): void {
@@ -62,7 +70,7 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
     for (let from = byteOffset; from < end;) {
       const word = Math.floor(from / WORD_SIZE);
       const to = Math.min(end, (word + 1) * WORD_SIZE);
-      ask(access, word);
+      ask(access, memory, word);
       const shared = new Bytes(memory, from, to - from);
       const own = new Bytes(
         copy.buffer,
@@ -87,14 +95,16 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
   function read(view: TypedArray, from?: number, to?: number): TypedArray {
     const copy = peek(view, from, to);
     const first = from ?? 0;
-    const { byteOffset, BYTES_PER_ELEMENT } = view;
-    transfer("read", byteOffset + first * BYTES_PER_ELEMENT, bytesOf(copy));
+    const { buffer, byteOffset, BYTES_PER_ELEMENT } = view;
+    const at = byteOffset + first * BYTES_PER_ELEMENT;
+    transfer("read", buffer, at, bytesOf(copy));
     return copy;
   }
 
   /** Writes `part`, which is a part of a copy of the whole view. */
   function write(view: TypedArray, part: TypedArray): void {
-    transfer("write", view.byteOffset + part.byteOffset, bytesOf(part));
+    const { buffer, byteOffset } = view;
+    transfer("write", buffer, byteOffset + part.byteOffset, bytesOf(part));
   }
 
   /** Calls a method of typed arrays on a recorded view. */
@@ -129,7 +139,7 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
         const part = subarray.call(peek(view), from, to);
         return record(
           Reflect.construct(originalOf(view), [
-            memory,
+            view.buffer,
             view.byteOffset + part.byteOffset,
             part.length,
           ]),
@@ -153,8 +163,9 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
       if (index === undefined) return Reflect.set(view, key, value);
       const copy = peek(view, index, index + 1);
       copy[0] = value;
-      const { byteOffset, BYTES_PER_ELEMENT } = view;
-      transfer("write", byteOffset + index * BYTES_PER_ELEMENT, bytesOf(copy));
+      const { buffer, byteOffset, BYTES_PER_ELEMENT } = view;
+      const at = byteOffset + index * BYTES_PER_ELEMENT;
+      transfer("write", buffer, at, bytesOf(copy));
       return true;
     },
   };
@@ -215,7 +226,7 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
     const replacement = new Proxy(original, {
       construct(target, args, newTarget) {
         const view = Reflect.construct(target, readAll(args), newTarget);
-        return (view.buffer as unknown) === memory ? record(view) : view;
+        return memories.has(view.buffer) ? record(view) : view;
       },
     });
     originals.set(replacement, original);
@@ -241,18 +252,18 @@ export function recordViews(memory: SharedArrayBuffer, ask: Ask): void {
     ) {
       const at = Number(offset);
       if (
-        (this.buffer as unknown) !== memory || !(at >= 0) ||
+        !memories.has(this.buffer) || !(at >= 0) ||
         at + size > this.byteLength
       ) return method.call(this, offset, ...args);
       const copy = new Bytes(size);
       const numbers = new Numbers(copy.buffer);
       const byteOffset = this.byteOffset + at;
       if (name.startsWith("get")) {
-        transfer("read", byteOffset, copy);
+        transfer("read", this.buffer, byteOffset, copy);
         return method.call(numbers, 0, ...args);
       }
       method.call(numbers, 0, ...args);
-      transfer("write", byteOffset, copy);
+      transfer("write", this.buffer, byteOffset, copy);
     };
   }
 }
