@@ -35,6 +35,7 @@
 
 import {
   Channel,
+  GRANTED,
   NOT_EQUAL,
   OK,
   type Operation,
@@ -64,6 +65,8 @@ export interface Scenario {
    * one step with the look before it, and with the writes in between.
    */
   readonly slow?: number;
+  /** Whether there are Web Locks, by which agents may announce themselves; not by default. */
+  readonly locks?: boolean;
   /** How the slow thread looks whether it owns the slot. */
   readonly looks?: Looks;
   /** The size of the memory, in 32-bit words, and what they are called. */
@@ -127,10 +130,12 @@ class Agent {
   /** It was notified, and has not been told yet. */
   notified = false;
   dead = false;
-  /** The asynchronous waits that were notified, in that order. */
+  /** What its event loop is told next: asynchronous waits that were notified, and locks. */
   settled: number[] = [];
   /** How many asynchronous waits it has begun. */
   waits = 0;
+  /** How many locks it has asked for. */
+  requests = 0;
   /** A hash of all that it was told. */
   told = 0;
   /** It has looked whether it owns the slot, and only written plainly since. */
@@ -156,7 +161,11 @@ class Agent {
       this.hasLooked =
         false;
     this.settled = [];
-    this.waits = this.told = this.steps = 0;
+    this.waits =
+      this.requests =
+      this.told =
+      this.steps =
+        0;
     this.refused = -1;
   }
 }
@@ -167,6 +176,15 @@ interface Sleeper {
   readonly word: number;
   /** Which asynchronous wait; -1 for the agent itself. */
   readonly wait: number;
+}
+
+/** A request for a Web Lock. */
+interface LockRequest {
+  readonly lock: number;
+  readonly thread: number;
+  readonly request: number;
+  readonly shared: boolean;
+  granted: boolean;
 }
 
 const LEDGER_WORDS = 64;
@@ -183,6 +201,8 @@ export class Explorer implements Disposable {
 
   // Of the schedule that is run
   #sleepers: Sleeper[] = [];
+  /** In the order in which they were made. */
+  #lockRequests: LockRequest[] = [];
   #timeouts = 0;
   #preemptions = 0;
   #last = -1;
@@ -220,6 +240,7 @@ export class Explorer implements Disposable {
         index,
         scenario: scenario.name,
         module,
+        locks: scenario.locks === true,
         channel: channel.buffer,
         memory,
         ledger,
@@ -348,6 +369,7 @@ export class Explorer implements Disposable {
     this.#memory.fill(0);
     this.#ledger.fill(0);
     this.#sleepers = [];
+    this.#lockRequests = [];
     this.#timeouts = this.#preemptions = 0;
     this.#last = -1;
     this.#trace = [];
@@ -429,9 +451,14 @@ export class Explorer implements Disposable {
         this.#log(thread, `wakes on ${this.#nameOf(request.word)}`);
         return this.#grant(agent, OK);
       case "resume": {
-        const wait = agent.settled.shift()!;
-        this.#log(thread, `goes on after asynchronous wait ${wait}`);
-        return this.#grant(agent, wait << 2 | OK);
+        const settled = agent.settled.shift()!;
+        this.#log(
+          thread,
+          (settled & 3) === GRANTED
+            ? `is granted request ${settled >> 2}`
+            : `goes on after asynchronous wait ${settled >> 2}`,
+        );
+        return this.#grant(agent, settled);
       }
       case "die":
         agent.dead = true;
@@ -439,7 +466,8 @@ export class Explorer implements Disposable {
         this.#sleepers = this.#sleepers.filter((sleeper) =>
           sleeper.thread !== thread
         );
-        return this.#log(thread, "dies");
+        this.#log(thread, "dies");
+        return this.#unlock((request) => request.thread === thread);
       case "timeout": {
         this.#timeouts++;
         const index = this.#sleepers.findIndex((sleeper) =>
@@ -474,6 +502,31 @@ export class Explorer implements Disposable {
       case "write":
         races.write(thread, word, step, ROLES[a]!);
         this.#log(thread, `writes ${name}, which is ${before}`);
+        return this.#grant(agent, 0);
+      case "lock": {
+        const request = agent.requests++;
+        const shared = b === 1;
+        this.#log(
+          thread,
+          `asks for the lock of agent ${a} by request ${request}${
+            shared ? ", shared" : ""
+          }`,
+        );
+        this.#lockRequests.push({
+          lock: a,
+          thread,
+          request,
+          shared,
+          granted: false,
+        });
+        this.#grantLocks();
+        return this.#grant(agent, request);
+      }
+      case "unlock":
+        this.#log(thread, `ends request ${a}`);
+        this.#unlock((request) =>
+          request.thread === thread && request.request === a
+        );
         return this.#grant(agent, 0);
       case "await":
         races.learnEnd(thread, a);
@@ -513,7 +566,7 @@ export class Explorer implements Disposable {
           if (sleeper.wait < 0) {
             other.notified = true;
             races.notify(thread, sleeper.thread);
-          } else other.settled.push(sleeper.wait);
+          } else other.settled.push(sleeper.wait << 2 | OK);
         }
         this.#log(
           thread,
@@ -562,6 +615,29 @@ export class Explorer implements Disposable {
     this.#grant(agent, result);
   }
 
+  /** Takes requests for locks off the list, be they granted or not. */
+  #unlock(isOver: (request: LockRequest) => boolean): void {
+    this.#lockRequests = this.#lockRequests.filter((request) =>
+      !isOver(request)
+    );
+    this.#grantLocks();
+  }
+
+  /** Grants all locks that can be, in the order in which they were asked for. */
+  #grantLocks(): void {
+    for (const [index, request] of this.#lockRequests.entries()) {
+      const isInTheWay = ({ lock, shared }: LockRequest) =>
+        lock === request.lock && !(shared && request.shared);
+      if (
+        request.granted || this.#lockRequests.slice(0, index).some(isInTheWay)
+      ) continue;
+      request.granted = true;
+      this.#agents[request.thread]!.settled.push(
+        request.request << 2 | GRANTED,
+      );
+    }
+  }
+
   /** Nobody can go on: all have ended, or somebody sleeps for ever. */
   #end(): "ended" | string {
     this.#races.end();
@@ -585,6 +661,9 @@ export class Explorer implements Disposable {
       ),
       ...this.#sleepers.map(({ thread, word, wait }) =>
         `${thread} ${word} ${wait}`
+      ),
+      ...this.#lockRequests.map(({ lock, thread, request, shared, granted }) =>
+        `${lock} ${thread} ${request} ${shared} ${granted}`
       ),
       this.#timeouts,
       this.#races.key((thread) => !this.#agents[thread]!.ended),

@@ -11,6 +11,7 @@ import {
   type UnlockToken,
 } from "../../mod.ts";
 import type { Looks, Scenario } from "./explorer.ts";
+import type { ExploredLocks } from "./locks.ts";
 import type { Thread } from "./thread.ts";
 
 /** A value of two words that must agree; the ledger knows which were made. */
@@ -31,6 +32,8 @@ const MADE = 16;
 
 /** The words of a header, by name; the slot begins after them. */
 const HEADER = ["state", "owner", "layout", "run"];
+/** More than there are agents: what locks of turns are numbered from. */
+const THREADS = 8;
 const CELL = [...HEADER, "slot[0]", "slot[1]"];
 const STATE = HEADER.indexOf("state");
 const OWNER = HEADER.indexOf("owner");
@@ -182,6 +185,12 @@ function madeOnce(memory: Int32Array, ledger: Int32Array) {
 
 function unlocked([mutex]: Int32Array): string | undefined {
   return held(mutex!);
+}
+
+/** Resolves in a later turn of the event loop, in a scenario that has locks. */
+async function nextTurn({ index }: Thread): Promise<void> {
+  const { locks } = navigator as { locks?: ExploredLocks };
+  await locks!.request(`turn of thread ${THREADS + index}`, {}, () => {});
 }
 
 type Shape = Pick<Scenario, "threads" | "preemptions">;
@@ -575,6 +584,30 @@ export const scenarios: Scenario[] = [
       };
     },
     end: unlocked,
+  },
+  {
+    // It is announced while its first initializer runs, and others may watch it since
+    threads: 2,
+    preemptions: 2,
+    name: "owner-goes-on-unannounced-2",
+    locks: true,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return async () => {
+        if (thread.index === 1) return look(thread, await cell.waitAsync());
+        try {
+          await cell.getOrInitAsync(async () => {
+            await nextTurn(thread);
+            throw new Failure();
+          });
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+        }
+        look(thread, cell.getOrInit(make(thread, 1)));
+      };
+    },
+    end: madeOnce,
   },
   // Nobody has died below, save where it is said: the slow thread must notice
   ...[LazyInit, MutexLazyInit].flatMap((Cell) =>

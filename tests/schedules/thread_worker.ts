@@ -12,6 +12,7 @@ import threads from "node:worker_threads";
 import {
   Abandoned,
   Channel,
+  GRANTED,
   NOT_EQUAL,
   type Operation,
   PENDING,
@@ -19,6 +20,7 @@ import {
 } from "./channel.ts";
 import { ROLES } from "./allowed_races.ts";
 import { Thread } from "./thread.ts";
+import { createLocks } from "./locks.ts";
 import { recordViews, unwrap } from "./views.ts";
 
 /** What the explorer sends to start with. */
@@ -27,6 +29,8 @@ export interface Start {
   scenario: string;
   /** Where the scenarios are, which import the modules. */
   module: string;
+  /** Whether there are Web Locks. */
+  locks: boolean;
   channel: SharedArrayBuffer;
   memory: SharedArrayBuffer;
   ledger: SharedArrayBuffer;
@@ -36,6 +40,7 @@ export interface Start {
 const REGISTRY = Symbol.for("@lazyinit/lazyinit");
 const AGENT_ID = Symbol.for("@lazyinit/lazyinit agent id");
 const RUNS = Symbol.for("@lazyinit/lazyinit runs");
+const HOLD = Symbol.for("@lazyinit/lazyinit hold");
 const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
 
 /** Nothing is asked while the cells are made. */
@@ -117,12 +122,11 @@ function wordOf(view: Int32Array, index: number): number {
 }
 
 /**
- * Time passes when a timeout is chosen only; timers never fire, as timeouts stand for
- * them; and nobody hears of the end of an agent.
+ * Time passes when a timeout is chosen only, and timers never fire, as timeouts stand
+ * for them.
  */
 function replacePlatform(): void {
   performance.now = () => now;
-  Object.defineProperty(navigator, "locks", { value: undefined });
   Object.assign(globalThis, {
     setTimeout: () => 0,
     clearTimeout: () => {},
@@ -147,6 +151,7 @@ function identify(index: number): () => () => void {
       [object, { ...object }] as const
     );
     return () => {
+      Object.assign(globalThis, { [HOLD]: undefined });
       for (const [object, before] of kept) {
         if (object instanceof Map) object.clear();
         else Object.assign(object, before);
@@ -167,10 +172,16 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   });
   replaceAtomics(channel);
   replacePlatform();
-  self.addEventListener("unhandledrejection", (event) => {
-    // Whoever would have handled it has been abandoned
-    if (channel.abandoned) event.preventDefault();
-  });
+  const locks = data.locks
+    ? createLocks((...request) => channel.ask(...request))
+    : undefined;
+  Object.defineProperty(navigator, "locks", { value: locks });
+  for (const type of ["error", "unhandledrejection"]) {
+    self.addEventListener(type, (event) => {
+      // Whoever would have handled it has been abandoned
+      if (channel.abandoned) event.preventDefault();
+    });
+  }
   const { scenarios } = await import(
     data.module
   ) as typeof import("./scenarios.ts");
@@ -210,13 +221,15 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   /** Comes when there is nothing left to do in the turn. */
   function rest(): void {
     try {
-      if (ended) {
+      // Locks that it has asked for are granted to it, and freed, even then
+      if (ended && !locks?.pending) {
         asking = false;
         channel.ask("done");
         begin();
       } else {
-        const wait = channel.ask("idle");
-        const [id, result] = [wait >> 2, wait & 3];
+        const event = channel.ask("idle");
+        const [id, result] = [event >> 2, event & 3];
+        if (result === GRANTED) return locks!.grant(id);
         const resolve = pending.get(id)!;
         pending.delete(id);
         resolve(WAIT_RESULTS[result] as "ok" | "timed-out");
@@ -225,8 +238,10 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
       if (!(error instanceof Abandoned)) throw error;
       schedule++;
       ended = true;
+      locks?.forget();
+    } finally {
+      if (!channel.released) setImmediate(rest);
     }
-    if (!channel.released) setImmediate(rest);
   }
   self.postMessage("ready");
   setImmediate(rest);
