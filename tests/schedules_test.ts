@@ -41,7 +41,17 @@ Deno.test("Explorer.explore() counts preemptions", async () => {
   assertEquals(explorer.explore().schedules, 2);
 });
 
-for (const name of ["seqlock", "placing", "woken", "outlived"]) {
+const SOUND = [
+  "seqlock",
+  "placing",
+  "woken",
+  "outlived",
+  "slow-with-a-look",
+  "lock",
+  "lock-of-a-mortal",
+];
+
+for (const name of SOUND) {
   Deno.test(`Explorer.explore() finds nothing wrong with ${name}`, async () => {
     using explorer = await startToy(name);
     const { schedules, failure } = explorer.explore();
@@ -77,6 +87,7 @@ const BROKEN = {
   "spinning":
     "Thread 1 spins: it waits for a value that the word does not have, again and again",
   "endless": "There is no end after 2000 steps",
+  "slow-without-a-look": "It wrote without a look",
   "plain-publication":
     "Data race on state: nothing orders the plain write by thread 0 in step 2 and the atomic read by thread 1 in step 3",
   "plain-flag":

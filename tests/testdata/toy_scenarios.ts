@@ -1,6 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import type { Scenario } from "../schedules/explorer.ts";
+import type { ExploredLocks } from "../schedules/locks.ts";
 
 /** Plain accesses to the second word of the memory, by what they are made with. */
 const ACCESSES: Record<string, (memory: SharedArrayBuffer) => unknown> = {
@@ -249,6 +250,49 @@ export const scenarios: Scenario[] = [
       };
     },
   },
+  // It may write as long as it owns the slot, which another agent takes from it
+  ...[true, false].map((looks): Scenario => ({
+    name: looks ? "slow-with-a-look" : "slow-without-a-look",
+    threads: 2,
+    slow: 0,
+    looks: { operations: ["load"], words: [0] },
+    words: ["state", "slot"],
+    prepare(thread) {
+      const words = new Int32Array(thread.memory);
+      if (thread.index === 0) {
+        return () => {
+          if (!looks || Atomics.load(words, 0) === 0) words[1] = 42;
+        };
+      }
+      return () => {
+        Atomics.store(words, 0, 1);
+        const before = words[1];
+        thread.check(words[1] === before, "It wrote without a look");
+      };
+    },
+  })),
+  // A lock is held for a turn by one at a time, or until its holder dies
+  ...[{}, { mortal: 0 }].map((rest): Scenario => ({
+    ...rest,
+    name: "mortal" in rest ? "lock-of-a-mortal" : "lock",
+    threads: 2,
+    locks: true,
+    words: ["unused"],
+    prepare(thread) {
+      const { index, ledger } = thread;
+      const { locks } = navigator as { locks?: ExploredLocks };
+      const mode = index === 0 ? "exclusive" : "shared";
+      return () =>
+        locks!.request("agent 1", { mode }, async () => {
+          thread.check(
+            ++ledger[0]! === 1 || "mortal" in rest,
+            "Two agents hold the lock",
+          );
+          await locks!.request(`agent ${index + 2}`, {}, () => {});
+          ledger[0]!--;
+        });
+    },
+  })),
   ...Object.entries(ACCESSES).map(([name, access]): Scenario => ({
     // Beside a plain access to the same word
     name: `beside-${name}`,
