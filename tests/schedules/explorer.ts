@@ -109,7 +109,7 @@ export interface Failure {
 /** One thing that can happen next. */
 interface Choice {
   readonly thread: number;
-  readonly kind: "step" | "wake" | "timeout" | "resume" | "die";
+  readonly kind: "step" | "wake" | "timeout" | "resume" | "lock" | "die";
 }
 
 /** A point at which something was chosen. */
@@ -130,8 +130,10 @@ class Agent {
   /** It was notified, and has not been told yet. */
   notified = false;
   dead = false;
-  /** What its event loop is told next: asynchronous waits that were notified, and locks. */
+  /** The asynchronous waits that were notified, in that order. */
   settled: number[] = [];
+  /** The requests for locks that were granted, in that order. */
+  granted: number[] = [];
   /** How many asynchronous waits it has begun. */
   waits = 0;
   /** How many locks it has asked for. */
@@ -161,6 +163,7 @@ class Agent {
       this.hasLooked =
         false;
     this.settled = [];
+    this.granted = [];
     this.waits =
       this.requests =
       this.told =
@@ -417,12 +420,15 @@ export class Explorer implements Disposable {
       } else if (operation === "await") {
         if (this.#agents[a]!.ended) choices.push({ thread, kind: "step" });
       } else if (operation !== "idle") choices.push({ thread, kind: "step" });
-      else if (agent.settled.length > 0) {
-        choices.push({ thread, kind: "resume" });
-      } else if (
-        this.#timeouts < timeouts &&
-        this.#sleepers.some((sleeper) => sleeper.thread === thread)
-      ) choices.push({ thread, kind: "timeout" });
+      else {
+        // Nobody knows which of them the event loop comes to first
+        if (agent.settled.length > 0) choices.push({ thread, kind: "resume" });
+        if (agent.granted.length > 0) choices.push({ thread, kind: "lock" });
+        if (
+          agent.settled.length === 0 && this.#timeouts < timeouts &&
+          this.#sleepers.some((sleeper) => sleeper.thread === thread)
+        ) choices.push({ thread, kind: "timeout" });
+      }
       if (thread === mortal) choices.push({ thread, kind: "die" });
     }
     const going = choices.findIndex(({ thread, kind }) =>
@@ -451,14 +457,15 @@ export class Explorer implements Disposable {
         this.#log(thread, `wakes on ${this.#nameOf(request.word)}`);
         return this.#grant(agent, OK);
       case "resume": {
-        const settled = agent.settled.shift()!;
-        this.#log(
-          thread,
-          (settled & 3) === GRANTED
-            ? `is granted request ${settled >> 2}`
-            : `goes on after asynchronous wait ${settled >> 2}`,
-        );
-        return this.#grant(agent, settled);
+        const wait = agent.settled.shift()!;
+        this.#log(thread, `goes on after asynchronous wait ${wait}`);
+        return this.#grant(agent, wait << 2 | OK);
+      }
+      case "lock": {
+        const request = agent.granted.shift()!;
+        this.#log(thread, `is granted request ${request}`);
+        this.#learnGrant(thread, request);
+        return this.#grant(agent, request << 2 | GRANTED);
       }
       case "die":
         agent.dead = true;
@@ -566,7 +573,7 @@ export class Explorer implements Disposable {
           if (sleeper.wait < 0) {
             other.notified = true;
             races.notify(thread, sleeper.thread);
-          } else other.settled.push(sleeper.wait << 2 | OK);
+          } else other.settled.push(sleeper.wait);
         }
         this.#log(
           thread,
@@ -632,10 +639,19 @@ export class Explorer implements Disposable {
         request.granted || this.#lockRequests.slice(0, index).some(isInTheWay)
       ) continue;
       request.granted = true;
-      this.#agents[request.thread]!.settled.push(
-        request.request << 2 | GRANTED,
-      );
+      this.#agents[request.thread]!.granted.push(request.request);
     }
+  }
+
+  /** The lock of an agent that has died tells that it has; no other one orders anything. */
+  #learnGrant(thread: number, request: number): void {
+    this.#log(thread, `is granted request ${request}`);
+    const { lock } =
+      this.#lockRequests.find((granted) =>
+        granted.thread === thread && granted.request === request
+      ) ?? {};
+    if (lock === undefined) return;
+    if (this.#agents[lock - 1]?.dead) this.#races.learnEnd(thread, lock - 1);
   }
 
   /** Nobody can go on: all have ended, or somebody sleeps for ever. */
@@ -657,7 +673,7 @@ export class Explorer implements Disposable {
       ...this.#memory,
       ...this.#ledger,
       ...this.#agents.map((agent) =>
-        `${agent.told} ${agent.asleep} ${agent.notified} ${agent.dead} ${agent.settled}`
+        `${agent.told} ${agent.asleep} ${agent.notified} ${agent.dead} ${agent.settled} ${agent.granted}`
       ),
       ...this.#sleepers.map(({ thread, word, wait }) =>
         `${thread} ${word} ${wait}`

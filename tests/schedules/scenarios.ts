@@ -2,6 +2,7 @@
 
 import {
   AlreadyInitializedError,
+  announceAgent,
   type Codec,
   LayoutMismatchError,
   LazyInit,
@@ -608,6 +609,31 @@ export const scenarios: Scenario[] = [
       };
     },
     end: madeOnce,
+  },
+  {
+    // It has announced itself, so that who waits takes over what it leaves at any step
+    threads: 2,
+    preemptions: 2,
+    name: "announced-owner-dies-2",
+    mortal: 0,
+    locks: true,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const initializer = makeBeside(thread.index + 1);
+      return async () => {
+        if (thread.index === 0) {
+          await announceAgent();
+          return look(thread, cell.getOrInit(initializer));
+        }
+        const value = await cell.getOrInitAsync(() => {
+          forget(thread);
+          return initializer();
+        });
+        look(thread, value);
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
   },
   // Nobody has died below, save where it is said: the slow thread must notice
   ...[LazyInit, MutexLazyInit].flatMap((Cell) =>
