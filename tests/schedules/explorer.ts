@@ -62,7 +62,7 @@ export interface Scenario {
   /**
    * A thread that lives though others may declare it dead; none by default. Nothing can
    * stop what it writes plainly after it has looked whether it may: so a write comes in
-   * one step with the look before it, and with the writes in between.
+   * one step with the look before it, and with the plain accesses in between.
    */
   readonly slow?: number;
   /** Whether there are Web Locks, by which agents may announce themselves; not by default. */
@@ -140,7 +140,7 @@ class Agent {
   requests = 0;
   /** A hash of all that it was told. */
   told = 0;
-  /** It has looked whether it owns the slot, and only written plainly since. */
+  /** It is slow, has looked whether it owns the slot, and only made plain accesses since. */
   hasLooked = false;
   /** How many steps it has made. */
   steps = 0;
@@ -390,19 +390,27 @@ export class Explorer implements Disposable {
   }
 
   #grant(agent: Agent, result: number): void {
-    const { looks, slow } = this.#scenario;
+    const { looks } = this.#scenario;
     const { operation, word } = agent.channel.request;
-    agent.hasLooked = operation === "write"
-      ? agent.hasLooked
-      : looks?.operations.includes(operation) === true &&
-        looks.words.includes(word);
+    agent.hasLooked = agent.thread === this.#scenario.slow && (
+      agent.hasLooked && this.#isUnstoppable(agent.channel.request) ||
+      looks?.operations.includes(operation) === true &&
+        looks.words.includes(word)
+    );
     agent.told = hash(agent.told, result);
     agent.channel.grant(result);
     agent.request = agent.channel.request;
-    if (
-      agent.thread === slow && agent.hasLooked &&
-      agent.request.operation === "write"
-    ) this.#step(agent);
+    if (agent.hasLooked && this.#isUnstoppable(agent.request)) {
+      this.#step(agent);
+    }
+  }
+
+  /** Whether it is an access that the slow thread makes in one step with a look before it. */
+  #isUnstoppable({ operation, word, a }: Request): boolean {
+    if (operation === "write") return true;
+    // What it reads for the sake of what it writes
+    return operation === "read" && ROLES[a] !== "decoding" &&
+      this.#scenario.looks?.words.includes(word) === false;
   }
 
   /** What can happen next, with the thread that went on last first. */
