@@ -19,7 +19,14 @@ export const OPERATIONS = [
   "wait",
   "waitAsync",
   "notify",
-  /** Lets others go first; `word` is one that it reads or writes next, or -1. */
+  /** Reads or writes the word plainly. */
+  "read",
+  "write",
+  /** Asks for the Web Lock of the agent `a`, to be shared if `b` is 1. */
+  "lock",
+  /** Frees the lock that was asked for by request `a`, or asks for it no more. */
+  "unlock",
+  /** Lets others go first. */
   "yield",
   /** Its event loop has nothing to do but to wait. */
   "idle",
@@ -38,7 +45,10 @@ export interface Request {
   readonly operation: Operation;
   /** Which 32-bit word of the memory. */
   readonly word: number;
-  /** The first operand; what `wait` expects, and how many `notify` wakes. */
+  /**
+   * The first operand; what `wait` expects, how many `notify` wakes, and which of
+   * the `ROLES` reads or writes plainly.
+   */
   readonly a: number;
   /** The second operand; for `wait`, 1 if it has a timeout. */
   readonly b: number;
@@ -48,6 +58,8 @@ export interface Request {
 export const NOT_EQUAL = 0;
 export const OK = 1;
 export const TIMED_OUT = 2;
+/** What who is idle is told of a request for a lock, in the place of these. */
+export const GRANTED = 3;
 /** Sent in the place of a result: the body is to end at once. */
 export const ABANDON = -1;
 /** Sent to `waitAsync`, plus the number of the wait. */

@@ -18,22 +18,33 @@
  * the same futures, and the second one is not followed any further. Orders of
  * operations that do not touch each other meet again in this way, after a few steps.
  *
- * That makes it exhaustive for sequentially consistent memory, at the granularity of
- * atomic operations and of the words that test codecs read and write; nothing is
- * said of reorderings that the memory model allows to plain accesses, for which there
- * is the argument at the top of `atomics.ts`. With a bound on preemptions, all those
- * schedules are run in which a thread that could go on is left that many times at the
- * most.
+ * Plain accesses are steps as well: the modules and the test codecs see the memory
+ * through views that ask before each word. So what is run is every order that
+ * sequentially consistent memory allows, at the granularity of atomic operations and of
+ * words that are read or written plainly. In each, `races.ts` looks for data races, and
+ * one that `allowed_races.ts` does not name fails the schedule. That makes it a
+ * statement about ECMAScript's memory, by ECMAScript's own theorem that programs without
+ * data races are sequentially consistent; of what the allowed races may do, it says
+ * nothing, for which there is the argument at the top of `atomics.ts`.
+ *
+ * What happens before what is part of the state, as it decides which races there will
+ * be: not the clocks themselves, but which of the accesses that may still race are known
+ * to whom. With a bound on preemptions, all those schedules are run in which a thread
+ * that could go on is left that many times at the most.
  */
 
 import {
   Channel,
+  GRANTED,
   NOT_EQUAL,
   OK,
+  type Operation,
   PENDING,
   type Request,
   TIMED_OUT,
 } from "./channel.ts";
+import { ROLES } from "./allowed_races.ts";
+import { Races } from "./races.ts";
 import type { Thread } from "./thread.ts";
 import type { Start } from "./thread_worker.ts";
 
@@ -50,18 +61,29 @@ export interface Scenario {
   readonly mortal?: number;
   /**
    * A thread that lives though others may declare it dead; none by default. Nothing can
-   * stop what it writes to the slot after it has looked whether it may: so it does both
-   * in one step.
+   * stop what it writes plainly after it has looked whether it may: so a write comes in
+   * one step with the look before it, and with the plain accesses in between.
    */
   readonly slow?: number;
+  /** Whether there are Web Locks, by which agents may announce themselves; not by default. */
+  readonly locks?: boolean;
+  /** How the slow thread looks whether it owns the slot. */
+  readonly looks?: Looks;
   /** The size of the memory, in 32-bit words, and what they are called. */
   readonly words: readonly string[];
-  /** Words that are read without asking at any time, if they are not all zero in the end. */
-  readonly plainWords: readonly number[];
-  /** In the thread: makes the cells, without asking, and returns what the thread does. */
+  /**
+   * In the thread: returns what the thread does. Cells that are made here are made
+   * without asking, and before everything else.
+   */
   prepare(thread: Thread): () => unknown;
   /** Returns what is wrong with the memory when all threads have ended. */
   end?(memory: Int32Array, ledger: Int32Array): string | undefined;
+}
+
+/** Operations that tell a thread whether it owns the slot. */
+export interface Looks {
+  readonly operations: readonly Operation[];
+  readonly words: readonly number[];
 }
 
 /** What came of exploring a scenario. */
@@ -87,7 +109,7 @@ export interface Failure {
 /** One thing that can happen next. */
 interface Choice {
   readonly thread: number;
-  readonly kind: "step" | "wake" | "timeout" | "resume" | "die";
+  readonly kind: "step" | "wake" | "timeout" | "resume" | "lock" | "die";
 }
 
 /** A point at which something was chosen. */
@@ -100,6 +122,7 @@ interface Node {
 
 /** A thread, as far as the explorer knows it. */
 class Agent {
+  readonly thread: number;
   readonly channel: Channel;
   request!: Request;
   /** It sleeps in `wait`, on `request.word`. */
@@ -109,13 +132,24 @@ class Agent {
   dead = false;
   /** The asynchronous waits that were notified, in that order. */
   settled: number[] = [];
+  /** The requests for locks that were granted, in that order. */
+  granted: number[] = [];
   /** How many asynchronous waits it has begun. */
   waits = 0;
+  /** How many locks it has asked for. */
+  requests = 0;
   /** A hash of all that it was told. */
   told = 0;
+  /** It is slow, has looked whether it owns the slot, and only made plain accesses since. */
+  hasLooked = false;
+  /** How many steps it has made. */
+  steps = 0;
+  /** How many steps the others had made when it last waited for a value that the word did not have. */
+  refused = -1;
 
-  constructor(channel: Channel) {
-    this.channel = channel;
+  constructor(thread: number) {
+    this.thread = thread;
+    this.channel = new Channel();
   }
 
   get ended(): boolean {
@@ -123,9 +157,19 @@ class Agent {
   }
 
   reset(): void {
-    this.asleep = this.notified = this.dead = false;
+    this.asleep =
+      this.notified =
+      this.dead =
+      this.hasLooked =
+        false;
     this.settled = [];
-    this.waits = this.told = 0;
+    this.granted = [];
+    this.waits =
+      this.requests =
+      this.told =
+      this.steps =
+        0;
+    this.refused = -1;
   }
 }
 
@@ -137,7 +181,18 @@ interface Sleeper {
   readonly wait: number;
 }
 
+/** A request for a Web Lock. */
+interface LockRequest {
+  readonly lock: number;
+  readonly thread: number;
+  readonly request: number;
+  readonly shared: boolean;
+  granted: boolean;
+}
+
 const LEDGER_WORDS = 64;
+/** A schedule that is longer has no end. */
+const MAX_STEPS = 2_000;
 
 export class Explorer implements Disposable {
   readonly #scenario: Scenario;
@@ -145,13 +200,18 @@ export class Explorer implements Disposable {
   readonly #workers: Worker[];
   readonly #memory: Int32Array<SharedArrayBuffer>;
   readonly #ledger: Int32Array<SharedArrayBuffer>;
+  readonly #races: Races;
 
   // Of the schedule that is run
   #sleepers: Sleeper[] = [];
+  /** In the order in which they were made. */
+  #lockRequests: LockRequest[] = [];
   #timeouts = 0;
   #preemptions = 0;
   #last = -1;
   #trace: string[] = [];
+  /** A thread that has waited in vain twice, while all others stood still. */
+  #spinning: number | undefined;
 
   private constructor(
     scenario: Scenario,
@@ -165,6 +225,7 @@ export class Explorer implements Disposable {
     this.#agents = agents;
     this.#memory = new Int32Array(memory);
     this.#ledger = new Int32Array(ledger);
+    this.#races = new Races(scenario);
   }
 
   /** Starts the threads of a scenario, which `module` exports in its `scenarios`. */
@@ -173,7 +234,7 @@ export class Explorer implements Disposable {
     const ledger = new SharedArrayBuffer(LEDGER_WORDS * 4);
     const agents = Array.from(
       { length: scenario.threads },
-      () => new Agent(new Channel()),
+      (_, thread) => new Agent(thread),
     );
     const workers = await Promise.all(agents.map(({ channel }, index) => {
       const url = new URL("./thread_worker.ts", import.meta.url);
@@ -182,6 +243,7 @@ export class Explorer implements Disposable {
         index,
         scenario: scenario.name,
         module,
+        locks: scenario.locks === true,
         channel: channel.buffer,
         memory,
         ledger,
@@ -257,13 +319,8 @@ export class Explorer implements Disposable {
     this.#begin();
     let outcome: "ended" | "pruned" | string | undefined;
     for (let depth = 0; outcome === undefined; depth++) {
-      const failed = this.#agents.find((agent) =>
-        agent.request.operation === "fail"
-      );
-      if (failed !== undefined) {
-        outcome = failed.channel.message;
-        break;
-      }
+      outcome = this.#wrong();
+      if (outcome !== undefined) break;
       const choices = this.#choices();
       if (choices.length === 0) {
         outcome = this.#end();
@@ -294,10 +351,28 @@ export class Explorer implements Disposable {
       : { message: outcome, trace: this.#trace };
   }
 
+  /** What has gone wrong so far. */
+  #wrong(): string | undefined {
+    if (this.#races.found !== undefined) return this.#races.found;
+    const failed = this.#agents.find(({ request }) =>
+      request.operation === "fail"
+    );
+    if (failed !== undefined) return failed.channel.message;
+    if (this.#spinning !== undefined) {
+      return `Thread ${this.#spinning} spins: it waits for a value that the word does not have, again and again`;
+    }
+    return this.#trace.length > MAX_STEPS
+      ? `There is no end after ${MAX_STEPS} steps`
+      : undefined;
+  }
+
   #begin(): void {
+    this.#races.reset();
+    this.#spinning = undefined;
     this.#memory.fill(0);
     this.#ledger.fill(0);
     this.#sleepers = [];
+    this.#lockRequests = [];
     this.#timeouts = this.#preemptions = 0;
     this.#last = -1;
     this.#trace = [];
@@ -315,12 +390,27 @@ export class Explorer implements Disposable {
   }
 
   #grant(agent: Agent, result: number): void {
+    const { looks } = this.#scenario;
+    const { operation, word } = agent.channel.request;
+    agent.hasLooked = agent.thread === this.#scenario.slow && (
+      agent.hasLooked && this.#isUnstoppable(agent.channel.request) ||
+      looks?.operations.includes(operation) === true &&
+        looks.words.includes(word)
+    );
     agent.told = hash(agent.told, result);
-    for (const word of this.#scenario.plainWords) {
-      agent.told = hash(agent.told, this.#memory[word]!);
-    }
     agent.channel.grant(result);
     agent.request = agent.channel.request;
+    if (agent.hasLooked && this.#isUnstoppable(agent.request)) {
+      this.#step(agent);
+    }
+  }
+
+  /** Whether it is an access that the slow thread makes in one step with a look before it. */
+  #isUnstoppable({ operation, word, a }: Request): boolean {
+    if (operation === "write") return true;
+    // What it reads for the sake of what it writes
+    return operation === "read" && ROLES[a] !== "decoding" &&
+      this.#scenario.looks?.words.includes(word) === false;
   }
 
   /** What can happen next, with the thread that went on last first. */
@@ -338,12 +428,15 @@ export class Explorer implements Disposable {
       } else if (operation === "await") {
         if (this.#agents[a]!.ended) choices.push({ thread, kind: "step" });
       } else if (operation !== "idle") choices.push({ thread, kind: "step" });
-      else if (agent.settled.length > 0) {
-        choices.push({ thread, kind: "resume" });
-      } else if (
-        this.#timeouts < timeouts &&
-        this.#sleepers.some((sleeper) => sleeper.thread === thread)
-      ) choices.push({ thread, kind: "timeout" });
+      else {
+        // Nobody knows which of them the event loop comes to first
+        if (agent.settled.length > 0) choices.push({ thread, kind: "resume" });
+        if (agent.granted.length > 0) choices.push({ thread, kind: "lock" });
+        if (
+          agent.settled.length === 0 && this.#timeouts < timeouts &&
+          this.#sleepers.some((sleeper) => sleeper.thread === thread)
+        ) choices.push({ thread, kind: "timeout" });
+      }
       if (thread === mortal) choices.push({ thread, kind: "die" });
     }
     const going = choices.findIndex(({ thread, kind }) =>
@@ -365,9 +458,10 @@ export class Explorer implements Disposable {
     const { request } = agent;
     switch (kind) {
       case "step":
-        return this.#step(thread, agent);
+        return this.#step(agent);
       case "wake":
         agent.asleep = agent.notified = false;
+        this.#races.wake(thread);
         this.#log(thread, `wakes on ${this.#nameOf(request.word)}`);
         return this.#grant(agent, OK);
       case "resume": {
@@ -375,12 +469,20 @@ export class Explorer implements Disposable {
         this.#log(thread, `goes on after asynchronous wait ${wait}`);
         return this.#grant(agent, wait << 2 | OK);
       }
+      case "lock": {
+        const request = agent.granted.shift()!;
+        this.#log(thread, `is granted request ${request}`);
+        this.#learnGrant(thread, request);
+        return this.#grant(agent, request << 2 | GRANTED);
+      }
       case "die":
         agent.dead = true;
+        this.#races.die(thread);
         this.#sleepers = this.#sleepers.filter((sleeper) =>
           sleeper.thread !== thread
         );
-        return this.#log(thread, "dies");
+        this.#log(thread, "dies");
+        return this.#unlock((request) => request.thread === thread);
       case "timeout": {
         this.#timeouts++;
         const index = this.#sleepers.findIndex((sleeper) =>
@@ -395,23 +497,66 @@ export class Explorer implements Disposable {
   }
 
   /** Carries out what the thread asks for. */
-  #step(thread: number, agent: Agent): void {
+  #step(agent: Agent): void {
+    const { thread } = agent;
     const memory = this.#memory;
+    const races = this.#races;
+    const step = this.#trace.length + 1;
     const { operation, word, a, b } = agent.request;
     const name = this.#nameOf(word);
     const before = memory[word];
     let result: number;
     switch (operation) {
       case "yield":
-        // It reads the word next, or writes it
-        this.#log(thread, word < 0 ? "yields" : `accesses ${name} (${before})`);
-        return this.#grant(agent, before ?? 0);
+        this.#log(thread, "yields");
+        return this.#grant(agent, 0);
+      case "read":
+        races.read(thread, word, step, ROLES[a]!);
+        this.#log(thread, `reads ${name}: ${before}`);
+        return this.#grant(agent, before!);
+      case "write":
+        races.write(thread, word, step, ROLES[a]!);
+        this.#log(thread, `writes ${name}, which is ${before}`);
+        return this.#grant(agent, 0);
+      case "lock": {
+        const request = agent.requests++;
+        const shared = b === 1;
+        this.#log(
+          thread,
+          `asks for the lock of agent ${a} by request ${request}${
+            shared ? ", shared" : ""
+          }`,
+        );
+        this.#lockRequests.push({
+          lock: a,
+          thread,
+          request,
+          shared,
+          granted: false,
+        });
+        this.#grantLocks();
+        return this.#grant(agent, request);
+      }
+      case "unlock":
+        this.#log(thread, `ends request ${a}`);
+        this.#unlock((request) =>
+          request.thread === thread && request.request === a
+        );
+        return this.#grant(agent, 0);
       case "await":
+        races.learnEnd(thread, a);
         this.#log(thread, `sees that thread ${a} has ended`);
         return this.#grant(agent, 0);
       case "wait":
       case "waitAsync": {
+        races.load(thread, word, step);
+        races.decide(thread, word, false);
         if (before !== a) {
+          const others = this.#trace.length - agent.steps;
+          if (operation === "wait" && agent.refused === others) {
+            this.#spinning = thread;
+          }
+          agent.refused = others;
           this.#log(thread, `${operation} ${name}: ${before}, not ${a}`);
           return this.#grant(agent, NOT_EQUAL);
         }
@@ -433,8 +578,10 @@ export class Explorer implements Disposable {
         );
         for (const sleeper of woken) {
           const other = this.#agents[sleeper.thread]!;
-          if (sleeper.wait < 0) other.notified = true;
-          else other.settled.push(sleeper.wait);
+          if (sleeper.wait < 0) {
+            other.notified = true;
+            races.notify(thread, sleeper.thread);
+          } else other.settled.push(sleeper.wait);
         }
         this.#log(
           thread,
@@ -446,17 +593,28 @@ export class Explorer implements Disposable {
         return this.#grant(agent, woken.length);
       }
       case "compareExchange":
+        if (before === a) races.modify(thread, word, step);
+        else races.load(thread, word, step);
+        races.decide(thread, word, before !== a);
         result = Atomics.compareExchange(memory, word, a, b);
         break;
       case "load":
+        races.load(thread, word, step);
+        races.decide(thread, word, false);
         result = Atomics.load(memory, word);
         break;
       case "store":
+        races.store(thread, word, step);
+        races.decide(thread, word, false);
+        result = Atomics.store(memory, word, a);
+        break;
       case "exchange":
       case "add":
       case "sub":
       case "or":
       case "and":
+        races.modify(thread, word, step);
+        races.decide(thread, word, false);
         result = Atomics[operation](memory, word, a);
         break;
       default:
@@ -472,8 +630,42 @@ export class Explorer implements Disposable {
     this.#grant(agent, result);
   }
 
+  /** Takes requests for locks off the list, be they granted or not. */
+  #unlock(isOver: (request: LockRequest) => boolean): void {
+    this.#lockRequests = this.#lockRequests.filter((request) =>
+      !isOver(request)
+    );
+    this.#grantLocks();
+  }
+
+  /** Grants all locks that can be, in the order in which they were asked for. */
+  #grantLocks(): void {
+    for (const [index, request] of this.#lockRequests.entries()) {
+      const isInTheWay = ({ lock, shared }: LockRequest) =>
+        lock === request.lock && !(shared && request.shared);
+      if (
+        request.granted || this.#lockRequests.slice(0, index).some(isInTheWay)
+      ) continue;
+      request.granted = true;
+      this.#agents[request.thread]!.granted.push(request.request);
+    }
+  }
+
+  /** The lock of an agent that has died tells that it has; no other one orders anything. */
+  #learnGrant(thread: number, request: number): void {
+    this.#log(thread, `is granted request ${request}`);
+    const { lock } =
+      this.#lockRequests.find((granted) =>
+        granted.thread === thread && granted.request === request
+      ) ?? {};
+    if (lock === undefined) return;
+    if (this.#agents[lock - 1]?.dead) this.#races.learnEnd(thread, lock - 1);
+  }
+
   /** Nobody can go on: all have ended, or somebody sleeps for ever. */
   #end(): "ended" | string {
+    this.#races.end();
+    if (this.#races.found !== undefined) return this.#races.found;
     const sleeping = this.#agents.flatMap((agent, thread) =>
       agent.ended ? [] : [`thread ${thread}`]
     );
@@ -489,12 +681,16 @@ export class Explorer implements Disposable {
       ...this.#memory,
       ...this.#ledger,
       ...this.#agents.map((agent) =>
-        `${agent.told} ${agent.asleep} ${agent.notified} ${agent.dead} ${agent.settled}`
+        `${agent.told} ${agent.asleep} ${agent.notified} ${agent.dead} ${agent.settled} ${agent.granted}`
       ),
       ...this.#sleepers.map(({ thread, word, wait }) =>
         `${thread} ${word} ${wait}`
       ),
+      ...this.#lockRequests.map(({ lock, thread, request, shared, granted }) =>
+        `${lock} ${thread} ${request} ${shared} ${granted}`
+      ),
       this.#timeouts,
+      this.#races.key((thread) => !this.#agents[thread]!.ended),
       ...(preemptions === undefined ? [] : [this.#last, this.#preemptions]),
     ].join();
   }
@@ -506,6 +702,7 @@ export class Explorer implements Disposable {
   }
 
   #log(thread: number, text: string): void {
+    this.#agents[thread]!.steps++;
     this.#trace.push(
       `${`${this.#trace.length + 1}`.padStart(3)}  thread ${thread}  ${text}`,
     );

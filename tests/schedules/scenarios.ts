@@ -2,14 +2,17 @@
 
 import {
   AlreadyInitializedError,
+  announceAgent,
   type Codec,
+  LayoutMismatchError,
   LazyInit,
   Mutex,
   MutexLazyInit,
   OwnerLostError,
   type UnlockToken,
 } from "../../mod.ts";
-import type { Scenario } from "./explorer.ts";
+import type { Looks, Scenario } from "./explorer.ts";
+import type { ExploredLocks } from "./locks.ts";
 import type { Thread } from "./thread.ts";
 
 /** A value of two words that must agree; the ledger knows which were made. */
@@ -24,15 +27,25 @@ const RUNNING = 1;
 const MADE_BY_CALL = 2;
 const FAILED = 3;
 const RESETS = 4;
+const REFUSED = 5;
 /** From here on, 1 for each value that was made. */
 const MADE = 16;
 
-const CELL = ["state", "owner", "layout", "run", "slot[0]", "slot[1]"];
-const STATE = 0;
-const OWNER = 1;
-const SLOT = 4;
+/** The words of a header, by name; the slot begins after them. */
+const HEADER = ["state", "owner", "layout", "run"];
+/** More than there are agents: what locks of turns are numbered from. */
+const THREADS = 8;
+const CELL = [...HEADER, "slot[0]", "slot[1]"];
+const STATE = HEADER.indexOf("state");
+const OWNER = HEADER.indexOf("owner");
+const SLOT = HEADER.length;
+/** How an agent looks whether it owns the slot. */
+const LOOKS: Looks = {
+  operations: ["load", "compareExchange"],
+  words: [STATE, OWNER],
+};
 
-/** Writes and reads one word at a time. */
+/** Writes and reads one word at a time; the explorer is asked by the view. */
 function pairs(thread: Thread): Codec<Pair> {
   const { ledger } = thread;
   const words = new Int32Array(thread.memory);
@@ -42,19 +55,17 @@ function pairs(thread: Thread): Codec<Pair> {
     encode({ left, right }, { byteOffset }) {
       const word = byteOffset / 4;
       thread.check(++ledger[WRITING]! === 1, "Two agents write to the slot");
-      if (!thread.slow) thread.yield(word);
       words[word] = left;
-      if (!thread.slow) thread.yield(word + 1);
       words[word + 1] = right;
       ledger[WRITING]!--;
       ledger[MADE + left] = 1;
     },
     decode({ byteOffset }) {
       const word = byteOffset / 4;
-      thread.yield(word);
-      const left = words[word]!;
-      thread.yield(word + 1);
-      return { left, right: words[word + 1]! };
+      return thread.as(
+        "decoding",
+        () => ({ left: words[word]!, right: words[word + 1]! }),
+      );
     },
   };
 }
@@ -177,6 +188,12 @@ function unlocked([mutex]: Int32Array): string | undefined {
   return held(mutex!);
 }
 
+/** Resolves in a later turn of the event loop, in a scenario that has locks. */
+async function nextTurn({ index }: Thread): Promise<void> {
+  const { locks } = navigator as { locks?: ExploredLocks };
+  await locks!.request(`turn of thread ${THREADS + index}`, {}, () => {});
+}
+
 type Shape = Pick<Scenario, "threads" | "preemptions">;
 
 /** With two threads all schedules are run, with three those of two preemptions or less. */
@@ -195,9 +212,53 @@ function twoAndThree(
 }
 
 export const scenarios: Scenario[] = [
+  ...twoAndThree("placing", {
+    words: CELL,
+    prepare(thread) {
+      return () => {
+        const cell = thread.as("placing", () => lazyInit(thread));
+        look(thread, cell.callOnce(make(thread, thread.index + 1)));
+        look(thread, cell.get());
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL] === 1
+        ? illegal(memory, [2])
+        : `${ledger[MADE_BY_CALL]} initializers have succeeded`,
+  }),
+  {
+    // Of two kinds one is refused, and for the right reason
+    ...TWO,
+    name: "placing-two-kinds-2",
+    words: CELL,
+    prepare(thread) {
+      const { ledger } = thread;
+      return () => {
+        let cell: LazyInit<Pair> | MutexLazyInit<Pair>;
+        try {
+          cell = thread.as(
+            "placing",
+            () => thread.index === 0 ? lazyInit(thread) : mutexLazyInit(thread),
+          );
+        } catch (error) {
+          thread.check(
+            error instanceof LayoutMismatchError &&
+              error.message.endsWith("capacity was placed there"),
+            `It was refused: ${error}`,
+          );
+          ledger[REFUSED]!++;
+          return;
+        }
+        look(thread, initialize(cell, make(thread, thread.index + 1)));
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[REFUSED] === 1
+        ? illegal(memory, [2])
+        : `${ledger[REFUSED]} of two kinds were refused`,
+  },
   ...twoAndThree("init-once-race", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       const value = thread.index + 1;
@@ -221,7 +282,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("call-once-failing", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       const fails = () => thread.index === 0;
@@ -238,7 +298,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("get-or-init", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -246,7 +305,6 @@ export const scenarios: Scenario[] = [
           thread,
           cell.getOrInit(make(thread, thread.index + 1)),
         );
-        thread.yield(STATE);
         thread.check(
           look(thread, cell.get()) === first,
           "The value has changed",
@@ -257,7 +315,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("get-or-init-failing-once", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const fails = () => thread.ledger[FAILED]!++ === 0;
@@ -272,7 +329,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("reader-during-publication", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       return () => {
@@ -286,7 +342,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("waiters-through-a-failure", {
     words: CELL,
-    plainWords: [],
     prepare(thread) {
       const cell = lazyInit(thread);
       const fails = () => thread.ledger[FAILED]!++ === 0;
@@ -300,7 +355,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("reset-and-readers", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const { ledger } = thread;
@@ -309,14 +363,13 @@ export const scenarios: Scenario[] = [
           cell.init(make(thread, 1));
           thread.check(cell.reset(), "The reset found nothing");
           ledger[RESETS]!++;
-          thread.yield(STATE);
           thread.check(cell.get() === undefined, "The reset left a value");
           cell.init(make(thread, 2));
         };
       }
       return () => {
         for (let i = 0; i < 2; i++) {
-          thread.yield(STATE);
+          thread.yield();
           const isReset = ledger[RESETS]! > 0;
           const value = look(thread, cell.get());
           thread.check(
@@ -330,7 +383,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("reset-and-get-or-init", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -345,15 +397,12 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("mutex", {
     words: ["mutex", "counter"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       const words = new Int32Array(thread.memory);
       return () => {
         const token = mutex.lock();
-        thread.yield(1);
         const count = words[1]!;
-        thread.yield(1);
         words[1] = count + 1;
         thread.check(token.unlock(), "The lock was lost");
       };
@@ -366,7 +415,6 @@ export const scenarios: Scenario[] = [
   ...twoAndThree("timed-lock", {
     timeouts: 2,
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       const { ledger } = thread;
@@ -389,7 +437,6 @@ export const scenarios: Scenario[] = [
     threads: 2,
     timeouts: 1,
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const value = make(thread, thread.index + 1);
@@ -401,7 +448,6 @@ export const scenarios: Scenario[] = [
   },
   ...twoAndThree("aborted-waiter-beside-live-ones", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       if (thread.index === 0) return () => cell.init(make(thread, 1));
@@ -426,7 +472,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("aborted-lock-beside-live-ones", {
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       if (thread.index !== 1) {
@@ -453,7 +498,6 @@ export const scenarios: Scenario[] = [
   }),
   ...twoAndThree("synchronous-beside-asynchronous", {
     words: CELL,
-    plainWords: [STATE],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const initializer = make(thread, thread.index + 1);
@@ -471,7 +515,6 @@ export const scenarios: Scenario[] = [
     threads: 2,
     mortal: 0,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = lazyInit(thread);
       return () => {
@@ -489,7 +532,6 @@ export const scenarios: Scenario[] = [
   ...twoAndThree("dead-owner-and-waiters", {
     mortal: 0,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -508,7 +550,6 @@ export const scenarios: Scenario[] = [
     threads: 2,
     mortal: 0,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       return () => {
@@ -531,7 +572,6 @@ export const scenarios: Scenario[] = [
     preemptions: 2,
     mortal: 0,
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       return () => {
@@ -546,12 +586,61 @@ export const scenarios: Scenario[] = [
     },
     end: unlocked,
   },
+  {
+    // It is announced while its first initializer runs, and others may watch it since
+    threads: 2,
+    preemptions: 2,
+    name: "owner-goes-on-unannounced-2",
+    locks: true,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return async () => {
+        if (thread.index === 1) return look(thread, await cell.waitAsync());
+        try {
+          await cell.getOrInitAsync(async () => {
+            await nextTurn(thread);
+            throw new Failure();
+          });
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error;
+        }
+        look(thread, cell.getOrInit(make(thread, 1)));
+      };
+    },
+    end: madeOnce,
+  },
+  {
+    // It has announced itself, so that who waits takes over what it leaves at any step
+    threads: 2,
+    preemptions: 2,
+    name: "announced-owner-dies-2",
+    mortal: 0,
+    locks: true,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const initializer = makeBeside(thread.index + 1);
+      return async () => {
+        if (thread.index === 0) {
+          await announceAgent();
+          return look(thread, cell.getOrInit(initializer));
+        }
+        const value = await cell.getOrInitAsync(() => {
+          forget(thread);
+          return initializer();
+        });
+        look(thread, value);
+      };
+    },
+    end: (memory) => illegalMutex(memory, [2]),
+  },
   // Nobody has died below, save where it is said: the slow thread must notice
   ...[LazyInit, MutexLazyInit].flatMap((Cell) =>
     twoAndThree(`owner-declared-dead-${Cell.name}`, {
       slow: 0,
+      looks: LOOKS,
       words: CELL,
-      plainWords: [STATE, OWNER],
       prepare(thread) {
         const cell = new Cell(pairs(thread), { buffer: thread.memory });
         const value = thread.index + 1;
@@ -574,8 +663,8 @@ export const scenarios: Scenario[] = [
   ),
   ...twoAndThree("resetter-declared-dead", {
     slow: 0,
+    looks: LOOKS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const words = new Int32Array(thread.memory);
@@ -597,8 +686,8 @@ export const scenarios: Scenario[] = [
     name: "owner-declared-dead-before-it-dies-2",
     mortal: 0,
     slow: 0,
+    looks: LOOKS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = mutexLazyInit(thread);
       const initializer = makeBeside(thread.index + 1);
@@ -618,8 +707,8 @@ export const scenarios: Scenario[] = [
     ...TWO,
     name: `recoverer-declared-dead-${Cell.name}-2`,
     slow: 0,
+    looks: LOOKS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = new Cell(pairs(thread), { buffer: thread.memory });
       const words = new Int32Array(thread.memory);
@@ -654,8 +743,8 @@ export const scenarios: Scenario[] = [
     preemptions: 2,
     mortal: 0,
     slow: 1,
+    looks: LOOKS,
     words: CELL,
-    plainWords: [STATE, OWNER],
     prepare(thread) {
       const cell = new Cell(pairs(thread), { buffer: thread.memory });
       const initializer = makeBeside(thread.index + 1);
@@ -678,7 +767,6 @@ export const scenarios: Scenario[] = [
   ...twoAndThree("holder-declared-dead", {
     slow: 0,
     words: ["mutex"],
-    plainWords: [],
     prepare(thread) {
       const mutex = new Mutex(thread.memory);
       const again = new Mutex(thread.memory);

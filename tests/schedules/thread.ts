@@ -1,12 +1,13 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import type { Role } from "./allowed_races.ts";
 import type { Channel } from "./channel.ts";
 
 /** What the body of a scenario has to do with. */
 export class Thread {
   readonly index: number;
   readonly memory: SharedArrayBuffer;
-  /** Whether it is the scenario's slow thread, which writes to the slot in one step. */
+  /** Whether it is the scenario's slow thread. */
   readonly slow: boolean;
   /**
    * What threads count, outside of the memory and without asking: one of them runs
@@ -14,6 +15,7 @@ export class Thread {
    */
   readonly ledger: Int32Array;
   readonly #channel: Channel;
+  #role: Role = "";
 
   constructor(
     index: number,
@@ -29,9 +31,25 @@ export class Thread {
     this.slow = slow;
   }
 
-  /** Lets others go first, before a plain access to `word` if there is one. */
-  yield(word?: number): void {
-    this.#channel.ask("yield", word);
+  /** What it does at the moment. */
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** Calls `call`, whose plain accesses are those of a role. */
+  as<R>(role: Role, call: () => R): R {
+    const outer = this.#role;
+    this.#role = role;
+    try {
+      return call();
+    } finally {
+      this.#role = outer;
+    }
+  }
+
+  /** Lets others go first. */
+  yield(): void {
+    this.#channel.ask("yield");
   }
 
   /** Goes on when another thread has ended, be it by its death. */

@@ -8,15 +8,20 @@
  */
 
 import { setImmediate } from "node:timers";
+import threads from "node:worker_threads";
 import {
   Abandoned,
   Channel,
+  GRANTED,
   NOT_EQUAL,
   type Operation,
   PENDING,
   TIMED_OUT,
 } from "./channel.ts";
+import { ROLES } from "./allowed_races.ts";
 import { Thread } from "./thread.ts";
+import { createLocks } from "./locks.ts";
+import { recordViews, unwrap } from "./views.ts";
 
 /** What the explorer sends to start with. */
 export interface Start {
@@ -24,26 +29,34 @@ export interface Start {
   scenario: string;
   /** Where the scenarios are, which import the modules. */
   module: string;
+  /** Whether there are Web Locks. */
+  locks: boolean;
   channel: SharedArrayBuffer;
   memory: SharedArrayBuffer;
   ledger: SharedArrayBuffer;
 }
 
+/** Where the package keeps what all of its copies in a thread have in common. */
+const REGISTRY = Symbol.for("@lazyinit/lazyinit");
+const AGENT_ID = Symbol.for("@lazyinit/lazyinit agent id");
 const RUNS = Symbol.for("@lazyinit/lazyinit runs");
+const HOLD = Symbol.for("@lazyinit/lazyinit hold");
 const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
 
 /** Nothing is asked while the cells are made. */
 let asking = false;
-/** Whether zeroing a slot takes one step only. */
-let slow = false;
+/** What the scenario's memory was called in each schedule: all are one. */
+const memories = new WeakSet<ArrayBufferLike>();
+/** The thread as the current schedule knows it. */
+let thread: Thread;
 /** The virtual time, in ms. */
 let now = 0;
 /** The asynchronous waits that go on. */
 let pending = new Map<number, (result: "ok" | "timed-out") => void>();
 
-function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
-  const asks = (view: { buffer: ArrayBufferLike }) =>
-    asking && view.buffer === memory;
+function replaceAtomics(channel: Channel): void {
+  const asks = ({ buffer }: { buffer: ArrayBufferLike }) =>
+    memories.has(buffer) && asksFor(buffer);
 
   const operations = [
     "load",
@@ -63,7 +76,7 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
       [operation]: (view: Int32Array, index: number, a = 0, b = 0) =>
         asks(view)
           ? channel.ask(operation, wordOf(view, index), a, b)
-          : original(view, index, a, b),
+          : original(unwrap(view), index, a, b),
     });
   }
 
@@ -74,14 +87,14 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
   };
   Object.assign(Atomics, {
     wait(view: Int32Array, index: number, value: number, timeout = Infinity) {
-      if (!asks(view)) return wait(view, index, value, timeout);
+      if (!asks(view)) return wait(unwrap(view), index, value, timeout);
       const timed = timeout === Infinity ? 0 : 1;
       const result = channel.ask("wait", wordOf(view, index), value, timed);
       if (result === TIMED_OUT) now += timeout;
       return WAIT_RESULTS[result];
     },
     waitAsync(view: Int32Array, index: number, value: number, timeout: number) {
-      if (!asks(view)) return waitAsync(view, index, value, timeout);
+      if (!asks(view)) return waitAsync(unwrap(view), index, value, timeout);
       const result = channel.ask("waitAsync", wordOf(view, index), value, 1);
       if (result === NOT_EQUAL) return { async: false, value: "not-equal" };
       return {
@@ -90,44 +103,30 @@ function replaceAtomics(channel: Channel, memory: SharedArrayBuffer): void {
       };
     },
     notify(view: Int32Array, index: number, count = Infinity) {
-      if (!asks(view)) return notify(view, index, count);
+      if (!asks(view)) return notify(unwrap(view), index, count);
       const limit = Math.min(count, 2 ** 31 - 1);
       return channel.ask("notify", wordOf(view, index), limit);
     },
   });
 }
 
+/** Whether to ask, now that a memory is accessed. */
+function asksFor(memory: ArrayBufferLike): boolean {
+  // Who remembers that of an earlier schedule was abandoned with it
+  if (memory !== thread.memory) throw new Abandoned();
+  return asking;
+}
+
 function wordOf(view: Int32Array, index: number): number {
   return view.byteOffset / Int32Array.BYTES_PER_ELEMENT + index;
 }
 
-/** Has the zeroing of a slot take as many steps as the slot has words. */
-function replaceFill(channel: Channel, memory: SharedArrayBuffer): void {
-  const { fill } = Uint8Array.prototype;
-  Uint8Array.prototype.fill = function (
-    this: Uint8Array,
-    value,
-    from = 0,
-    to = this.length,
-  ) {
-    if (!asking || slow || (this.buffer as unknown) !== memory) {
-      return fill.call(this, value, from, to) as typeof this;
-    }
-    for (let i = from; i < to; i += 4) {
-      channel.ask("yield", (this.byteOffset + i) / 4);
-      fill.call(this, value, i, i + 4);
-    }
-    return this;
-  };
-}
-
 /**
- * Time passes when a timeout is chosen only; timers never fire, as timeouts stand for
- * them; and nobody hears of the end of an agent.
+ * Time passes when a timeout is chosen only, and timers never fire, as timeouts stand
+ * for them.
  */
 function replacePlatform(): void {
   performance.now = () => now;
-  Object.defineProperty(navigator, "locks", { value: undefined });
   Object.assign(globalThis, {
     setTimeout: () => 0,
     clearTimeout: () => {},
@@ -136,35 +135,58 @@ function replacePlatform(): void {
   });
 }
 
+/**
+ * Has the agent have a known id, and draw the same numbers in all schedules; returns a
+ * function that has the package forget what it has kept since the modules were loaded.
+ */
+function identify(index: number): () => () => void {
+  Object.assign(globalThis, { [AGENT_ID]: index + 1 });
+  const registry = new Map<string, object>([
+    ["agent", { id: index + 1, salt: index << 24, factor: 1 }],
+  ]);
+  Object.assign(threads, { [REGISTRY]: registry });
+  return () => {
+    const { [RUNS]: runs = {} } = globalThis as { [RUNS]?: object };
+    const kept = [runs, ...registry.values()].map((object) =>
+      [object, { ...object }] as const
+    );
+    return () => {
+      Object.assign(globalThis, { [HOLD]: undefined });
+      for (const [object, before] of kept) {
+        if (object instanceof Map) object.clear();
+        else Object.assign(object, before);
+      }
+    };
+  };
+}
+
 self.onmessage = async ({ data }: MessageEvent<Start>) => {
-  const { index, memory } = data;
+  const { index } = data;
   const channel = new Channel(data.channel);
-  Object.assign(globalThis, {
-    [Symbol.for("@lazyinit/lazyinit agent id")]: index + 1,
+  const ledger = new Int32Array(data.ledger);
+  const remember = identify(index);
+  recordViews(memories, (access, memory, word) => {
+    if (asksFor(memory)) {
+      channel.ask(access, word, ROLES.indexOf(thread.role));
+    }
   });
-  replaceAtomics(channel, memory);
-  replaceFill(channel, memory);
+  replaceAtomics(channel);
   replacePlatform();
-  self.addEventListener("unhandledrejection", (event) => {
-    // Whoever would have handled it has been abandoned
-    if (channel.abandoned) event.preventDefault();
-  });
+  const locks = data.locks
+    ? createLocks((...request) => channel.ask(...request))
+    : undefined;
+  Object.defineProperty(navigator, "locks", { value: locks });
+  for (const type of ["error", "unhandledrejection"]) {
+    self.addEventListener(type, (event) => {
+      // Whoever would have handled it has been abandoned
+      if (channel.abandoned) event.preventDefault();
+    });
+  }
   const { scenarios } = await import(
     data.module
   ) as typeof import("./scenarios.ts");
   const scenario = scenarios.find(({ name }) => name === data.scenario)!;
-  slow = scenario.slow === index;
-  const thread = new Thread(
-    index,
-    channel,
-    memory,
-    new Int32Array(data.ledger),
-    slow,
-  );
-
-  // What the modules count from schedule to schedule, if the scenario has loaded them
-  const runs = (globalThis as { [RUNS]?: { lastId: number } })[RUNS] ??
-    { lastId: 0 };
+  const forget = remember();
 
   /** Counts schedules, so that nothing of one reaches into the next. */
   let schedule = 0;
@@ -175,7 +197,17 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
     ended = false;
     now = 0;
     pending = new Map();
-    runs.lastId = 0;
+    forget();
+    // The same bytes by another name, by which the modules know nothing of them yet
+    const memory = structuredClone(data.memory);
+    memories.add(memory);
+    thread = new Thread(
+      index,
+      channel,
+      memory,
+      ledger,
+      scenario.slow === index,
+    );
     const body = scenario.prepare(thread);
     asking = true;
     (async () => await body())().catch((error) => {
@@ -189,13 +221,15 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   /** Comes when there is nothing left to do in the turn. */
   function rest(): void {
     try {
-      if (ended) {
+      // Locks that it has asked for are granted to it, and freed, even then
+      if (ended && !locks?.pending) {
         asking = false;
         channel.ask("done");
         begin();
       } else {
-        const wait = channel.ask("idle");
-        const [id, result] = [wait >> 2, wait & 3];
+        const event = channel.ask("idle");
+        const [id, result] = [event >> 2, event & 3];
+        if (result === GRANTED) return locks!.grant(id);
         const resolve = pending.get(id)!;
         pending.delete(id);
         resolve(WAIT_RESULTS[result] as "ok" | "timed-out");
@@ -204,8 +238,10 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
       if (!(error instanceof Abandoned)) throw error;
       schedule++;
       ended = true;
+      locks?.forget();
+    } finally {
+      if (!channel.released) setImmediate(rest);
     }
-    if (!channel.released) setImmediate(rest);
   }
   self.postMessage("ready");
   setImmediate(rest);

@@ -1,0 +1,70 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * The plain accesses that may race, by the names that the memory-model argument at
+ * the top of `atomics.ts` gives them: what is allowed here must be argued for there.
+ */
+
+/** What a thread does while it reads or writes plainly, as far as it matters. */
+export const ROLES = ["", "placing", "decoding"] as const;
+
+export type Role = typeof ROLES[number];
+
+/** Accesses that may race. The first entry that an access matches is the one that counts. */
+export interface AllowedRace {
+  readonly name: string;
+  readonly access: "read" | "write";
+  /** The words that are accessed, by name, `slot` for all of the slot; all words by default. */
+  readonly words?: readonly string[];
+  /** What the thread does meanwhile; whatever it does by default. */
+  readonly role?: Role;
+  /** Whether the thread must be the scenario's slow one. */
+  readonly slow?: true;
+  /**
+   * The word that decides. What was read in a race must not be used, and this proves
+   * it: the reader's next atomic operation on that word is a compare-exchange that
+   * fails. By default it may be used.
+   */
+  readonly until?: string;
+}
+
+export const ALLOWED_RACES: readonly AllowedRace[] = [
+  {
+    name: "header and slot, read before they are claimed",
+    access: "read",
+    role: "placing",
+    until: "layout",
+  },
+  {
+    // Read by an owner that was declared dead and lives, and so cannot publish
+    name: "slot, zeroed by recover()",
+    access: "read",
+    words: ["slot"],
+    role: "decoding",
+    slow: true,
+  },
+  {
+    name: "slot, zeroed after reset()",
+    access: "read",
+    words: ["slot"],
+    role: "decoding",
+    until: "state",
+  },
+  {
+    name: "state word, read by MutexLazyInit.get()",
+    access: "read",
+    words: ["state"],
+  },
+  {
+    name: "generation word of LazyInit, read by publish() and rollback()",
+    access: "read",
+    words: ["owner"],
+    until: "state",
+  },
+  {
+    // By an agent that was declared dead and lives
+    name: "the plain writes that it makes before",
+    access: "write",
+    slow: true,
+  },
+];
