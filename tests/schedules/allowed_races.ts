@@ -30,40 +30,32 @@ export interface AllowedRace {
 
 export const ALLOWED_RACES: readonly AllowedRace[] = [
   {
-    name: "header and slot, read before they are claimed",
+    name: "unclaimed",
     access: "read",
     role: "placing",
     until: "layout",
   },
   {
     // Read by an owner that was declared dead and lives, and so cannot publish
-    name: "slot, zeroed by recover()",
+    name: "lost-owner",
     access: "read",
-    words: ["slot"],
-    role: "decoding",
+    words: ["slot", "length"],
     slow: true,
   },
   {
-    name: "slot, zeroed after reset()",
+    name: "torn-decode",
     access: "read",
-    words: ["slot"],
-    role: "decoding",
+    words: ["slot", "length"],
     until: "state",
   },
   {
-    name: "state word, read by MutexLazyInit.get()",
+    name: "stale-state",
     access: "read",
     words: ["state"],
   },
   {
-    name: "generation word of LazyInit, read by publish() and rollback()",
-    access: "read",
-    words: ["owner"],
-    until: "state",
-  },
-  {
     // By an agent that was declared dead and lives
-    name: "the plain writes that it makes before",
+    name: "lost-owner",
     access: "write",
     slow: true,
   },

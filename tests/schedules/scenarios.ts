@@ -32,17 +32,24 @@ const REFUSED = 5;
 const MADE = 16;
 
 /** The words of a header, by name; the slot begins after them. */
-const HEADER = ["state", "owner", "layout", "run"];
+const HEADER = [
+  "state",
+  "generation",
+  "layout",
+  "run",
+  "probe",
+  "length",
+];
 /** More than there are agents: what locks of turns are numbered from. */
 const THREADS = 8;
 const CELL = [...HEADER, "slot[0]", "slot[1]"];
 const STATE = HEADER.indexOf("state");
-const OWNER = HEADER.indexOf("owner");
+const GENERATION = HEADER.indexOf("generation");
 const SLOT = HEADER.length;
 /** How an agent looks whether it owns the slot. */
 const LOOKS: Looks = {
-  operations: ["load", "compareExchange"],
-  words: [STATE, OWNER],
+  operations: ["load"],
+  words: [STATE, GENERATION],
 };
 
 /** Writes and reads one word at a time; the explorer is asked by the view. */
@@ -160,15 +167,17 @@ function illegal(memory: Int32Array, phases: number[]): string | undefined {
 /** As {@linkcode illegal}, for a `LazyInit` that may have been recovered. */
 function illegalLazy(memory: Int32Array, phases: number[]) {
   const generation = memory[STATE]! >>> 3;
-  if (memory[OWNER] !== generation) {
-    return `The generation is ${generation} and ${memory[OWNER]} in the end`;
+  if (memory[GENERATION] !== generation) {
+    return `The generation is ${generation} and ${
+      memory[GENERATION]
+    } in the end`;
   }
   return illegal(memory, phases);
 }
 
 /** As {@linkcode illegal}, for a `MutexLazyInit`. */
 function illegalMutex(memory: Int32Array, phases: number[]) {
-  return held(memory[OWNER]!) ?? illegal(memory, phases);
+  return illegalLazy(memory, phases);
 }
 
 /** What is wrong with a mutex that nobody uses any more: how often it was lost does not matter. */
@@ -713,8 +722,7 @@ export const scenarios: Scenario[] = [
       const cell = new Cell(pairs(thread), { buffer: thread.memory });
       const words = new Int32Array(thread.memory);
       const dead = 7;
-      words[STATE] = Cell === LazyInit ? dead << 4 | 1 : 1;
-      words[OWNER] = Cell === LazyInit ? 0 : dead;
+      words[STATE] = dead << 4 | 1;
       words[SLOT] = -1;
       return () => {
         cell.recover(dead);

@@ -38,9 +38,6 @@ export interface Start {
 
 /** Where the package keeps what all of its copies in a thread have in common. */
 const REGISTRY = Symbol.for("@lazyinit/lazyinit");
-const AGENT_ID = Symbol.for("@lazyinit/lazyinit agent id");
-const RUNS = Symbol.for("@lazyinit/lazyinit runs");
-const HOLD = Symbol.for("@lazyinit/lazyinit hold");
 const WAIT_RESULTS = ["not-equal", "ok", "timed-out"] as const;
 
 /** Nothing is asked while the cells are made. */
@@ -140,18 +137,15 @@ function replacePlatform(): void {
  * function that has the package forget what it has kept since the modules were loaded.
  */
 function identify(index: number): () => () => void {
-  Object.assign(globalThis, { [AGENT_ID]: index + 1 });
   const registry = new Map<string, object>([
     ["agent", { id: index + 1, salt: index << 24, factor: 1 }],
   ]);
   Object.assign(threads, { [REGISTRY]: registry });
   return () => {
-    const { [RUNS]: runs = {} } = globalThis as { [RUNS]?: object };
-    const kept = [runs, ...registry.values()].map((object) =>
+    const kept = [...registry.values()].map((object) =>
       [object, { ...object }] as const
     );
     return () => {
-      Object.assign(globalThis, { [HOLD]: undefined });
       for (const [object, before] of kept) {
         if (object instanceof Map) object.clear();
         else Object.assign(object, before);
