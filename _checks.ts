@@ -107,8 +107,9 @@ export function assertOptions(options: unknown): void {
 
 /** Returns the signal of a call that waits for ever by default. */
 export function signalOf(
-  options: { signal?: AbortSignal | null; timeout?: unknown },
+  options: { signal?: AbortSignal | null; timeout?: unknown } | undefined,
 ): AbortSignal | undefined {
+  if (options === undefined) return undefined;
   assertOptions(options);
   const { signal, timeout } = options;
   if (timeout !== undefined) {

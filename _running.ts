@@ -122,14 +122,19 @@ export function finishRun(run: Run): void {
 }
 
 /** Calls `body`, a synchronous part of the run. */
-export function within<R>(run: Run, body: () => R): R {
+export function within<A, B, R>(
+  run: Run,
+  body: (first?: A, second?: B) => R,
+  first?: A,
+  second?: B,
+): R {
   const { onStack, onStackWithin } = runs;
   // The context says nothing if the run is the only one
   const context = run.previous && currentContext();
   try {
     runs.onStack = run;
     runs.onStackWithin = context;
-    return body();
+    return body(first, second);
   } finally {
     runs.onStack = onStack;
     runs.onStackWithin = onStackWithin;

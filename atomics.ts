@@ -566,7 +566,7 @@ export class OnceState {
    * @param options How to end the wait.
    * @returns A promise that rejects with the reason of an aborted signal.
    */
-  async waitAsync(options: AtomicsWaitAsyncOptions = {}): Promise<void> {
+  async waitAsync(options?: AtomicsWaitAsyncOptions): Promise<void> {
     const signal = signalOf(options);
     for (;;) {
       const word = this.load();
@@ -1136,7 +1136,7 @@ export class Mutex {
    * of an aborted signal, and then the mutex is not locked.
    */
   async lockAsync(
-    options: AtomicsWaitAsyncOptions = {},
+    options?: AtomicsWaitAsyncOptions,
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
     signal?.throwIfAborted();

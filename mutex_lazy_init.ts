@@ -35,7 +35,6 @@ import {
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
-import { wordIndex, wordsOf } from "./_memory.ts";
 import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
@@ -45,6 +44,9 @@ export type {
   LazyInitWaitOptions,
 } from "./_cell.ts";
 export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
+
+/** Equal to no state word. */
+const UNREAD = new Int32Array([-1]);
 
 /**
  * A value in shared memory that one agent at a time may initialize while the
@@ -78,9 +80,8 @@ export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
  */
 export class MutexLazyInit<T> {
   // What get() reads comes first, as it then lies in one cache line or two
-  /** Where the state word is, for the plain read that keeps {@linkcode MutexLazyInit.get} fast. */
-  readonly #words: Int32Array;
-  readonly #index: number;
+  /** The state word, once the value has been read: a view of one element is fast to index. */
+  #state: Int32Array = UNREAD;
   /** The state word with which {@linkcode #value} was in the slot, if it was. */
   #word: number | undefined = undefined;
   #value: Readonly<T> | undefined = undefined;
@@ -101,10 +102,7 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    const cell = new Cell("MutexLazyInit", codec, options);
-    this.#words = wordsOf(cell.buffer);
-    this.#index = wordIndex(cell.byteOffset);
-    this.#cell = cell;
+    this.#cell = new Cell("MutexLazyInit", codec, options);
   }
 
   /**
@@ -262,7 +260,7 @@ export class MutexLazyInit<T> {
   get(): Readonly<T> | undefined {
     // Plain: a stale word is one that nothing orders after the reset. Out of line
     // otherwise, so that this much is inlined where it is called
-    return this.#words[this.#index] === this.#word ? this.#value : this.#load();
+    return this.#state[0] === this.#word ? this.#value : this.#load();
   }
 
   /** Cold: the cell is not initialized, or this agent has not seen that value yet. */
@@ -272,9 +270,12 @@ export class MutexLazyInit<T> {
 
   /** Reads the slot into the cache, if the cell is initialized, and returns whether it is. */
   #refresh(): boolean {
-    if (this.#cell.load() === this.#word) return true;
-    this.#forget();
-    return this.#cell.read(this.#keep);
+    if (this.#cell.load() !== this.#word) {
+      this.#forget();
+      if (!this.#cell.read(this.#keep)) return false;
+    }
+    if (this.#state === UNREAD) this.#state = this.#cell.stateView;
+    return true;
   }
 
   /** Remembers a value, and the state word with which it is in the slot. */
@@ -341,7 +342,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
-    return this.#words[this.#index] === this.#word
+    return this.#state[0] === this.#word
       ? this.#value as Readonly<T>
       : this.#loadUnchecked();
   }
@@ -373,7 +374,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get value(): Readonly<T> {
-    return this.#words[this.#index] === this.#word
+    return this.#state[0] === this.#word
       ? this.#value as Readonly<T>
       : this.#loadValue();
   }
@@ -504,12 +505,21 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options?: LazyInitWaitOptions,
   ): Readonly<T> {
+    // As in get(), which this stands in for. Out of line otherwise, checks of what was
+    // given included
+    return this.#state[0] === this.#word && options === undefined &&
+        typeof initializer === "function"
+      ? this.#value as Readonly<T>
+      : this.#getOrInit(initializer, options);
+  }
+
+  #getOrInit(
+    initializer: Initializer<T>,
+    options?: LazyInitWaitOptions,
+  ): Readonly<T> {
     assertInitializer(initializer);
     const timeout = timeoutOf(options);
-    // As in get(), which this stands in for where nobody knows who comes first
-    return this.#words[this.#index] === this.#word
-      ? this.#value as Readonly<T>
-      : found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
+    return found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
   }
 
   /**
@@ -538,7 +548,7 @@ export class MutexLazyInit<T> {
    */
   async initAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     return this.#made(await this.tryInitAsync(initializer, options));
   }
@@ -573,13 +583,30 @@ export class MutexLazyInit<T> {
    */
   async tryInitAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<InitResult<T>> {
     assertInitializer(initializer);
-    const signal = signalOf(options);
-    const attempt = () => this.#attemptAsync(initializer, signal);
-    const { result } = attempt() ??
-      await this.#cell.untilTurn(signal, attempt);
+    return await this.#tryInitAsync(initializer, signalOf(options));
+  }
+
+  #tryInitAsync(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): InitResult<T> | Promise<InitResult<T>> {
+    const attempt = this.#attemptAsync(initializer, signal);
+    return attempt === undefined
+      ? this.#awaitTurn(initializer, signal)
+      : attempt.result;
+  }
+
+  async #awaitTurn(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): Promise<InitResult<T>> {
+    const { result } = await this.#cell.untilTurn(
+      signal,
+      () => this.#attemptAsync(initializer, signal),
+    );
     return await result;
   }
 
@@ -621,22 +648,54 @@ export class MutexLazyInit<T> {
    * {@linkcode MutexLazyInit.getOrInit} throws, save that it never has to block,
    * or with the reason of an aborted signal.
    */
-  async getOrInitAsync(
+  getOrInitAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
-    return found(await this.tryInitAsync(initializer, options));
+    // As in getOrInit()
+    return this.#state[0] === this.#word && options === undefined &&
+        typeof initializer === "function"
+      ? Promise.resolve(this.#value as Readonly<T>)
+      : this.#getOrInitAsync(initializer, options);
+  }
+
+  async #getOrInitAsync(
+    initializer: AsyncInitializer<T>,
+    options?: LazyInitWaitAsyncOptions,
+  ): Promise<Readonly<T>> {
+    assertInitializer(initializer);
+    return found(await this.#tryInitAsync(initializer, signalOf(options)));
   }
 
   #tryInit(
-    initializer: Initializer<T>,
+    initializer: AnyInitializer,
     timeout: number,
     alternative: string,
   ): InitResult<T> {
-    const attempt = () =>
-      this.#already() ??
-        this.#cell.make(initializer as AnyInitializer, alternative, this.#keep);
-    return attempt() ?? this.#cell.block(timeout, alternative, attempt);
+    return this.#attempt(initializer, alternative) ??
+      this.#contend(initializer, timeout, alternative);
+  }
+
+  /** Cold: another agent is in the way. */
+  #contend(
+    initializer: AnyInitializer,
+    timeout: number,
+    alternative: string,
+  ): InitResult<T> {
+    return this.#cell.block(
+      timeout,
+      alternative,
+      () => this.#attempt(initializer, alternative),
+    );
+  }
+
+  /** Begins first, as that is one operation where no agent came before. */
+  #attempt(
+    initializer: AnyInitializer,
+    alternative: string,
+  ): InitResult<T> | undefined {
+    return this.#cell.make(initializer, alternative, this.#keep) ??
+      this.#already();
   }
 
   #already(): InitResult<T> | undefined {
@@ -723,7 +782,7 @@ export class MutexLazyInit<T> {
    * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if this
    * agent was declared dead by `recover()` meanwhile.
    */
-  async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
+  async resetAsync(options?: LazyInitWaitAsyncOptions): Promise<boolean> {
     const signal = signalOf(options);
     const attempt = () => this.#tryReset();
     signal?.throwIfAborted();
@@ -786,7 +845,7 @@ export class MutexLazyInit<T> {
    * calls it, or with a {@linkcode DeadlockError} as {@linkcode MutexLazyInit.wait} throws it.
    */
   async waitAsync(
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
     // Taken at once, as another task may reset the cell before this goes on
@@ -888,12 +947,12 @@ function found<T>(result: InitResult<T>): Readonly<T> {
 }
 
 /** Settles as `result` does, or rejects with the reason of the signal if that is aborted first. */
-async function abortable<T>(
+function abortable<T>(
   result: T | Promise<T>,
   signal: AbortSignal | undefined,
-): Promise<T> {
+): T | Promise<T> {
   if (signal === undefined || !(result instanceof Promise)) return result;
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);
