@@ -134,8 +134,12 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/** Remembers a value, and the state word with which it is in the slot. */
-export type Keep<T> = (value: Readonly<T>, word: number) => void;
+/**
+ * Remembers a value, and the state word with which it is in the slot.
+ *
+ * Typed as a method, so that a cell of numbers is a cell of unknown values.
+ */
+export type Keep<T> = { keep(value: Readonly<T>, word: number): void }["keep"];
 
 /** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
