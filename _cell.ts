@@ -251,12 +251,13 @@ export class Cell<T> extends OnceState {
   makeAsync(
     initializer: AnyInitializer,
     keep: Keep<T>,
+    outer?: Run,
   ): Promise<InitResult<T>> | InitResult<T> | undefined {
     const generation = this.tryBegin();
     if (generation < 0) return undefined;
     let run: Owner = { generation, finished: false };
     try {
-      const begun = run = beginRun(this, generation);
+      const begun = run = beginRun(this, generation, outer);
       const filling = this.#beginFilling(run);
       const made = withinAsync(
         begun,
@@ -469,34 +470,42 @@ export class Cell<T> extends OnceState {
     signal: AbortSignal | undefined,
     attempt: () => R | undefined,
   ): Promise<R> {
-    return this.#looking(signal, (signal) => this.#sleepUntil(signal, attempt));
-  }
-
-  /** As {@linkcode Cell.until}, for one after the other of the tasks of this agent. */
-  untilTurn<R>(
-    signal: AbortSignal | undefined,
-    attempt: () => R | undefined,
-  ): Promise<R> {
     return this.#looking(
       signal,
-      (signal) =>
-        inLine(
-          this.words,
-          this.index,
-          signal,
-          () => this.#sleepUntil(signal, attempt),
-        ),
+      (_, signal) => this.#sleepUntil(signal, attempt),
     );
+  }
+
+  /**
+   * As {@linkcode Cell.until}, for one after the other of the tasks of this agent. Tells
+   * `attempt` of which run the call is part.
+   */
+  untilTurn<R>(
+    signal: AbortSignal | undefined,
+    attempt: (outer: Run | undefined) => R | undefined,
+  ): Promise<R> {
+    return this.#looking(signal, (runs, signal) => {
+      const sleep = () => this.#sleepUntil(signal, () => attempt(runs.at(-1)));
+      return inLine(this.words, this.index, signal, sleep);
+    });
   }
 
   async #looking<R>(
     signal: AbortSignal | undefined,
-    sleep: (signal: AbortSignal | undefined) => Promise<R>,
+    sleep: (
+      runs: readonly Run[],
+      signal: AbortSignal | undefined,
+    ) => Promise<R>,
   ): Promise<R> {
     // Taken once, as nothing tells after the first sleep in browsers
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
-    return await sleepLooking(this, runs, signal, sleep);
+    return await sleepLooking(
+      this,
+      runs,
+      signal,
+      (signal) => sleep(runs, signal),
+    );
   }
 
   async #sleepUntil<R>(

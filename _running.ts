@@ -91,12 +91,23 @@ const runs = sharedByThread<Runs>("runs", () => ({
 
 const NO_RUNS: readonly Run[] = [];
 
-/** Begins the run of an initializer on a cell that this agent owns in that generation. */
-export function beginRun(cell: RunningCell, generation: number): Run {
+/**
+ * Begins the run of an initializer on a cell that this agent owns in that generation. A
+ * call that has waited tells of which run it is part, as it knew when it began.
+ */
+export function beginRun(
+  cell: RunningCell,
+  generation: number,
+  outer?: Run,
+): Run {
   const { words, index } = cell;
   const previous = lastUnfinished();
-  const outer = previous && current();
-  const run = new Run(cell, generation, outer, previous);
+  const run = new Run(
+    cell,
+    generation,
+    unfinishedFrom(outer) ?? (previous && current()),
+    previous,
+  );
   // Plain, as only the owner reads it
   words[index + RUN_WORD] = run.id;
   // Plain, as it is 0 but for what an agent has left behind that lost the cell

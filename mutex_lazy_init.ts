@@ -35,6 +35,7 @@ import {
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
+import type { Run } from "./_running.ts";
 import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
@@ -605,7 +606,7 @@ export class MutexLazyInit<T> {
   ): Promise<InitResult<T>> {
     const { result } = await this.#cell.untilTurn(
       signal,
-      () => this.#attemptAsync(initializer, signal),
+      (outer) => this.#attemptAsync(initializer, signal, outer),
     );
     return await result;
   }
@@ -614,12 +615,13 @@ export class MutexLazyInit<T> {
   #attemptAsync(
     initializer: AnyInitializer,
     signal: AbortSignal | undefined,
+    outer?: Run,
   ): { result: InitResult<T> | Promise<InitResult<T>> } | undefined {
     const already = this.#already();
     if (already !== undefined) return { result: already };
     signal?.throwIfAborted();
     // In the same turn, so that no abort and no other task comes in between
-    const run = this.#cell.makeAsync(initializer, this.#keep);
+    const run = this.#cell.makeAsync(initializer, this.#keep, outer);
     return run && { result: abortable(run, signal) };
   }
 
