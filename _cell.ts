@@ -21,6 +21,7 @@ import {
   placeOf,
 } from "./_layout.ts";
 import { alignToSlot, growTo } from "./_memory.ts";
+import { finishResets, SLICE_BYTES, zeroInTurns } from "./_resetting.ts";
 import {
   beginRun,
   currentRuns,
@@ -196,15 +197,27 @@ export class Cell<T> extends OnceState {
     for (;;) {
       const word = this.loadInitialized();
       if (word === undefined) return false;
-      try {
-        const value = this.decode();
-        // A reset since the load has torn what was read
-        if (!this.confirm(word)) continue;
-        keep(value, word);
-        return true;
-      } catch (error) {
-        if (this.confirm(word)) throw error;
-      }
+      const decoded = this.confirmed(word, () => this.decode());
+      if (decoded === undefined) continue;
+      keep(decoded.result, word);
+      return true;
+    }
+  }
+
+  /**
+   * Returns what `body` makes of the value that was in the slot with that state word;
+   * `undefined` if a reset since then may have torn what it has read, or made it fail.
+   */
+  confirmed<R>(
+    word: number,
+    body: () => R,
+  ): { readonly result: R } | undefined {
+    try {
+      const result = body();
+      return this.confirm(word) ? { result } : undefined;
+    } catch (error) {
+      if (this.confirm(word)) throw error;
+      return undefined;
     }
   }
 
@@ -395,19 +408,24 @@ export class Cell<T> extends OnceState {
   #reserve(run: Owner, byteLength: number): number {
     // As late as can be, as an agent may have declared this one dead
     if (!this.owns(run.generation)) throw this.lost("write to");
-    const { words, index, buffer } = this;
+    const { words, index } = this;
     const used = words[index + LENGTH_WORD]! >>> 0;
-    if (used !== byteLength) {
+    if (byteLength < used) this.#shrink(used, byteLength);
+    else if (byteLength > used) {
       const byteOffset = this.byteOffset + OnceState.byteLength;
-      growTo(buffer, byteOffset + alignToSlot(byteLength));
-      if (byteLength < used) {
-        new Uint8Array(buffer, byteOffset + byteLength, used - byteLength)
-          .fill(0);
-      }
+      growTo(this.buffer, byteOffset + alignToSlot(byteLength));
       // Plain: I1
       words[index + LENGTH_WORD] = byteLength;
     }
     return byteLength;
+  }
+
+  /** Zeroes what is in use beyond that length, in bytes. */
+  #shrink(used: number, byteLength: number): void {
+    const byteOffset = this.byteOffset + OnceState.byteLength + byteLength;
+    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);
+    // Plain: I1
+    this.words[this.index + LENGTH_WORD] = byteLength;
   }
 
   /** So many bytes of the slot. */
@@ -426,6 +444,46 @@ export class Cell<T> extends OnceState {
     throw new LayoutMismatchError(
       `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
     );
+  }
+
+  /** As {@linkcode OnceState.reset}, but lets the event loop run while it zeroes much. */
+  resetInTurns(): boolean | Promise<boolean> {
+    // Plain, as a guess: another agent may reset and initialize the cell now
+    const used = this.words[this.index + LENGTH_WORD]! >>> 0;
+    if (used <= SLICE_BYTES) return this.reset();
+    const generation = this.tryBeginReset();
+    if (generation < 0) return false;
+    try {
+      return this.#resetInTurns(generation);
+    } catch (error) {
+      // For want of stack
+      this.endReset(generation);
+      throw error;
+    }
+  }
+
+  #resetInTurns(generation: number): Promise<boolean> {
+    const conceal = holdAgentLock(() => {
+      if (this.owns(generation)) this.markAnnounced();
+    });
+    return zeroInTurns(
+      () => this.owns(generation) && this.#zeroSlice(),
+      () => {
+        const isReset = this.endReset(generation);
+        conceal();
+        return isReset;
+      },
+    ).then((isReset) => {
+      if (isReset) return true;
+      throw this.lost("reset");
+    });
+  }
+
+  /** Zeroes the last slice of what is in use, and returns whether more is left. */
+  #zeroSlice(): boolean {
+    const used = this.#length;
+    this.#shrink(used, Math.max(0, used - SLICE_BYTES));
+    return used > SLICE_BYTES;
   }
 
   /** Leaves nothing behind of a value that has failed or is reset. */
@@ -448,6 +506,8 @@ export class Cell<T> extends OnceState {
     alternative: string,
     attempt: () => R | undefined,
   ): R {
+    // This agent may be resetting the cell, which then needs no wait
+    finishResets();
     this.assertNotOwned();
     const end = now() + timeout;
     return blockLooking(this, (interval) => {
@@ -617,7 +677,8 @@ type Failure = {
   readonly error: unknown;
 };
 
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+/** Whether it is a promise, of any realm or library. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }
