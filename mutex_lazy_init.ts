@@ -25,7 +25,6 @@ import {
   Cell,
   type InitResult,
   isPromiseLike,
-  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
@@ -37,6 +36,7 @@ import {
   type LazyInitOptions,
 } from "./_layout.ts";
 import type { Run } from "./_running.ts";
+import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
