@@ -34,7 +34,7 @@ import {
 } from "../mod.ts";
 import { encodeOpen, fixedSlot } from "../_slot.ts";
 import { bytesOf, encoded, roundTripped } from "./_codec_slots.ts";
-import { run } from "./testdata/commands.ts";
+import { run } from "./_commands.ts";
 import fc from "fast-check";
 
 const HEADER_BYTES = OnceState.byteLength;
@@ -86,7 +86,7 @@ function slotOf(cell: { handle: LazyInitHandle }): Uint8Array {
 }
 
 function assertUntouched(
-  cell: Pick<LazyInit<unknown>, "handle" | "phase" | "get">,
+  cell: Pick<LazyInit<unknown>, "phase" | "get"> & { handle: LazyInitHandle },
 ) {
   assertEquals(cell.phase, "uninitialized");
   assertEquals(cell.get(), undefined);

@@ -225,8 +225,9 @@ Deno.test("LayoutMismatchError.message tells what was expected and what was foun
       "as it must be a MutexLazyInit of int32 with 4 bytes: another kind, codec or capacity was placed there",
     ],
     [
-      () => MutexLazyInit.from(handle, int32),
-      "Cannot attach to LazyInit at byte 8 as it must be a MutexLazyInit: its handle says LazyInit",
+      // A type error, too
+      () => MutexLazyInit.from(handle as never, int32),
+      "Cannot attach to LazyInit at byte 8 as it must be a MutexLazyInit of int32 with 4 bytes: its handle says LazyInit",
     ],
     [
       () => LazyInit.from({ ...handle, byteOffset: 40 }, int32),
@@ -271,12 +272,13 @@ Deno.test("AlreadyInitializedError tells an undefined value from one that is bei
 });
 
 Deno.test("LayoutMismatchError names the cell", () => {
-  const buffer = new SharedArrayBuffer(24);
+  const buffer = new SharedArrayBuffer(LazyInit.byteLength(int32));
   const { handle } = new LazyInit(int32, { buffer, name: "answer" });
   for (
     const attach of [
       () => LazyInit.from(handle, float64),
-      () => MutexLazyInit.from(handle, int32),
+      // A type error, too
+      () => MutexLazyInit.from(handle as never, int32),
       () => new LazyInit(float64, { buffer, name: "answer" }),
     ]
   ) {
@@ -286,7 +288,7 @@ Deno.test("LayoutMismatchError names the cell", () => {
       'Cannot attach to LazyInit "answer" at byte 0',
     );
   }
-  const dirty = new SharedArrayBuffer(24);
+  const dirty = new SharedArrayBuffer(LazyInit.byteLength(int32));
   new Uint8Array(dirty)[20] = 1;
   assertThrows(
     () => new MutexLazyInit(int32, { buffer: dirty, name: "answer" }),

@@ -93,8 +93,8 @@ Deno.test("LazyInit() refuses memory that holds something else", () => {
   ) assertThrows(place, LayoutMismatchError, "was placed there");
   assertEquals(bytesOf(buffer), before);
 
-  for (const dirty of [0, 4, 12, 16, 23]) {
-    const buffer = new SharedArrayBuffer(24);
+  for (const dirty of [0, 4, 12, 16, 20, 24, 31]) {
+    const buffer = new SharedArrayBuffer(LazyInit.byteLength(int32));
     new Uint8Array(buffer)[dirty] = 1;
     const before = bytesOf(buffer);
     assertThrows(
@@ -146,8 +146,8 @@ Deno.test("LazyInit() refuses options that it cannot use", () => {
 });
 
 Deno.test("LazyInit() judges the memory that it claims, even if an option changes", () => {
-  const dirty = new SharedArrayBuffer(24);
-  new Uint8Array(dirty).fill(1, 16);
+  const dirty = new SharedArrayBuffer(LazyInit.byteLength(int32));
+  new Uint8Array(dirty).fill(1, 24);
   let reads = 0;
   const options = {
     get buffer() {
@@ -276,9 +276,11 @@ Deno.test("LazyInit.from() refuses another kind, codec or capacity", () => {
     );
   }
   assertThrows(
-    () => LazyInit.from({ ...handle, kind: "MutexLazyInit" }, string(16)),
+    // A type error, too
+    () =>
+      LazyInit.from({ ...handle, kind: "MutexLazyInit" } as never, string(16)),
     LayoutMismatchError,
-    "it must be a LazyInit: its handle says MutexLazyInit",
+    "it must be a LazyInit of string(16) with 16 bytes: its handle says MutexLazyInit",
   );
   assertThrows(
     () => MutexLazyInit.from({ ...handle, kind: "MutexLazyInit" }, string(16)),
@@ -289,9 +291,10 @@ Deno.test("LazyInit.from() refuses another kind, codec or capacity", () => {
 Deno.test("LazyInit.from() refuses memory that was never claimed", () => {
   const handle = {
     kind: "LazyInit",
-    buffer: new SharedArrayBuffer(24),
+    buffer: new SharedArrayBuffer(LazyInit.byteLength(int32)),
     byteOffset: 0,
     name: "",
+    tag: int32.tag,
   } as const;
   assertThrows(
     () => LazyInit.from(handle, int32),
