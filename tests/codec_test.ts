@@ -1237,9 +1237,13 @@ Deno.test("Codec of one's own gets the slot of the cell", () => {
   };
   const buffer = new SharedArrayBuffer(8 + LazyInit.byteLength(spy));
   new LazyInit(spy, { buffer, byteOffset: 8 }).initOnce(null);
-  const slot = { buffer, byteOffset: 8 + HEADER_BYTES, byteLength: 3 };
-  assertEquals(slots, [slot, slot]);
-  assert(slots.every((slot) => slot.buffer === buffer));
+  assertEquals(slots.length, 2);
+  for (const slot of slots) {
+    assertStrictEquals(slot.buffer, buffer);
+    assertEquals(slot.byteOffset, 8 + HEADER_BYTES);
+    assertEquals(slot.byteLength, 3);
+    assertThrows(() => slot.resize(3), TypeError, "its codec must be open");
+  }
 });
 
 Deno.test("Codec of one's own may have a view", () => {

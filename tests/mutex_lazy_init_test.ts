@@ -77,7 +77,7 @@ Deno.test("MutexLazyInit() attaches to the cell that is there, and refuses anoth
     () => new MutexLazyInit(string(0), { buffer, byteOffset: 8 }),
     LayoutMismatchError,
   );
-  assertEquals(MutexLazyInit.byteLength(int32), 24);
+  assertEquals(MutexLazyInit.byteLength(int32), 32);
 });
 
 Deno.test("MutexLazyInit.from() attaches through a clone of the handle", () => {
@@ -280,6 +280,19 @@ Deno.test("MutexLazyInit refuses bad timeouts, initialized or not", () => {
     }
     assertEquals(cell.initialized, i === 1);
     cell.getOrInit(() => 42);
+  }
+});
+
+Deno.test("MutexLazyInit takes null and undefined for no signal", async () => {
+  for (const signal of [null, undefined]) {
+    const options = { signal } as { signal: null };
+    const cell = new MutexLazyInit(int32);
+    const waiting = cell.waitAsync(options);
+    assertEquals(await cell.initAsync(() => 1, options), 1);
+    assertEquals(await waiting, 1);
+    assertEquals(await cell.getOrInitAsync(() => 2, options), 1);
+    assertEquals((await cell.tryInitAsync(() => 2, options)).ok, false);
+    assertEquals(await cell.resetAsync(options), true);
   }
 });
 
@@ -566,7 +579,7 @@ Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", as
     throw new Error("Never called");
   };
   for (let i = 0; i < 2; i++) {
-    for (const signal of [null, {}, { throwIfAborted() {}, aborted: false }]) {
+    for (const signal of [5, {}, { throwIfAborted() {}, aborted: false }]) {
       const options = { signal: signal as AbortSignal };
       for (
         const call of [
@@ -580,6 +593,19 @@ Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", as
     }
     assertEquals(cell.initialized, i === 1);
     cell.getOrInit(() => 42);
+  }
+});
+
+Deno.test("MutexLazyInit takes null and undefined for no signal", async () => {
+  for (const signal of [null, undefined]) {
+    const options = { signal } as { signal: null };
+    const cell = new MutexLazyInit(int32);
+    const waiting = cell.waitAsync(options);
+    assertEquals(await cell.initAsync(() => 1, options), 1);
+    assertEquals(await waiting, 1);
+    assertEquals(await cell.getOrInitAsync(() => 2, options), 1);
+    assertEquals((await cell.tryInitAsync(() => 2, options)).ok, false);
+    assertEquals(await cell.resetAsync(options), true);
   }
 });
 
@@ -1178,7 +1204,7 @@ Deno.test("MutexLazyInit.get() reads again when a reset comes in the middle of d
 Deno.test("MutexLazyInit.get() passes on the error of a codec that cannot decode", () => {
   const cell = new MutexLazyInit(json(16));
   cell.init(() => 42);
-  slotOf(cell).set(new TextEncoder().encode("{"), 4);
+  slotOf(cell).set(new TextEncoder().encode("{"));
   const other = MutexLazyInit.from(cell.handle, json(16));
   assertThrows(() => other.get(), SyntaxError);
 });

@@ -635,6 +635,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
       cell.waitAsync(soon()),
       cell.getOrInitAsync(() => pairOf(2), soon()),
     ];
+    await until(() => isWatched(mortal));
     end(mortal);
     for (const value of await Promise.all(values)) {
       assertEquals(value, pairOf(2));
@@ -646,6 +647,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
     const cell = new MutexLazyInit(pair);
     await mortal.initialize(cell);
     const reset = cell.resetAsync(soon());
+    await until(() => isWatched(mortal));
     end(mortal);
     assertEquals(await reset, false);
     assertEquals(cell.init(() => pairOf(2)), pairOf(2));
