@@ -596,19 +596,6 @@ Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", as
   }
 });
 
-Deno.test("MutexLazyInit takes null and undefined for no signal", async () => {
-  for (const signal of [null, undefined]) {
-    const options = { signal } as { signal: null };
-    const cell = new MutexLazyInit(int32);
-    const waiting = cell.waitAsync(options);
-    assertEquals(await cell.initAsync(() => 1, options), 1);
-    assertEquals(await waiting, 1);
-    assertEquals(await cell.getOrInitAsync(() => 2, options), 1);
-    assertEquals((await cell.tryInitAsync(() => 2, options)).ok, false);
-    assertEquals(await cell.resetAsync(options), true);
-  }
-});
-
 Deno.test("MutexLazyInit zeroes the slot while nobody else may write or read it", async () => {
   const cell = new MutexLazyInit(int32);
   const other = MutexLazyInit.from(cell.handle, int32);
