@@ -53,8 +53,10 @@ async function taken(body: () => Promise<number>) {
   sleepsBegun = 0;
   const rejected = await body();
   // The last sleep ends in a turn of its own
-  while (sleeps.size > 0) await new Promise((resolve) => setTimeout(resolve));
-  return { rejected, sleepsBegun, timers: timers.size };
+  for (let turn = 0; turn < 100 && sleeps.size > 0; turn++) {
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  return { rejected, sleepsBegun, sleeps: sleeps.size, timers: timers.size };
 }
 
 async function repeat(
