@@ -58,13 +58,6 @@ export const mutants: readonly Mutant[] = [
     scenarios: ["call-once-failing-2", "get-or-init-failing-once-2"],
   },
   {
-    name: "rollback of a run that has published",
-    file: CELL,
-    from: "    if (run.finished) throw error;\n",
-    to: "",
-    tests: ["publication"],
-  },
-  {
     name: "missing notify on publish and rollback",
     file: ATOMICS,
     from:
@@ -144,7 +137,6 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
-    scenarios: ["reader-during-publication-2"],
     tests: ["spurious_wake_ups"],
   },
   {
@@ -152,14 +144,13 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    const value = word | STATE_WAITERS;\n",
     to: "    const value = word;\n",
-    scenarios: ["spurious-wake-ups-2"],
+    tests: ["sleeping"],
   },
   {
     name: "sleeps on the word without the waiters bit (mutex)",
     file: ATOMICS,
     from: "      if (found === word) return announced;\n",
     to: "      if (found === word) return word;\n",
-    scenarios: ["mutex-2"],
     tests: ["spurious_wake_ups"],
   },
   {
@@ -224,7 +215,7 @@ export const mutants: readonly Mutant[] = [
     file: CELL,
     from: "    if (this.owns(generation)) this.zero();\n",
     to: "",
-    scenarios: ["call-once-failing-2"],
+    scenarios: ["refused-halfway-2"],
   },
   {
     name: "zero-fill on throw of a cell that was taken",
@@ -240,7 +231,7 @@ export const mutants: readonly Mutant[] = [
       "    if (this.owns(generation)) this.zero();\n    const isLost = !this.rollbackRun(generation);\n",
     to:
       "    const isLost = !this.rollbackRun(generation);\n    if (!isLost) this.zero();\n",
-    scenarios: ["call-once-failing-2"],
+    scenarios: ["refused-halfway-2"],
   },
   {
     name: "zero-fill skipped by reset()",
@@ -256,7 +247,7 @@ export const mutants: readonly Mutant[] = [
     from: "    if (taken) this.#empty(this.#loadGeneration());\n",
     to:
       "    if (taken) {\n      this.words[this.index + 5] = 0;\n      this.#empty(this.#loadGeneration());\n    }\n",
-    scenarios: ["dead-owner-2", "dead-owner-and-waiters-2"],
+    scenarios: ["dead-owner-2"],
   },
   {
     name: "recovers without a notification in the place of the dead",
@@ -321,7 +312,6 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
     to: "",
-    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
     tests: ["recover"],
   },
   {
@@ -332,15 +322,6 @@ export const mutants: readonly Mutant[] = [
     to:
       "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
     tests: ["recover"],
-  },
-  {
-    name: "asks for the generation before the state",
-    file: ATOMICS,
-    from:
-      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
-    to:
-      "    return Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
-    scenarios: ["owner-declared-dead-LazyInit-2"],
   },
   {
     name: "no re-check after decode",
@@ -441,21 +422,21 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  } else timer ??= startTimer(look, LOOK_INTERVAL);\n",
     to: "  }\n",
-    tests: ["waiting"],
+    tests: ["conformance"],
   },
   {
     name: "leaves the timer of an asynchronous sleep behind",
     file: WAITING,
     from: "  if (open.size === 0) {\n    stopTimer(timer);\n",
     to: "  if (open.size === 0) {\n",
-    tests: ["leaving"],
+    tests: ["sleeping"],
   },
   {
     name: "leaves the timer of the deadlock search behind",
     file: DEADLOCK,
     from: "    stopTimer(timer);\n",
     to: "",
-    tests: ["leaving"],
+    tests: ["sleeping"],
   },
   {
     name: "leaves a pending waitAsync behind",
@@ -463,7 +444,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
     to: "",
-    tests: ["leaving"],
+    tests: ["sleeping"],
   },
   {
     name: "ends the sleep of others who sleep on the word",
@@ -471,22 +452,21 @@ export const mutants: readonly Mutant[] = [
     from: "    if (this.#sleepers.size > 0 || !open.has(this)) return;\n",
     to: "    if (!open.has(this)) return;\n",
     scenarios: ["aborted-waiter-beside-live-ones-2"],
-    tests: ["leaving"],
+    tests: ["sleeping"],
   },
   {
-    name: "sleeps on a value that another task sleeps on",
+    name: "sleeps for each task",
     file: WAITING,
     from: "  if (found?.value === value) return found;\n",
-    to: "  if (found !== undefined) return found;\n",
-    scenarios: ["synchronous-beside-asynchronous-2", "spurious-wake-ups-2"],
-    tests: ["leaving"],
+    to: "",
+    tests: ["sleeping"],
   },
   {
     name: "lets all tasks in line sleep on the word",
     file: WAITING,
     from: "  if (first === step) step();\n",
     to: "  step();\n",
-    tests: ["leaving"],
+    tests: ["sleeping"],
   },
   {
     name: "leaves the line without calling the next",
@@ -494,7 +474,7 @@ export const mutants: readonly Mutant[] = [
     from: "    else next();\n",
     to: "",
     scenarios: ["aborted-lock-beside-live-ones-2"],
-    tests: ["leaving"],
+    tests: ["sleeping"],
   },
   {
     name: "stays in line though it was aborted",

@@ -53,7 +53,10 @@ const LOOKS: Looks = {
   words: [STATE, GENERATION],
 };
 
-/** Writes and reads one word at a time; the explorer is asked by the view. */
+/**
+ * Writes and reads one word at a time; the explorer is asked by the view. Refuses a pair
+ * that does not agree when it has written half of it.
+ */
 function pairs(thread: Thread): Codec<Pair> {
   const { ledger } = thread;
   const words = new Int32Array(thread.memory);
@@ -64,6 +67,10 @@ function pairs(thread: Thread): Codec<Pair> {
       const word = byteOffset / 4;
       thread.check(++ledger[WRITING]! === 1, "Two agents write to the slot");
       words[word] = left;
+      if (left !== right) {
+        ledger[WRITING]!--;
+        throw new Failure();
+      }
       words[word + 1] = right;
       ledger[WRITING]!--;
       ledger[MADE + left] = 1;
@@ -296,6 +303,19 @@ export const scenarios: Scenario[] = [
     end: (memory, ledger) =>
       illegal(memory, ledger[MADE_BY_CALL] === 0 ? [0] : [2]),
   }),
+  ...twoAndThree("refused-halfway", {
+    words: CELL,
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      const left = thread.index + 1;
+      const right = thread.index === 0 ? 0 : left;
+      return () => {
+        look(thread, attempt(() => cell.callOnce(() => ({ left, right }))));
+        look(thread, cell.get());
+      };
+    },
+    end: (memory) => illegal(memory, [0, 2]),
+  }),
   ...twoAndThree("get-or-init", {
     words: CELL,
     prepare(thread) {
@@ -517,12 +537,19 @@ export const scenarios: Scenario[] = [
     words: CELL,
     prepare(thread) {
       const cell = lazyInit(thread);
+      const words = new Int32Array(thread.memory);
       return () => {
         if (thread.index === 0) return cell.callOnce(make(thread, 1));
         thread.awaitEnd(0);
         forget(thread);
         cell.recover(1);
-        const value = look(thread, cell.callOnce(make(thread, 2)));
+        const initializer = make(thread, 2);
+        const made = cell.callOnce(() => {
+          const isZeroed = words[SLOT] === 0 && words[SLOT + 1] === 0;
+          thread.check(isZeroed, "The dead agent has left something behind");
+          return initializer();
+        });
+        const value = look(thread, made);
         thread.check(value === 2 || cell.initialized, "The cell is lost");
         look(thread, cell.get());
       };
@@ -608,7 +635,10 @@ export const scenarios: Scenario[] = [
         look(thread, cell.getOrInit(make(thread, 1)));
       };
     },
-    end: madeOnce,
+    end: (memory, ledger) =>
+      memory[GENERATION] === 0
+        ? madeOnce(memory, ledger)
+        : "The cell was taken from an agent that lives",
   },
   {
     // It has announced itself, so that who waits takes over what it leaves at any step
