@@ -27,10 +27,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "publish before write",
     file: CELL,
-    from:
-      "    return this.#own((run) =>\n      this.#publish(run, this.#encode(run, value), keep)\n    );\n",
+    from: "      return this.#publish(run, this.#encode(run, value), keep);\n",
     to:
-      "    return this.#own((run) => {\n      this.#reserve(run, this.#capacity);\n      const result = this.#publish(run, value, keep);\n      this.#codec.encode(value, fixedSlot(this.#slotPlace, this.#capacity));\n      return result;\n    });\n",
+      "      this.#reserve(run, this.#capacity);\n      const result = this.#publish(run, value, keep);\n      this.#codec.encode(value, this.#slot(this.#capacity));\n      return result;\n",
     scenarios: ["init-once-race-2"],
   },
   {
@@ -197,9 +196,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "resets without taking the cell",
     file: ATOMICS,
-    from: "    if (this.#empty(word >>> GENERATION_SHIFT)) return true;\n",
+    from:
+      "    const generation = this.tryBeginReset();\n    if (generation === NOT_TAKEN) return false;\n    if (this.#empty(generation)) return true;\n",
     to:
-      "    Atomics.store(this.words, this.index, word);\n    this.zero();\n    const generation = next(word >>> GENERATION_SHIFT);\n    Atomics.store(this.words, this.index + GENERATION_WORD, generation);\n    Atomics.store(this.words, this.index, generation << GENERATION_SHIFT);\n    this.notifyAll();\n    if (word !== 0) return true;\n",
+      "    const word = this.loadInitialized();\n    if (word === undefined) return false;\n    const generation = word >>> GENERATION_SHIFT;\n    this.zero();\n    const state = next(generation) << GENERATION_SHIFT;\n    Atomics.store(this.words, this.index + GENERATION_WORD, next(generation));\n    Atomics.compareExchange(this.words, this.index, word, state);\n    if (this.load() === state) return true;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
@@ -236,9 +236,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "zero-fill skipped by reset()",
     file: ATOMICS,
-    from: "    if (this.#empty(word >>> GENERATION_SHIFT)) return true;\n",
+    from: "    if (this.#empty(generation)) return true;\n",
     to:
-      "    this.words[this.index + 5] = 0;\n    if (this.#empty(word >>> GENERATION_SHIFT)) return true;\n",
+      "    this.words[this.index + 5] = 0;\n    if (this.#empty(generation)) return true;\n",
     scenarios: ["reset-and-get-or-init-2"],
   },
   {
@@ -259,9 +259,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no generation bump by reset()",
     file: ATOMICS,
-    from: "    if (this.#empty(word >>> GENERATION_SHIFT)) return true;\n",
-    to:
-      "    if (this.#empty((word >>> GENERATION_SHIFT) - 1 & GENERATION_MASK)) return true;\n",
+    from: "    if (this.#empty(generation)) return true;\n",
+    to: "    if (this.#empty(generation - 1 & GENERATION_MASK)) return true;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
@@ -326,8 +325,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no re-check after decode",
     file: CELL,
-    from: "        if (!this.confirm(word)) continue;\n",
-    to: "",
+    from: "      return this.confirm(word) ? { result } : undefined;\n",
+    to: "      return { result };\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
@@ -350,7 +349,7 @@ export const mutants: readonly Mutant[] = [
     name: "cached value kept over reset",
     file: MUTEX,
     from:
-      "    return this.#words[this.#index] === this.#word ? this.#value : this.#load();",
+      "    return this.#state[0] === this.#word ? this.#value : this.#load();",
     to: "    return this.#word !== undefined ? this.#value : this.#load();",
     scenarios: ["reset-and-readers-2"],
   },
@@ -570,9 +569,44 @@ export const mutants: readonly Mutant[] = [
   {
     name: "resetAsync ignores a signal that was aborted before",
     file: MUTEX,
-    from: "    signal?.throwIfAborted();\n    return attempt() ??",
-    to: "    return attempt() ??",
+    from: "    signal?.throwIfAborted();\n    const { result } = attempt() ??",
+    to: "    const { result } = attempt() ??",
     tests: ["abort"],
+  },
+  {
+    name: "zeroes slices of a cell that was taken",
+    file: CELL,
+    from: "      () => this.owns(generation) && this.#zeroSlice(),\n",
+    to: "      () => this.#zeroSlice(),\n",
+    tests: ["open_values"],
+  },
+  {
+    name: "ends a reset that another agent has ended",
+    file: ATOMICS,
+    from: "    return this.owns(generation) && this.#empty(generation);\n",
+    to: "    return this.#empty(generation);\n",
+    tests: ["open_values"],
+  },
+  {
+    name: "finishes no reset before it blocks (cells)",
+    file: CELL,
+    from: "    finishResets();\n",
+    to: "",
+    tests: ["open_values"],
+  },
+  {
+    name: "finishes no reset before it blocks (state)",
+    file: ATOMICS,
+    from: "    finishResets();\n    if (!this.#announceWaiter",
+    to: "    if (!this.#announceWaiter",
+    tests: ["open_values"],
+  },
+  {
+    name: "finishes no reset before it blocks (mutex)",
+    file: ATOMICS,
+    from: "    finishResets();\n    const word",
+    to: "    const word",
+    tests: ["open_values"],
   },
   {
     name: "the search keeps an abort to itself",
