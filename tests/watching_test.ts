@@ -135,6 +135,21 @@ Deno.test("sleepAsync() watches nobody when it has ended", async () => {
   }
 });
 
+Deno.test("sleepAsync() watches nobody if the word changes before it sleeps", async () => {
+  const word = new Word();
+  const { end } = await live(OWNER);
+  word.announcedOwner = () => {
+    word.words[0] = 1;
+    return OWNER.id;
+  };
+  const sleep = word.sleep();
+  await turns();
+  word.notifyAll();
+  await sleep;
+  await until(async () => !await isWatched(OWNER));
+  end();
+});
+
 for (const Cell of [LazyInit, MutexLazyInit]) {
   Deno.test(`${Cell.name}.waitAsync() takes no generation for an owner that has announced itself`, async () => {
     const buffer = new SharedArrayBuffer(Cell.byteLength(int32));

@@ -681,6 +681,14 @@ export const mutants: readonly Mutant[] = [
     tests: ["watching"],
   },
   {
+    name: "asks for the owner before the sleep begins",
+    file: WAITING,
+    from: "    if (Atomics.waitAsync === undefined) {\n      startTimer",
+    to:
+      "    this.watch();\n    if (Atomics.waitAsync === undefined) {\n      startTimer",
+    tests: ["watching"],
+  },
+  {
     name: "goes on to watch an owner that has left",
     file: WAITING,
     from: "    this.#stopWatching();\n    this.#owner = owner;\n",
