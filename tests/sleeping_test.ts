@@ -1,6 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-// First, as the modules may keep what they find of `Atomics`
+// First, as the modules may keep what they find of the platform
+import { pendingTimers } from "./_timers.ts";
 import { replaceable } from "./_platform.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { int32, Mutex, MutexLazyInit, OnceState } from "../mod.ts";
@@ -97,11 +98,12 @@ Deno.test("OnceState.waitAsync() leaves no sleep behind when all tasks are abort
 });
 
 Deno.test("MutexLazyInit.waitAsync() leaves no timer behind", async () => {
-  // Deno reports timers that a test leaves behind
   const cell = new MutexLazyInit(int32);
   const value = cell.waitAsync();
+  assertEquals(pendingTimers(), 1);
   cell.init(() => 1);
   assertEquals(await value, 1);
+  assertEquals(pendingTimers(), 0);
 });
 
 Deno.test("MutexLazyInit.waitAsync() within an initializer leaves no timer behind", async () => {
@@ -109,10 +111,12 @@ Deno.test("MutexLazyInit.waitAsync() within an initializer leaves no timer behin
   const { promise, resolve } = Promise.withResolvers<number>();
   const slow = inner.initAsync(() => promise);
   const value = outer.initAsync(async () => await inner.waitAsync());
-  await turns();
+  // One for the sleep, and one for the search
+  assertEquals(pendingTimers(), 2);
   resolve(1);
   assertEquals(await slow, 1);
   assertEquals(await value, 1);
+  assertEquals(pendingTimers(), 0);
 });
 
 /** How many compare-exchanges it takes until the initializers of so many tasks have failed. */

@@ -421,7 +421,7 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  } else timer ??= startTimer(look, LOOK_INTERVAL);\n",
     to: "  }\n",
-    tests: ["conformance"],
+    tests: ["sleeping"],
   },
   {
     name: "leaves the timer of an asynchronous sleep behind",
