@@ -587,6 +587,8 @@ export class OnceState {
 
   /** The error of a run that has lost the cell when it was about to do that. */
   protected lost(action: string): OwnerLostError {
+    // Throws if the memory has been overwritten, which is another matter
+    phaseOf(this.load());
     return new OwnerLostError(
       `Cannot ${action} ${this.label} as this agent must own the cell: it was declared dead by recover() meanwhile`,
     );
