@@ -21,15 +21,17 @@ const DEADLOCK = "_deadlock.ts";
 const LAYOUT = "_layout.ts";
 const MUTEX = "mutex_lazy_init.ts";
 const RUNNING = "_running.ts";
+const VALUE = "_value.ts";
 const WAITING = "_waiting.ts";
 
 export const mutants: readonly Mutant[] = [
   {
     name: "publish before write",
-    file: CELL,
-    from: "      return this.#publish(run, this.#encode(run, value), keep);\n",
+    file: VALUE,
+    from:
+      "      codec.encode(value, slot);\n      return codec.decode(slot);\n",
     to:
-      "      this.#reserve(run, this.#capacity);\n      const result = this.#publish(run, value, keep);\n      this.#codec.encode(value, this.#slot(this.#capacity));\n      return result;\n",
+      "      queueMicrotask(() => codec.encode(value, slot));\n      return value;\n",
     scenarios: ["init-once-race-2"],
   },
   {
@@ -324,7 +326,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "no re-check after decode",
-    file: CELL,
+    file: VALUE,
     from: "      return this.confirm(word) ? { result } : undefined;\n",
     to: "      return { result };\n",
     scenarios: ["reset-and-readers-2"],
@@ -576,9 +578,16 @@ export const mutants: readonly Mutant[] = [
   {
     name: "zeroes slices of a cell that was taken",
     file: CELL,
-    from: "      () => this.owns(generation) && this.#zeroSlice(),\n",
-    to: "      () => this.#zeroSlice(),\n",
+    from: "      () => this.owns(generation) && this.zeroSlice(),\n",
+    to: "      () => this.zeroSlice(),\n",
     tests: ["open_values"],
+  },
+  {
+    name: "writes to the slot of a cell that was taken",
+    file: VALUE,
+    from: '    if (!this.owns(run.generation)) throw this.lost("write to");\n',
+    to: "",
+    tests: ["recover"],
   },
   {
     name: "ends a reset that another agent has ended",
