@@ -215,3 +215,13 @@ Deno.test("MutexLazyInit.waitAsync() wakes to watch an announced agent that take
   await assertRejects(() => wait, Error, "Enough");
   worker.terminate();
 });
+
+Deno.test("holdAgentLock() tells nobody who has let go of the lock before it is granted", async () => {
+  const url = new URL("./testdata/brief_holder.ts", import.meta.url);
+  const worker = new Worker(url, { type: "module" });
+  const told = await new Promise((resolve) => {
+    worker.onmessage = ({ data }) => resolve(data);
+  });
+  assertEquals(told, ["long"]);
+  worker.terminate();
+});

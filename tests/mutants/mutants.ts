@@ -762,13 +762,6 @@ export const mutants: readonly Mutant[] = [
     tests: ["agent"],
   },
   {
-    name: "takes a Web Lock that was released for held",
-    file: AGENT,
-    from: "  hold.granted = false;\n",
-    to: "",
-    tests: ["agent"],
-  },
-  {
     name: "gives a Web Lock that was released to the next initializer",
     file: AGENT,
     from: "  if (announcement.hold === hold) announcement.hold = undefined;\n",
