@@ -96,8 +96,9 @@ Deno.test("sleepAsync() wakes the others and recovers nothing when the owner tha
   await until(() => isWatched(OWNER));
   word.owner = undefined;
   end();
-  await sleep;
+  await until(() => word.recovered.length + word.notified > 0);
   assertEquals([word.recovered, word.notified], [[], 1]);
+  await sleep;
 });
 
 Deno.test("sleepAsync() watches whoever owns the word in the end", async () => {
