@@ -16,9 +16,10 @@
  *   C4  No clocks of two machines are compared. A lease is over if and only if the very
  *       same entry has been seen for as long as it says, from its first sight on, by the
  *       clock of the process that judges.
- *   C5  A write of unknown outcome is settled by its nonce before anything else is
- *       written: it has landed if the entry has that nonce; it has been refused if the
- *       entry has another version than it expects; else it is sent again, the same bytes.
+ *   C5  A write of unknown outcome, or that was refused, is settled by its nonce before
+ *       anything else is written: it has landed if the entry has that nonce; it never
+ *       will if the entry has another version than it expects; else it is sent again, the
+ *       same bytes.
  *   C6  Observations are ordered by version: an entry of a lower version than one that
  *       was seen is out of date, whoever brings it. That there is none is believed only of
  *       a request that began after all that was seen.
@@ -579,7 +580,6 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         signal,
       );
       if (outcome !== "refused") return initialized;
-      await this.#during(this.#lookNow(), signal);
     }
   }
 
@@ -763,10 +763,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     const sent = this.#clock.now();
     // C1: over what was judged, be it uninitialized or silent for its lease (C4)
     const version = await this.#write(record, seen.version);
-    if (typeof version !== "bigint") {
-      await this.#lookNow();
-      return NOT_YET;
-    }
+    if (typeof version !== "bigint") return NOT_YET;
     const run: Run = { record, version, sent };
     if (signal?.aborted) {
       await this.#writeOwn(run, rollBack(record, false, this.#clock.nonce()));
@@ -891,10 +888,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   async #writeOwn(run: Run, record: Record): Promise<boolean> {
     const sent = this.#clock.now();
     const version = await this.#write(record, run.version);
-    if (typeof version !== "bigint") {
-      await this.#lookNow();
-      return false;
-    }
+    if (typeof version !== "bigint") return false;
     run.record = record;
     run.version = version;
     run.sent = sent;
@@ -922,10 +916,11 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         this.#observe({ value: bytes, version }, expected);
         return version;
       }
-      if (!again) return "refused";
-      // The one before may have landed after the look
+      // This one may have landed, and its repetition by the network been refused; or the
+      // one before, after the look
       await this.#lookNow();
-      return hasLanded() ? this.#seen.version : "unknown";
+      if (hasLanded()) return this.#seen.version;
+      return again ? "unknown" : "refused";
     });
   }
 

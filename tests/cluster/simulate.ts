@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * Simulates clusters: `deno task simulate [seed [steps]]`. With `--replay SEED` runs that
- * schedule alone.
+ * Simulates clusters: `deno task simulate [seed [steps]]`. With `--quick` before these it
+ * runs less of the schedules that are not random, with `--replay SEED` that schedule alone.
  */
 
 import {
@@ -13,30 +13,43 @@ import {
   SMALL_SCENARIOS,
 } from "./explore.ts";
 
+const DEFAULT_STEPS = 10_000_000;
+/** How many deviations within how many steps. */
+const QUICK = [1, 30] as const;
+const THOROUGH = [2, 20] as const;
+
 async function print(text: string): Promise<void> {
   await Deno.stdout.write(new TextEncoder().encode(`${text}\n`));
 }
 
-const DEFAULT_STEPS = 10_000_000;
-const [first, second] = Deno.args;
-try {
-  if (first === "--replay") {
-    await print(`${await exploreSeed(Number(second))} steps`);
-  } else {
-    const seed = Number(first ?? Date.now() % 1e9);
-    await print(`Seed ${seed}`);
-    for (const scenario of SMALL_SCENARIOS) {
-      const { schedules, steps } = await exploreAll(scenario, 2, 30);
-      await print(`${scenario.name}: ${schedules} schedules, ${steps} steps`);
-    }
-    const { schedules, steps } = await exploreRandom(
-      seed,
-      Number(second ?? DEFAULT_STEPS),
+async function simulate(
+  [seed = String(Date.now() % 1e9), steps]: readonly string[],
+  [deviations, horizon]: readonly [number, number],
+): Promise<void> {
+  await print(`Seed ${seed}`);
+  for (const scenario of SMALL_SCENARIOS) {
+    const { schedules, steps } = await exploreAll(
+      scenario,
+      deviations,
+      horizon,
     );
-    await print(`random: ${schedules} schedules, ${steps} steps`);
+    await print(`${scenario.name}: ${schedules} schedules, ${steps} steps`);
   }
+  const random = await exploreRandom(
+    Number(seed),
+    Number(steps ?? DEFAULT_STEPS),
+  );
+  await print(`random: ${random.schedules} schedules, ${random.steps} steps`);
+}
+
+const [option, ...rest] = Deno.args;
+try {
+  if (option === "--replay") {
+    await print(`${await exploreSeed(Number(rest[0]))} steps`);
+  } else if (option === "--quick") await simulate(rest, QUICK);
+  else await simulate(Deno.args, THOROUGH);
 } catch (error) {
   if (!(error instanceof ScheduleError)) throw error;
-  await print(error.message);
+  await print(`FAILED ${error.message}`);
   Deno.exit(1);
 }

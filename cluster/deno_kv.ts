@@ -1,0 +1,327 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/**
+ * {@linkcode DenoKvStore}: a Deno KV database as the store of `ClusterLazyInit` cells. Needs
+ * `Deno.openKv()`, with `--unstable-kv`, or the package `@deno/kv` in Node.
+ *
+ * ```ts no-eval
+ * import { json } from "@lazyinit/lazyinit";
+ * import { ClusterLazyInit } from "@lazyinit/lazyinit/cluster";
+ * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ *
+ * using kv = await Deno.openKv();
+ * await using store = new DenoKvStore(kv);
+ * await using cell = new ClusterLazyInit(store, "config", json<{ port: number }>(1024));
+ * const { port } = await cell.getOrInit(() => ({ port: 80 }));
+ * ```
+ *
+ * @module
+ */
+
+import { show } from "../_checks.ts";
+import { type Entry, PermanentStoreError, type Store } from "./store.ts";
+
+/** What Deno KV takes for a value, less what its serialization adds. */
+const MAX_BYTE_LENGTH = 65_536 - 64;
+/** How often a key is read beside the watch, in ms. */
+const POLL_INTERVAL = 100;
+/** What a locked file is asked again after, in ms; doubles until the most. */
+const FIRST_RETRY = 2;
+const MAX_RETRY = 50;
+/** The first part of all keys. */
+const PREFIX = "lazyinit";
+
+/**
+ * An entry of Deno KV.
+ *
+ * @example Usage
+ * ```ts
+ * import type { DenoKvEntry } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const none: DenoKvEntry = { value: null, versionstamp: null };
+ * assertEquals(none.versionstamp, null);
+ * ```
+ */
+export interface DenoKvEntry {
+  /** What is under the key. */
+  readonly value: unknown;
+  /** 20 hexadecimal digits; `null` if there is no entry. */
+  readonly versionstamp: string | null;
+}
+
+/**
+ * What of an atomic operation is used.
+ *
+ * @example Usage
+ * ```ts
+ * import type { DenoKvAtomic } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const refused: DenoKvAtomic = {
+ *   check: () => refused,
+ *   set: () => refused,
+ *   commit: () => Promise.resolve({ ok: false }),
+ * };
+ * assertEquals(await refused.check().commit(), { ok: false });
+ * ```
+ */
+export interface DenoKvAtomic {
+  /** Makes the operation depend on the version of a key. */
+  check(
+    ...checks: { key: string[]; versionstamp: string | null }[]
+  ): DenoKvAtomic;
+  /** Makes the operation write a key. */
+  set(key: string[], value: unknown): DenoKvAtomic;
+  /** Carries the operation out. */
+  commit(): Promise<{ ok: false } | { ok: true; versionstamp: string }>;
+}
+
+/**
+ * What of a `Deno.Kv` is used. That of `@deno/kv` fits, too.
+ *
+ * @example Usage
+ * ```ts no-eval
+ * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ *
+ * const kv: DenoKv = await Deno.openKv();
+ * await using store = new DenoKvStore(kv);
+ * ```
+ */
+export interface DenoKv {
+  /** Reads a key, strongly consistent. */
+  get(key: string[]): Promise<DenoKvEntry>;
+  /** Begins an atomic operation. */
+  atomic(): DenoKvAtomic;
+  /** Tells of changes of keys. */
+  watch(keys: string[][]): ReadableStream<readonly DenoKvEntry[]>;
+}
+
+/**
+ * A store in a Deno KV database: denokv and Deno Deploy first, and a local file.
+ *
+ * The watch of a local file never tells of what another process has written, so every key
+ * that is watched is read ten times a second, too. A local file that another process has
+ * locked is asked again a little later.
+ *
+ * A value may take 64 KiB. Tested on local files of one machine, with several
+ * processes; not against denokv or Deno Deploy.
+ *
+ * @example Usage
+ * ```ts no-eval
+ * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using kv = await Deno.openKv(":memory:");
+ * await using store = new DenoKvStore(kv);
+ * const version = await store.set("key", new Uint8Array([42]), 0n);
+ * assertEquals((await store.get("key"))?.version, version);
+ * ```
+ */
+export class DenoKvStore implements Store, AsyncDisposable {
+  /** The most bytes of a value: somewhat less than 64 KiB. */
+  readonly maxByteLength: number = MAX_BYTE_LENGTH;
+  readonly #kv: DenoKv;
+  readonly #end = new AbortController();
+
+  /**
+   * Constructs a new instance. Does no I/O.
+   *
+   * @param kv The database, which stays open when the store is disposed.
+   * @throws {TypeError} If `kv` is not a database.
+   */
+  constructor(kv: DenoKv) {
+    const { get, atomic, watch } = Object(kv);
+    if (
+      ![get, atomic, watch].every((method) => typeof method === "function")
+    ) {
+      throw new TypeError(
+        `Cannot create the store as 'kv' must have 'get', 'atomic' and 'watch': current value is ${
+          show(kv)
+        }`,
+      );
+    }
+    this.#kv = kv;
+  }
+
+  /**
+   * Returns what is under `key`, as of a moment during the call.
+   *
+   * @example Usage
+   * ```ts no-eval
+   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using kv = await Deno.openKv(":memory:");
+   * await using store = new DenoKvStore(kv);
+   * assertEquals(await store.get("key"), null);
+   * ```
+   *
+   * @param key The key.
+   * @returns A promise of the entry, or of `null` if there is none.
+   */
+  async get(key: string): Promise<Entry | null> {
+    return entryOf(await this.#persist(() => this.#kv.get([PREFIX, key])));
+  }
+
+  /**
+   * Replaces what is under `key`, if that still is the entry of version `expected`.
+   *
+   * @example Usage
+   * ```ts no-eval
+   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using kv = await Deno.openKv(":memory:");
+   * await using store = new DenoKvStore(kv);
+   * await store.set("key", new Uint8Array([42]), 0n);
+   * assertEquals(await store.set("key", new Uint8Array([43]), 0n), null);
+   * ```
+   *
+   * @param key The key.
+   * @param value The new bytes.
+   * @param expected The version to replace; `0n` if there must be no entry.
+   * @returns A promise of the new version, or of `null` if another entry, or none, is there.
+   */
+  async set(
+    key: string,
+    value: Uint8Array,
+    expected: bigint,
+  ): Promise<bigint | null> {
+    const path = [PREFIX, key];
+    const result = await this.#persist(() =>
+      this.#kv.atomic()
+        .check({ key: path, versionstamp: versionstampOf(expected) })
+        .set(path, value)
+        .commit()
+    );
+    return result.ok ? versionOf(result.versionstamp) : null;
+  }
+
+  /**
+   * Yields what is under `key`, and then every change that is told or found.
+   *
+   * @example Usage
+   * ```ts no-eval
+   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   *
+   * using kv = await Deno.openKv(":memory:");
+   * await using store = new DenoKvStore(kv);
+   * for await (const entry of store.watch("key", AbortSignal.timeout(1_000))) {
+   *   // entry?.version
+   * }
+   * ```
+   *
+   * @param key The key.
+   * @param signal Ends the watch.
+   * @returns The changes. Of several between two looks the last is told.
+   */
+  async *watch(
+    key: string,
+    signal: AbortSignal,
+  ): AsyncIterable<Entry | null> {
+    const end = AbortSignal.any([signal, this.#end.signal]);
+    const reader = this.#kv.watch([[PREFIX, key]]).getReader();
+    let wake = () => {};
+    const stop = () => wake();
+    end.addEventListener("abort", stop);
+    let told: bigint | undefined;
+    try {
+      let change = reader.read();
+      while (!end.aborted) {
+        const entry = await this.get(key);
+        const version = entry?.version ?? 0n;
+        if (version !== told) {
+          told = version;
+          yield entry;
+        }
+        const woken = Promise.withResolvers<void>();
+        wake = woken.resolve;
+        const timer = setTimeout(wake, POLL_INTERVAL);
+        try {
+          // What it tells is read, as it may be older than what was told before
+          const changed = await Promise.race([change, woken.promise]);
+          if (changed?.done) return;
+          if (changed !== undefined) change = reader.read();
+        } finally {
+          clearTimeout(timer);
+        }
+      }
+    } finally {
+      end.removeEventListener("abort", stop);
+      await reader.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * Ends the watches. Calls that come later reject; the database stays open. Calling it
+   * again does nothing.
+   *
+   * @example Usage
+   * ```ts no-eval
+   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   *
+   * using kv = await Deno.openKv(":memory:");
+   * const store = new DenoKvStore(kv);
+   * await store[Symbol.asyncDispose]();
+   * ```
+   *
+   * @returns A promise that resolves at once.
+   */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(
+      new PermanentStoreError(
+        "Cannot use the store as it must not be closed: it was closed",
+      ),
+    );
+    return Promise.resolve();
+  }
+
+  /** Carries `work` out as soon as the file is not locked. */
+  async #persist<R>(work: () => Promise<R>): Promise<R> {
+    for (let wait = FIRST_RETRY;; wait = Math.min(2 * wait, MAX_RETRY)) {
+      this.#end.signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        if (!isLocked(error)) throw permanent(error);
+      }
+      await new Promise((resolve) =>
+        setTimeout(resolve, wait * (1 + Math.random()) / 2)
+      );
+    }
+  }
+}
+
+function entryOf({ value, versionstamp }: DenoKvEntry): Entry | null {
+  if (versionstamp === null) return null;
+  // What is no bytes is refused by the cell
+  return { value: value as Uint8Array, version: versionOf(versionstamp) };
+}
+
+/** The versionstamp of the first write of a database is 0…010000, so all are above 0. */
+function versionOf(versionstamp: string): bigint {
+  return BigInt(`0x${versionstamp}`);
+}
+
+function versionstampOf(version: bigint): string | null {
+  return version === 0n ? null : version.toString(16).padStart(20, "0");
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("database is locked");
+}
+
+/** The error to reject with: of the class that says so if trying again is of no use. */
+function permanent(error: unknown): unknown {
+  const { name, message } = Object(error);
+  const isPermanent = name === "TypeError" || name === "BadResource" ||
+    name === "NotCapable" || name === "PermissionDenied" ||
+    /readonly database|disk is full|malformed|not a database/
+      .test(message);
+  if (!isPermanent) return error;
+  return new PermanentStoreError(
+    `Cannot use the store as Deno KV refuses: ${message}`,
+    { cause: error },
+  );
+}
