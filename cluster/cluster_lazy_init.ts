@@ -494,8 +494,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   ): Promise<InitResult<T>> {
     assertFunction(initializer, "initializer", "initialize the cell");
     const signal = this.#begin(options);
-    // Not by what was seen before, as this insists on being the one
-    if (this.#isInitialized) await this.#during(this.#lookNow(), signal);
+    // Not by what was seen before, nor by late news of it, as this insists on being the one
+    await this.#during(this.#lookNow(), signal);
     const result = await this.#tryInit(initializer, signal);
     if (result === LOST) throw this.#ownerLost();
     return result;

@@ -7,12 +7,12 @@ import {
   SMALL_SCENARIOS,
 } from "./cluster/explore.ts";
 
-const RANDOM_STEPS = 600_000;
+const RANDOM_STEPS = 500_000;
 
 for (const scenario of SMALL_SCENARIOS) {
   Deno.test(`Two processes: "${scenario.name}" holds in every schedule with one deviation, and with two early ones`, async () => {
-    const one = await exploreAll(scenario, 1, 40);
-    const two = await exploreAll(scenario, 2, 10);
+    const one = await exploreAll(scenario, 1, 30);
+    const two = await exploreAll(scenario, 2, 6);
     assert(one.schedules > 100 && two.schedules > 100);
   });
 }

@@ -160,12 +160,6 @@ export const mutants: readonly Mutant[] = [
       '    ...record,\n    phase: "uninitialized",\n    generation: 0 * generation,',
   },
   {
-    name: "an initialized entry is begun over (C3)",
-    file: CELL,
-    from: '    return this.#seen.record?.phase === "initialized";',
-    to: "    return this.#value !== undefined;",
-  },
-  {
     name:
       "refused writes are not settled: the network may have sent them twice (C5)",
     file: CELL,

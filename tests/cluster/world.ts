@@ -153,6 +153,10 @@ export class World {
   readonly #published = new Map<number, Published>();
   readonly #generations = new Set<number>();
   readonly #owners = new Map<bigint, Process>();
+  /** The runs, by their tokens. */
+  readonly #runs = new Map<bigint, bigint>();
+  /** The runs that have lost the cell, or whose value was reset. */
+  readonly #lost = new Set<bigint>();
 
   constructor(scenario: Scenario, chooser: Chooser) {
     this.#scenario = scenario;
@@ -188,12 +192,20 @@ export class World {
     for (const process of this.#processes) process.paused = false;
     const deadline = this.#time + PATIENCE;
     await this.#finish(deadline, (label) => !label.startsWith("wait"));
-    for (const process of this.#processes) {
-      if (process.alive && !process.disposed) {
-        this.#call(process, { kind: "getOrInit" });
-      }
+    // One makes a value, which the others must come to see without a call of their own
+    const users = this.#processes.filter(({ alive, disposed }) =>
+      alive && !disposed
+    );
+    for (const process of users) {
+      // First, as it may not have been told of a reset
+      this.#call(process, { kind: "refresh" });
+      await this.#finish(
+        deadline + PATIENCE,
+        (call) => call.includes("refresh"),
+      );
+      this.#call(process, { kind: "getOrInit" });
+      await this.#finish(deadline + PATIENCE, () => true);
     }
-    await this.#finish(deadline + PATIENCE, () => true);
   }
 
   async #finish(
@@ -509,6 +521,12 @@ export class World {
       default:
         legal = false;
     }
+    if (this.#owners.size > this.#runs.size) {
+      this.#runs.set(this.#version, record.owner);
+    }
+    if (owner !== undefined && (next || record.owner !== owner)) {
+      this.#lost.add(owner);
+    }
     if (!legal) this.#violate(`${process.name} must not write ${edge}`);
     if (record.phase === "initialized") {
       const number = new DataView(new ArrayBuffer(4));
@@ -574,9 +592,10 @@ export class World {
     const before = this.#record;
     const versionBefore = this.#entry?.version;
     const made: number[] = [];
+    const tokens: bigint[] = [];
     const { cell } = process;
     const initializer = (context: ClusterInitializerContext) =>
-      this.#initialize(process, call, context, made);
+      this.#initialize(process, call, context, made, tokens);
 
     const check: { [kind in CallKind]: () => Promise<void> } = {
       getOrInit: async () => {
@@ -649,26 +668,35 @@ export class World {
 
     process.pending.add(label);
     check[kind]().catch((error) => {
-      if (!process.alive || this.#isExpected(process, error, made, settled)) {
-        return;
-      }
+      if (
+        !process.alive ||
+        this.#isExpected(process, kind, error, made, tokens, settled)
+      ) return;
       this.#violate(`${process.name} ${label} fails: ${error.stack}`);
     }).finally(() => process.pending.delete(label));
   }
 
   #isExpected(
     process: Process,
+    kind: CallKind,
     error: Error,
     made: readonly number[],
+    tokens: readonly bigint[],
     settled: boolean,
   ): boolean {
     const { message } = error;
-    if (message === "Failed" || message === "Left") return true;
+    if (message === "Left") return true;
+    if (message === "Failed") {
+      const { phase, owner } = this.#record!;
+      return phase !== "initializing" ||
+        owner !== this.#runs.get(tokens.at(-1)!);
+    }
     if (error instanceof AlreadyInitializedError) return true;
     if (error.name === "InvalidStateError") return process.disposed;
     if (error instanceof OwnerLostError) {
+      if (kind !== "init" && kind !== "tryInit") return false;
       // Unless it is not known, and was reset since
-      return made.every((value) => {
+      return this.#haveLost(tokens) && made.every((value) => {
         const published = this.#published.get(value);
         return published === undefined || published.reset !== undefined;
       });
@@ -678,12 +706,23 @@ export class World {
       process.troubled && !settled;
   }
 
+  #haveLost(tokens: readonly bigint[]): boolean {
+    return tokens.every((token) => this.#lost.has(this.#runs.get(token)!));
+  }
+
   async #initialize(
     process: Process,
     { duration = 0, fails = false }: Call,
-    { signal }: ClusterInitializerContext,
+    { signal, token }: ClusterInitializerContext,
     made: number[],
+    tokens: bigint[],
   ): Promise<number> {
+    if (process.alive && !this.#haveLost(tokens)) {
+      this.#violate(
+        `${process.name} runs an initializer again that has not lost`,
+      );
+    }
+    tokens.push(token);
     if (process.running !== undefined && !process.running.aborted) {
       this.#violate(`${process.name} runs two initializers`);
     }
