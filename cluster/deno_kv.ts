@@ -4,7 +4,7 @@
  * {@linkcode DenoKvStore}: a Deno KV database as the store of `ClusterLazyInit` cells. Needs
  * `Deno.openKv()`, with `--unstable-kv`, or the package `@deno/kv` in Node.
  *
- * ```ts no-eval
+ * ```ts ignore
  * import { json } from "@lazyinit/lazyinit";
  * import { ClusterLazyInit } from "@lazyinit/lazyinit/cluster";
  * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
@@ -81,7 +81,7 @@ export interface DenoKvAtomic {
  * What of a `Deno.Kv` is used. That of `@deno/kv` fits, too.
  *
  * @example Usage
- * ```ts no-eval
+ * ```ts ignore
  * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
  *
  * const kv: DenoKv = await Deno.openKv();
@@ -108,7 +108,7 @@ export interface DenoKv {
  * processes; not against denokv or Deno Deploy.
  *
  * @example Usage
- * ```ts no-eval
+ * ```ts ignore
  * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
  * import { assertEquals } from "@std/assert";
  *
@@ -148,7 +148,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
    * Returns what is under `key`, as of a moment during the call.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
    * import { assertEquals } from "@std/assert";
    *
@@ -168,7 +168,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
    * Replaces what is under `key`, if that still is the entry of version `expected`.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
    * import { assertEquals } from "@std/assert";
    *
@@ -202,7 +202,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
    * Yields what is under `key`, and then every change that is told or found.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
    *
    * using kv = await Deno.openKv(":memory:");
@@ -258,7 +258,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
    * again does nothing.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
    *
    * using kv = await Deno.openKv(":memory:");

@@ -4,7 +4,7 @@
  * {@linkcode EtcdStore}: an etcd cluster as the store of `ClusterLazyInit` cells, by `fetch` on
  * its JSON gateway.
  *
- * ```ts no-eval
+ * ```ts ignore
  * import { json } from "@lazyinit/lazyinit";
  * import { ClusterLazyInit } from "@lazyinit/lazyinit/cluster";
  * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
@@ -175,7 +175,7 @@ export class EtcdStore implements Store, AsyncDisposable {
    * Returns what is under `key`, as of a moment during the call.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
    *
    * await using store = new EtcdStore(["http://127.0.0.1:2379"]);
@@ -193,7 +193,7 @@ export class EtcdStore implements Store, AsyncDisposable {
    * Replaces what is under `key`, if that still is the entry of version `expected`.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
    *
    * await using store = new EtcdStore(["http://127.0.0.1:2379"]);
@@ -229,7 +229,7 @@ export class EtcdStore implements Store, AsyncDisposable {
    * Yields what is under `key`, and then every change.
    *
    * @example Usage
-   * ```ts no-eval
+   * ```ts ignore
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
    *
    * await using store = new EtcdStore(["http://127.0.0.1:2379"]);

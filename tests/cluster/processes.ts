@@ -1,0 +1,267 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/*
+ * Real processes over real engines: what the simulation cannot know. ROUNDS sets how often
+ * eight race; ENGINES chooses engines.
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Member } from "./member.ts";
+import { startEtcd, startPostgres } from "./servers.ts";
+import type { Engine, StoreAddress } from "./stores.ts";
+
+const LEASE = 2_000;
+const RACERS = 8;
+const ROUNDS = Number(Deno.env.get("ROUNDS") ?? 10);
+const KEYS = 100;
+const ENGINES = (Deno.env.get("ENGINES") ?? "sqlite,deno-kv,etcd,postgres")
+  .split(",") as Engine[];
+
+/** An engine and what it takes to stop and start it. */
+interface Running extends AsyncDisposable {
+  readonly address: StoreAddress;
+  /** For engines with a server. */
+  readonly restart?: () => Promise<void>;
+  readonly kill?: () => Promise<void>;
+}
+
+async function startFile(engine: Engine): Promise<Running> {
+  const folder = await Deno.makeTempDir();
+  return {
+    address: { engine, places: [`${folder}/store.db`] },
+    async [Symbol.asyncDispose]() {
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+async function start(engine: Engine): Promise<Running> {
+  switch (engine) {
+    case "sqlite":
+    case "deno-kv":
+      return await startFile(engine);
+    case "etcd": {
+      const cluster = await startEtcd(1);
+      const [server] = cluster.members;
+      return {
+        address: { engine, places: cluster.endpoints },
+        kill: server!.kill,
+        restart: server!.restart,
+        [Symbol.asyncDispose]: cluster[Symbol.asyncDispose],
+      };
+    }
+    case "postgres": {
+      const server = await startPostgres();
+      return {
+        address: { engine, places: ["127.0.0.1", String(server.port)] },
+        kill: server.kill,
+        restart: server.restart,
+        [Symbol.asyncDispose]: server[Symbol.asyncDispose],
+      };
+    }
+  }
+}
+
+async function startMembers(
+  address: StoreAddress,
+  count: number,
+): Promise<Member[]> {
+  return await Promise.all(
+    Array.from({ length: count }, () => Member.start(address, LEASE)),
+  );
+}
+
+/** Whether a call has not settled before another has. */
+async function first<A, B>(a: Promise<A>, b: Promise<B>): Promise<"a" | "b"> {
+  return await Promise.race([
+    a.then(() => "a" as const),
+    b.then(() => "b" as const),
+  ]);
+}
+
+for (const engine of ENGINES) {
+  Deno.test(`${engine}: processes initialize once`, async (t) => {
+    await using running = await start(engine);
+    const { address } = running;
+    const members = await startMembers(address, RACERS);
+    await using cleanup = new AsyncDisposableStack();
+    for (const member of members) cleanup.use(member);
+    const [a, b, c] = members as [Member, Member, Member];
+
+    await t.step("eight race for each of many keys", async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const key = `race ${round}`;
+        const values = await Promise.all(
+          members.map((member, index) =>
+            member.call({ key, call: "getOrInit", value: `by ${index}` })
+          ),
+        );
+        assert(/^by \d$/.test(String(values[0])), String(values[0]));
+        assertEquals(new Set(values).size, 1);
+      }
+    });
+
+    await t.step("a reset is seen by all", async () => {
+      const key = "reset";
+      assertEquals(await a.call({ key, call: "getOrInit", value: "1" }), "1");
+      for (const member of members) {
+        assertEquals(await member.call({ key, call: "wait" }), "1");
+      }
+      const resets = await Promise.all(
+        members.map((member) => member.call({ key, call: "reset" })),
+      );
+      assertEquals(resets.filter((reset) => reset).length, 1);
+      for (const member of members) {
+        assertEquals(await member.call({ key, call: "refresh" }), undefined);
+      }
+      assertEquals(await b.call({ key, call: "getOrInit", value: "2" }), "2");
+      for (const member of members) {
+        assertEquals(await member.call({ key, call: "wait" }), "2");
+      }
+    });
+
+    await t.step(
+      "of initializers that fail each caller gets its error, and the next goes on",
+      async () => {
+        const key = "failing";
+        const failing = members.slice(1).map((member) =>
+          member.tell({ key, call: "getOrInit" }).settled
+        );
+        for (const call of failing) {
+          await assertRejects(() => call, Error, "No value");
+        }
+        assertEquals(await a.call({ key, call: "getOrInit", value: "1" }), "1");
+        assertEquals(await b.call({ key, call: "wait" }), "1");
+      },
+    );
+
+    await t.step("a hundred cells", async () => {
+      const values = await Promise.all(
+        members.slice(0, 3).map((member, index) =>
+          Promise.all(Array.from({ length: KEYS }, (_, number) =>
+            member.call({
+              key: `cell ${number}`,
+              call: "getOrInit",
+              value: `${number} by ${index}`,
+            })))
+        ),
+      );
+      assertEquals(values[0]!.length, KEYS);
+      assertEquals(values[1], values[0]);
+      assertEquals(values[2], values[0]);
+    });
+
+    if (running.kill !== undefined) {
+      await t.step("a server that stops and starts is waited for", async () => {
+        const key = "outage";
+        const owner = a.tell({
+          key,
+          call: "getOrInit",
+          value: "1",
+          duration: 500,
+        });
+        await owner.running;
+        await running.kill!();
+        const waiter = b.tell({ key, call: "getOrInit", value: "2" });
+        const other = c.tell({
+          key: "outage 2",
+          call: "getOrInit",
+          value: "3",
+        });
+        await running.restart!();
+        const { value } = await owner.settled;
+        assertEquals((await waiter.settled).value, value);
+        assertEquals((await other.settled).value, "3");
+      });
+    }
+
+    await t.step(
+      "an owner that is paused for longer than its lease is succeeded, and takes the value of its successor",
+      async () => {
+        const key = "paused";
+        const paused = a.tell({
+          key,
+          call: "getOrInit",
+          value: "1",
+          duration: 200,
+        });
+        const strict = c.tell({
+          key: "paused 2",
+          call: "init",
+          value: "1",
+          duration: 500,
+        });
+        await Promise.all([paused.running, strict.running]);
+        a.signal("SIGSTOP");
+        c.signal("SIGSTOP");
+        try {
+          assertEquals(
+            await b.call({ key, call: "getOrInit", value: "2" }),
+            "2",
+          );
+          assertEquals(
+            await b.call({ key: "paused 2", call: "getOrInit", value: "2" }),
+            "2",
+          );
+        } finally {
+          a.signal("SIGCONT");
+          c.signal("SIGCONT");
+        }
+        assertEquals((await paused.settled).value, "2");
+        const error = await assertRejects(() => strict.settled);
+        assertEquals((error as Error).name, "OwnerLostError");
+      },
+    );
+
+    await t.step(
+      "an owner that is killed is succeeded when its lease is over",
+      async () => {
+        const key = "killed";
+        const owner = a.tell({
+          key,
+          call: "getOrInit",
+          value: "1",
+          duration: -1,
+        });
+        await owner.running;
+        const waiters = members.slice(1).map((member, index) =>
+          member.tell({ key, call: "getOrInit", value: `by ${index}` }).settled
+        );
+        const reset = b.tell({ key: "another", call: "reset" }).settled;
+        assertEquals(await first(reset, Promise.any(waiters)), "a");
+        a.signal("SIGKILL");
+        const values = (await Promise.all(waiters)).map(({ value }) => value);
+        assert(/^by \d$/.test(String(values[0])), String(values[0]));
+        assertEquals(new Set(values).size, 1);
+      },
+    );
+  });
+}
+
+if (ENGINES.includes("etcd")) {
+  Deno.test("etcd: three members lose their leader", async () => {
+    await using cluster = await startEtcd(3);
+    const address = { engine: "etcd", places: cluster.endpoints } as const;
+    const members = await startMembers(address, 3);
+    await using cleanup = new AsyncDisposableStack();
+    for (const member of members) cleanup.use(member);
+    const [a, b, c] = members as [Member, Member, Member];
+    const key = "leader";
+    const owner = a.tell({
+      key,
+      call: "getOrInit",
+      value: "1",
+      duration: 1_000,
+    });
+    await owner.running;
+    const waiter = b.tell({ key, call: "getOrInit", value: "2" });
+    const leader = cluster.members[await cluster.leader()]!;
+    await leader.kill();
+    const other = c.tell({ key: "leader 2", call: "getOrInit", value: "3" });
+    const { value } = await owner.settled;
+    assertEquals((await waiter.settled).value, value);
+    assertEquals((await other.settled).value, "3");
+    await leader.restart();
+    assertEquals(await c.call({ key, call: "wait" }), value);
+  });
+}

@@ -1,0 +1,227 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/** A server of a test, on a port of this machine alone. */
+export interface Server extends AsyncDisposable {
+  /** Ends it at once, and resolves when it has ended. */
+  kill(): Promise<void>;
+  /** Starts it again with the data that it had. */
+  restart(): Promise<void>;
+}
+
+const POSTGRES_FOLDERS = [
+  "/usr/lib/postgresql/15/bin",
+  "/usr/lib/postgresql/17/bin",
+];
+const POLL_INTERVAL = 50;
+
+/** Ports that nobody listens on now. */
+function freePorts(count: number): number[] {
+  const listeners = Array.from(
+    { length: count },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  return listeners.map((listener) => {
+    const { port } = listener.addr as Deno.NetAddr;
+    listener.close();
+    return port;
+  });
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound;
+}
+
+/** Starts `command` until the returned server is killed. */
+function keep(
+  command: string,
+  args: readonly string[],
+  options: Deno.CommandOptions,
+  ready: () => Promise<boolean>,
+): Server {
+  let child: Deno.ChildProcess | undefined;
+  async function restart(): Promise<void> {
+    child = new Deno.Command(command, {
+      args: [...args],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      ...options,
+    }).spawn();
+    while (!await ready()) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
+    }
+  }
+  async function kill(): Promise<void> {
+    if (child === undefined) return;
+    const ended = child;
+    child = undefined;
+    ended.kill("SIGKILL");
+    await ended.status;
+  }
+  return { kill, restart, [Symbol.asyncDispose]: kill };
+}
+
+/** A cluster of etcd members. */
+export interface EtcdCluster extends AsyncDisposable {
+  readonly endpoints: readonly string[];
+  readonly members: readonly Server[];
+  /** The index of the member that leads. */
+  leader(): Promise<number>;
+}
+
+async function ask(url: string, body: unknown): Promise<unknown> {
+  const response = await fetch(url, {
+    method: "POST",
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(1_000),
+  });
+  return await response.json();
+}
+
+/** Starts so many members of etcd (Debian: apt-get install etcd-server). */
+export async function startEtcd(count: number): Promise<EtcdCluster> {
+  const folder = await Deno.makeTempDir();
+  const ports = freePorts(2 * count);
+  const clients = ports.slice(0, count).map((port) =>
+    `http://127.0.0.1:${port}`
+  );
+  const peers = ports.slice(count).map((port) => `http://127.0.0.1:${port}`);
+  const members = clients.map((client, index) =>
+    keep(
+      "etcd",
+      [
+        `--name=m${index}`,
+        `--data-dir=${folder}/m${index}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-peer-urls=${peers[index]}`,
+        `--initial-advertise-peer-urls=${peers[index]}`,
+        `--initial-cluster=${
+          peers.map((peer, index) => `m${index}=${peer}`).join()
+        }`,
+        "--unsafe-no-fsync",
+      ],
+      {},
+      async () => {
+        try {
+          const answer = await ask(`${client}/v3/kv/range`, { key: "AA==" });
+          return "header" in Object(answer);
+        } catch {
+          return false;
+        }
+      },
+    )
+  );
+  try {
+    await Promise.all(members.map((member) => member.restart()));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new Error(
+      "Cannot find etcd: install it (Debian: apt-get install etcd-server)",
+    );
+  }
+  return {
+    endpoints: clients,
+    members,
+    async leader() {
+      for (let index = 0;; index = (index + 1) % count) {
+        const status = Object(
+          await ask(`${clients[index]}/v3/maintenance/status`, {})
+            .catch(() => ({})),
+        );
+        if (status.leader && status.leader === status.header.member_id) {
+          return index;
+        }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(members.map((member) => member.kill()));
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** A server of PostgreSQL. */
+export interface PostgresServer extends Server {
+  readonly folder: string;
+  readonly port: number;
+}
+
+/** Starts PostgreSQL (Debian: apt-get install postgresql). */
+export async function startPostgres(): Promise<PostgresServer> {
+  const binaries = await findPostgres();
+  const folder = await Deno.makeTempDir();
+  const [port] = freePorts(1);
+  // It refuses to run as root
+  const asRoot = Deno.uid() === 0;
+  const asUser = (command: string, args: string[]) =>
+    asRoot
+      ? ["setpriv", [
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+        command,
+        ...args,
+      ]] as const
+      : [command, args] as const;
+  if (asRoot) await run("chown", ["postgres", folder]);
+  await run(...asUser(`${binaries}/initdb`, [
+    "--auth=trust",
+    "--username=postgres",
+    "--no-sync",
+    `${folder}/data`,
+  ]));
+  const [command, args] = asUser(`${binaries}/postgres`, [
+    "-D",
+    `${folder}/data`,
+    "-c",
+    "listen_addresses=127.0.0.1",
+    "-c",
+    `port=${port}`,
+    "-c",
+    `unix_socket_directories=${folder}`,
+    "-c",
+    "max_connections=200",
+  ]);
+  const server = keep(command, args, { cwd: folder }, async () => {
+    const { success } = await new Deno.Command(`${binaries}/pg_isready`, {
+      args: ["-h", "127.0.0.1", "-p", String(port)],
+      stdout: "null",
+    }).output();
+    return success;
+  });
+  await server.restart();
+  return {
+    ...server,
+    folder,
+    port: port!,
+    async [Symbol.asyncDispose]() {
+      await server.kill();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+async function findPostgres(): Promise<string> {
+  for (const folder of POSTGRES_FOLDERS) {
+    try {
+      await Deno.stat(`${folder}/initdb`);
+      return folder;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  throw new Error(
+    "Cannot find PostgreSQL: install it (Debian: apt-get install postgresql)",
+  );
+}
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, {
+    args: [...args],
+    cwd: "/",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
