@@ -238,6 +238,31 @@ for (const engine of ENGINES) {
   });
 }
 
+if (ENGINES.includes("postgres")) {
+  Deno.test("postgres: dropped connections are survived", async () => {
+    await using server = await startPostgres();
+    const address = {
+      engine: "postgres",
+      places: ["127.0.0.1", String(server.port)],
+    } as const;
+    const members = await startMembers(address, 2);
+    await using cleanup = new AsyncDisposableStack();
+    for (const member of members) cleanup.use(member);
+    const [a, b] = members as [Member, Member];
+    const key = "dropped";
+    const owner = a.tell({ key, call: "getOrInit", value: "1", duration: 500 });
+    await owner.running;
+    const waiter = b.tell({ key, call: "wait" });
+    await server.dropConnections();
+    assertEquals((await owner.settled).value, "1");
+    assertEquals((await waiter.settled).value, "1");
+    // By the notification, which has come back
+    await server.dropConnections();
+    assertEquals(await a.call({ key, call: "reset" }), true);
+    while (await b.call({ key, call: "get" }) !== undefined);
+  });
+}
+
 if (ENGINES.includes("etcd")) {
   Deno.test("etcd: three members lose their leader", async () => {
     await using cluster = await startEtcd(3);

@@ -37,16 +37,27 @@ function keep(
   args: readonly string[],
   options: Deno.CommandOptions,
   ready: () => Promise<boolean>,
+  end: Deno.Signal = "SIGKILL",
 ): Server {
   let child: Deno.ChildProcess | undefined;
-  async function restart(): Promise<void> {
-    child = new Deno.Command(command, {
+  function spawn(): void {
+    const started = new Deno.Command(command, {
       args: [...args],
       stdin: "null",
       stdout: "null",
       stderr: "null",
       ...options,
     }).spawn();
+    child = started;
+    // What it has left behind may keep it from starting for a moment
+    started.status.then(() =>
+      setTimeout(() => {
+        if (child === started) spawn();
+      }, POLL_INTERVAL)
+    );
+  }
+  async function restart(): Promise<void> {
+    spawn();
     while (!await ready()) {
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL));
     }
@@ -55,7 +66,11 @@ function keep(
     if (child === undefined) return;
     const ended = child;
     child = undefined;
-    ended.kill("SIGKILL");
+    try {
+      ended.kill(end);
+    } catch {
+      // It has ended itself
+    }
     await ended.status;
   }
   return { kill, restart, [Symbol.asyncDispose]: kill };
@@ -143,8 +158,9 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
 
 /** A server of PostgreSQL. */
 export interface PostgresServer extends Server {
-  readonly folder: string;
   readonly port: number;
+  /** Ends all connections of clients. */
+  dropConnections(): Promise<void>;
 }
 
 /** Starts PostgreSQL (Debian: apt-get install postgresql). */
@@ -189,12 +205,19 @@ export async function startPostgres(): Promise<PostgresServer> {
       stdout: "null",
     }).output();
     return success;
-  });
+    // At once, but with its children
+  }, "SIGQUIT");
   await server.restart();
   return {
     ...server,
-    folder,
     port: port!,
+    dropConnections: () =>
+      run("psql", [
+        "--host=127.0.0.1",
+        `--port=${port}`,
+        "--username=postgres",
+        "--command=SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+      ]),
     async [Symbol.asyncDispose]() {
       await server.kill();
       await Deno.remove(folder, { recursive: true });
