@@ -384,6 +384,14 @@ export class EtcdStore implements Store, AsyncDisposable {
       }
     } catch (error) {
       this.#end.signal.throwIfAborted();
+      if (isForbidden(error)) {
+        throw new PermanentStoreError(
+          `Cannot use the store as this process must have access to the network: ${
+            (error as Error).message
+          }`,
+          { cause: error },
+        );
+      }
       // Another member may do better
       if (!(error instanceof PermanentStoreError)) this.#next = endpoint + 1;
       throw error;
@@ -440,6 +448,13 @@ class EtcdError extends Error {
   }
 }
 
+/** Whether Deno, or the permission model of Node, keeps the process from the network. */
+function isForbidden(error: unknown): boolean {
+  const { name, code, cause } = Object(error);
+  return name === "NotCapable" || code === "ERR_ACCESS_DENIED" ||
+    Object(cause).code === "ERR_ACCESS_DENIED";
+}
+
 function isUnauthenticated(error: unknown): boolean {
   const { code } = Object(
     error instanceof PermanentStoreError ? error.cause : error,
@@ -455,8 +470,9 @@ function refusal(answer: unknown): Error {
     `Cannot use the store as etcd must not refuse: ${reason}`,
     code ?? grpc_code,
   );
+  // Others of this code are busy
   const isFull = refused.code === RESOURCE_EXHAUSTED &&
-    reason.includes("space exceeded");
+    /space exceeded|larger than max/.test(reason);
   // "Not leader" and its like are answered with codes for who may try again
   if (
     !PERMANENT_CODES.has(refused.code) && !isFull &&

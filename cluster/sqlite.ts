@@ -47,6 +47,11 @@ const PERMANENT_CODES: ReadonlySet<number> = new Set([
   26, // not a database
 ]);
 
+/** The same, of errors without a code: Deno's on opening, and those of permissions. */
+const PERMANENT_MESSAGE =
+  /unable to open|not a database|malformed|readonly|disk is full|access/;
+const BUSY_MESSAGE = /database is locked/;
+
 /*
  * The versions come from one sequence for all keys, so that they grow even past a deletion.
  */
@@ -420,18 +425,26 @@ function codeOf(error: unknown): number {
   return typeof errcode === "number" ? errcode & PRIMARY_CODE_MASK : 0;
 }
 
+function messageOf(error: unknown): string {
+  return String(Object(error).message);
+}
+
 function isBusy(error: unknown): boolean {
   const code = codeOf(error);
-  return code === SQLITE_BUSY || code === SQLITE_LOCKED;
+  return code === SQLITE_BUSY || code === SQLITE_LOCKED ||
+    code === 0 && BUSY_MESSAGE.test(messageOf(error));
 }
 
 /** The error to reject with: of the class that says so if trying again is of no use. */
 function permanent(path: string, error: unknown): unknown {
-  if (!PERMANENT_CODES.has(codeOf(error))) return error;
+  if (error instanceof PermanentStoreError) return error;
+  const code = codeOf(error);
+  const isPermanent = code === 0
+    ? PERMANENT_MESSAGE.test(messageOf(error))
+    : PERMANENT_CODES.has(code);
+  if (!isPermanent) return error;
   return new PermanentStoreError(
-    `Cannot use the store ${show(path)} as SQLite refuses: ${
-      (error as Error).message
-    }`,
+    `Cannot use the store ${show(path)} as SQLite refuses: ${messageOf(error)}`,
     { cause: error },
   );
 }

@@ -6,6 +6,11 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { EtcdStore } from "../../cluster/etcd.ts";
+import { ClusterLazyInit, PermanentStoreError } from "../../cluster/mod.ts";
+import { SqliteStore } from "../../cluster/sqlite.ts";
+import { string } from "../../codec.ts";
 import { Member } from "./member.ts";
 import { startEtcd, startPostgres } from "./servers.ts";
 import type { Engine, StoreAddress } from "./stores.ts";
@@ -289,4 +294,130 @@ if (ENGINES.includes("etcd")) {
     await leader.restart();
     assertEquals(await c.call({ key, call: "wait" }), value);
   });
+
+  Deno.test("etcd: users, permissions, tokens that run out, and limits", async () => {
+    await using cluster = await startEtcd(1);
+    const { endpoints, ask, members } = cluster;
+    const range = (text: string) => btoa(text);
+    for (
+      const [path, body] of [
+        ["user/add", { name: "root", password: "root" }],
+        ["user/grant", { user: "root", role: "root" }],
+        ["user/add", { name: "app", password: "secret" }],
+        ["role/add", { name: "app" }],
+        ["role/grant", {
+          name: "app",
+          perm: { permType: 2, key: range("app/"), range_end: range("app0") },
+        }],
+        ["user/grant", { user: "app", role: "app" }],
+        ["enable", {}],
+      ] as const
+    ) await ask(`auth/${path}`, body);
+
+    await using stranger = new EtcdStore(endpoints);
+    await assertRejects(() => stranger.get("app/a"), PermanentStoreError);
+    await using liar = new EtcdStore(endpoints, {
+      username: "app",
+      password: "wrong",
+    });
+    await assertRejects(
+      () => liar.get("app/a"),
+      PermanentStoreError,
+      "authentication failed",
+    );
+    await using store = new EtcdStore(endpoints, {
+      username: "app",
+      password: "secret",
+      maxByteLength: 10_000_000,
+    });
+    await assertRejects(
+      () => store.set("other", Uint8Array.of(1), 0n),
+      PermanentStoreError,
+      "permission denied",
+    );
+    const version = await store.set("app/a", Uint8Array.of(1), 0n);
+    assert(version !== null);
+    await assertRejects(
+      () => store.set("app/a", new Uint8Array(4_000_000), version),
+      PermanentStoreError,
+    );
+    assertEquals((await store.get("app/a"))?.version, version);
+
+    // It forgets all tokens
+    await members[0]!.kill();
+    await members[0]!.restart();
+    assertEquals((await store.get("app/a"))?.version, version);
+  });
 }
+
+/** A disk of 300 KiB, where the machine lets this process have one. */
+async function mountSmallDisk(folder: string): Promise<boolean> {
+  const { success } = await new Deno.Command("mount", {
+    args: ["-t", "tmpfs", "-o", "size=300k", "tmpfs", folder],
+    stderr: "null",
+  }).output();
+  return success;
+}
+
+Deno.test("sqlite: a file on a full disk", async () => {
+  const folder = await Deno.makeTempDir();
+  const mounted = await mountSmallDisk(folder);
+  try {
+    await using store = new SqliteStore(`${folder}/store.db`);
+    await using small = new ClusterLazyInit(store, "small", string(1_000_000));
+    await using large = new ClusterLazyInit(store, "large", string(1_000_000));
+    assertEquals(await small.getOrInit(() => "small"), "small");
+    // Elsewhere the codec is what is full
+    const error = await assertRejects(() =>
+      large.getOrInit(() => "x".repeat(mounted ? 500_000 : 1_000_001))
+    );
+    assertEquals(error instanceof PermanentStoreError, mounted);
+    assert(!mounted || String(error).includes("database or disk is full"));
+    assertEquals(await large.refresh(), undefined);
+    assertEquals(await small.refresh(), "small");
+    assertEquals(await large.getOrInit(() => "large"), "large");
+  } finally {
+    if (mounted) await new Deno.Command("umount", { args: [folder] }).output();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("sqlite: a file that is no database, and a damaged one", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/text`, "x".repeat(10_000));
+    for (const path of [`${folder}/text`, folder, `${folder}/none/at/all`]) {
+      await using store = new SqliteStore(path);
+      await assertRejects(() => store.get("key"), PermanentStoreError, path);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("sqlite: while another process writes, the event loop goes on", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await using store = new SqliteStore(`${folder}/store.db`);
+    await store.get("key");
+    const other = new DatabaseSync(`${folder}/store.db`);
+    other.exec("BEGIN IMMEDIATE");
+    const writing = store.set("key", Uint8Array.of(1), 0n);
+    let turns = 0;
+    while (turns < 20) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      turns++;
+    }
+    assertEquals(
+      await Promise.race([writing, Promise.resolve("pending")]),
+      "pending",
+    );
+    // Readers do not wait
+    assertEquals(await store.get("key"), null);
+    other.exec("COMMIT");
+    other.close();
+    assertEquals(await writing, 1n);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -82,6 +82,8 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly Server[];
   /** The index of the member that leads. */
   leader(): Promise<number>;
+  /** Asks the first member something that the store never asks. */
+  ask(path: string, body: unknown): Promise<unknown>;
 }
 
 async function ask(url: string, body: unknown): Promise<unknown> {
@@ -120,7 +122,9 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
       async () => {
         try {
           const answer = await ask(`${client}/v3/kv/range`, { key: "AA==" });
-          return "header" in Object(answer);
+          const { header, error } = Object(answer);
+          // It may ask for a user first
+          return header !== undefined || String(error).includes("user name");
         } catch {
           return false;
         }
@@ -138,6 +142,7 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
   return {
     endpoints: clients,
     members,
+    ask: (path, body) => ask(`${clients[0]}/v3/${path}`, body),
     async leader() {
       for (let index = 0;; index = (index + 1) % count) {
         const status = Object(
@@ -170,7 +175,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const [port] = freePorts(1);
   // It refuses to run as root
   const asRoot = Deno.uid() === 0;
-  const asUser = (command: string, args: string[]) =>
+  const asUser = (command: string, args: string[]): [string, string[]] =>
     asRoot
       ? ["setpriv", [
         "--reuid=postgres",
@@ -178,8 +183,8 @@ export async function startPostgres(): Promise<PostgresServer> {
         "--clear-groups",
         command,
         ...args,
-      ]] as const
-      : [command, args] as const;
+      ]]
+      : [command, args];
   if (asRoot) await run("chown", ["postgres", folder]);
   await run(...asUser(`${binaries}/initdb`, [
     "--auth=trust",
