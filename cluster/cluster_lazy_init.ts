@@ -102,8 +102,9 @@ export type { InitResult, Phase };
 export interface ClusterLazyInitOptions {
   /**
    * For how long a process that runs an initializer may be silent before another takes
-   * over, in ms: at least 1,000. It must be longer than the process may be paused, and
-   * than the store takes to write a value.
+   * over, in ms: at least 1,000. It must be longer than the process may be paused, than
+   * its event loop may be blocked, such as by the initializer itself, and than the store
+   * takes to write a value. Long computations belong in a worker.
    *
    * @default {10000}
    */

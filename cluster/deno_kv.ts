@@ -4,15 +4,21 @@
  * {@linkcode DenoKvStore}: a Deno KV database as the store of `ClusterLazyInit` cells. Needs
  * `Deno.openKv()`, with `--unstable-kv`, or the package `@deno/kv` in Node.
  *
- * ```ts ignore
+ * ```ts
  * import { json } from "@lazyinit/lazyinit";
  * import { ClusterLazyInit } from "@lazyinit/lazyinit/cluster";
- * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
  *
- * using kv = await Deno.openKv();
- * await using store = new DenoKvStore(kv);
- * await using cell = new ClusterLazyInit(store, "config", json<{ port: number }>(1024));
- * const { port } = await cell.getOrInit(() => ({ port: 80 }));
+ * async function readPort(kv: DenoKv): Promise<number> {
+ *   await using store = new DenoKvStore(kv);
+ *   await using cell = new ClusterLazyInit(store, "config", json<{ port: number }>(1024));
+ *   const { port } = await cell.getOrInit(() => ({ port: 80 }));
+ *   return port;
+ * }
+ * // using kv = await Deno.openKv();
+ * // await readPort(kv);
+ * assertEquals(readPort.name, "readPort");
  * ```
  *
  * @module
@@ -80,12 +86,23 @@ export interface DenoKvAtomic {
 /**
  * What of a `Deno.Kv` is used. That of `@deno/kv` fits, too.
  *
- * @example Usage
- * ```ts ignore
- * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * @example A database that is empty, and stays so
+ * ```ts
+ * import { type DenoKv, type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
  *
- * const kv: DenoKv = await Deno.openKv();
+ * const refused: DenoKvAtomic = {
+ *   check: () => refused,
+ *   set: () => refused,
+ *   commit: () => Promise.resolve({ ok: false }),
+ * };
+ * const kv: DenoKv = {
+ *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+ *   atomic: () => refused,
+ *   watch: () => new ReadableStream(),
+ * };
  * await using store = new DenoKvStore(kv);
+ * assertEquals(await store.get("key"), null);
  * ```
  */
 export interface DenoKv {
@@ -107,15 +124,22 @@ export interface DenoKv {
  * A value may take 64 KiB. Tested on local files of one machine, with several
  * processes; not against denokv or Deno Deploy.
  *
- * @example Usage
- * ```ts ignore
- * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * @example An empty database
+ * ```ts
+ * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
  * import { assertEquals } from "@std/assert";
  *
- * using kv = await Deno.openKv(":memory:");
- * await using store = new DenoKvStore(kv);
- * const version = await store.set("key", new Uint8Array([42]), 0n);
- * assertEquals((await store.get("key"))?.version, version);
+ * const refused: DenoKvAtomic = {
+ *   check: () => refused,
+ *   set: () => refused,
+ *   commit: () => Promise.resolve({ ok: false }),
+ * };
+ * await using store = new DenoKvStore({
+ *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+ *   atomic: () => refused,
+ *   watch: () => new ReadableStream(),
+ * });
+ * assertEquals(await store.get("key"), null);
  * ```
  */
 export class DenoKvStore implements Store, AsyncDisposable {
@@ -147,13 +171,21 @@ export class DenoKvStore implements Store, AsyncDisposable {
   /**
    * Returns what is under `key`, as of a moment during the call.
    *
-   * @example Usage
-   * ```ts ignore
-   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
    * import { assertEquals } from "@std/assert";
    *
-   * using kv = await Deno.openKv(":memory:");
-   * await using store = new DenoKvStore(kv);
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
    * assertEquals(await store.get("key"), null);
    * ```
    *
@@ -167,15 +199,22 @@ export class DenoKvStore implements Store, AsyncDisposable {
   /**
    * Replaces what is under `key`, if that still is the entry of version `expected`.
    *
-   * @example Usage
-   * ```ts ignore
-   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
    * import { assertEquals } from "@std/assert";
    *
-   * using kv = await Deno.openKv(":memory:");
-   * await using store = new DenoKvStore(kv);
-   * await store.set("key", new Uint8Array([42]), 0n);
-   * assertEquals(await store.set("key", new Uint8Array([43]), 0n), null);
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
+   * assertEquals(await store.set("key", new Uint8Array([42]), 0n), null);
    * ```
    *
    * @param key The key.
@@ -201,14 +240,25 @@ export class DenoKvStore implements Store, AsyncDisposable {
   /**
    * Yields what is under `key`, and then every change that is told or found.
    *
-   * @example Usage
-   * ```ts ignore
-   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
    *
-   * using kv = await Deno.openKv(":memory:");
-   * await using store = new DenoKvStore(kv);
-   * for await (const entry of store.watch("key", AbortSignal.timeout(1_000))) {
-   *   // entry?.version
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
+   * const controller = new AbortController();
+   * for await (const entry of store.watch("key", controller.signal)) {
+   *   assertEquals(entry, null);
+   *   controller.abort();
    * }
    * ```
    *
@@ -257,13 +307,23 @@ export class DenoKvStore implements Store, AsyncDisposable {
    * Ends the watches. Calls that come later reject; the database stays open. Calling it
    * again does nothing.
    *
-   * @example Usage
-   * ```ts ignore
-   * import { DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
    *
-   * using kv = await Deno.openKv(":memory:");
-   * const store = new DenoKvStore(kv);
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
    * await store[Symbol.asyncDispose]();
+   * assertEquals(await store.get("key").catch(({ name }) => name), "PermanentStoreError");
    * ```
    *
    * @returns A promise that resolves at once.

@@ -4,14 +4,16 @@
  * {@linkcode EtcdStore}: an etcd cluster as the store of `ClusterLazyInit` cells, by `fetch` on
  * its JSON gateway.
  *
- * ```ts ignore
+ * ```ts
  * import { json } from "@lazyinit/lazyinit";
  * import { ClusterLazyInit } from "@lazyinit/lazyinit/cluster";
  * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
+ * import { assertEquals } from "@std/assert";
  *
  * await using store = new EtcdStore(["http://10.0.0.1:2379", "http://10.0.0.2:2379"]);
  * await using cell = new ClusterLazyInit(store, "config", json<{ port: number }>(1024));
- * const { port } = await cell.getOrInit(() => ({ port: 80 }));
+ * // const { port } = await cell.getOrInit(() => ({ port: 80 }));
+ * assertEquals(cell.get(), undefined);
  * ```
  *
  * @module
@@ -174,12 +176,13 @@ export class EtcdStore implements Store, AsyncDisposable {
   /**
    * Returns what is under `key`, as of a moment during the call.
    *
-   * @example Usage
-   * ```ts ignore
+   * @example A server that is not there
+   * ```ts
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
+   * import { assertRejects } from "@std/assert";
    *
-   * await using store = new EtcdStore(["http://127.0.0.1:2379"]);
-   * const entry = await store.get("key");
+   * await using store = new EtcdStore(["http://127.0.0.1:1"]);
+   * await assertRejects(() => store.get("key"));
    * ```
    *
    * @param key The key.
@@ -192,12 +195,13 @@ export class EtcdStore implements Store, AsyncDisposable {
   /**
    * Replaces what is under `key`, if that still is the entry of version `expected`.
    *
-   * @example Usage
-   * ```ts ignore
+   * @example A server that is not there
+   * ```ts
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
+   * import { assertRejects } from "@std/assert";
    *
-   * await using store = new EtcdStore(["http://127.0.0.1:2379"]);
-   * const version = await store.set("key", new Uint8Array([42]), 0n);
+   * await using store = new EtcdStore(["http://127.0.0.1:1"]);
+   * await assertRejects(() => store.set("key", new Uint8Array([42]), 0n));
    * ```
    *
    * @param key The key.
@@ -228,14 +232,15 @@ export class EtcdStore implements Store, AsyncDisposable {
   /**
    * Yields what is under `key`, and then every change.
    *
-   * @example Usage
-   * ```ts ignore
+   * @example A server that is not there
+   * ```ts
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
+   * import { assertRejects } from "@std/assert";
    *
-   * await using store = new EtcdStore(["http://127.0.0.1:2379"]);
-   * for await (const entry of store.watch("key", AbortSignal.timeout(1_000))) {
-   *   // entry?.version
-   * }
+   * await using store = new EtcdStore(["http://127.0.0.1:1"]);
+   * await assertRejects(async () => {
+   *   for await (const _entry of store.watch("key", AbortSignal.timeout(1_000)));
+   * });
    * ```
    *
    * @param key The key.
