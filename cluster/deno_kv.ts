@@ -73,13 +73,26 @@ export interface DenoKvEntry {
  * ```
  */
 export interface DenoKvAtomic {
-  /** Makes the operation depend on the version of a key. */
-  check(
-    ...checks: { key: string[]; versionstamp: string | null }[]
-  ): DenoKvAtomic;
-  /** Makes the operation write a key. */
+  /**
+   * Makes the operation depend on the version of a key.
+   *
+   * @param check The key, and the version that it must have.
+   * @returns The operation.
+   */
+  check(check: { key: string[]; versionstamp: string | null }): DenoKvAtomic;
+  /**
+   * Makes the operation write a key.
+   *
+   * @param key The key.
+   * @param value What to write.
+   * @returns The operation.
+   */
   set(key: string[], value: unknown): DenoKvAtomic;
-  /** Carries the operation out. */
+  /**
+   * Carries the operation out.
+   *
+   * @returns A promise of whether it was, and of the new version.
+   */
   commit(): Promise<{ ok: false } | { ok: true; versionstamp: string }>;
 }
 
@@ -106,11 +119,25 @@ export interface DenoKvAtomic {
  * ```
  */
 export interface DenoKv {
-  /** Reads a key, strongly consistent. */
+  /**
+   * Reads a key, strongly consistent.
+   *
+   * @param key The key.
+   * @returns A promise of what is under it.
+   */
   get(key: string[]): Promise<DenoKvEntry>;
-  /** Begins an atomic operation. */
+  /**
+   * Begins an atomic operation.
+   *
+   * @returns The operation.
+   */
   atomic(): DenoKvAtomic;
-  /** Tells of changes of keys. */
+  /**
+   * Tells of changes of keys.
+   *
+   * @param keys The keys.
+   * @returns A stream of what is under them.
+   */
   watch(keys: string[][]): ReadableStream<readonly DenoKvEntry[]>;
 }
 
@@ -143,7 +170,18 @@ export interface DenoKv {
  * ```
  */
 export class DenoKvStore implements Store, AsyncDisposable {
-  /** The most bytes of a value: somewhat less than 64 KiB. */
+  /**
+   * The most bytes of a value: somewhat less than 64 KiB.
+   *
+   * @example Usage
+   * ```ts
+   * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assert } from "@std/assert";
+   *
+   * const kv = { get() {}, atomic() {}, watch() {} } as unknown as DenoKv;
+   * assert(new DenoKvStore(kv).maxByteLength < 65_536);
+   * ```
+   */
   readonly maxByteLength: number = MAX_BYTE_LENGTH;
   readonly #kv: DenoKv;
   readonly #end = new AbortController();

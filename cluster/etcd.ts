@@ -125,7 +125,18 @@ interface WatchResponse {
  * ```
  */
 export class EtcdStore implements Store, AsyncDisposable {
-  /** The most bytes of a value. */
+  /**
+   * The most bytes of a value.
+   *
+   * @example Usage
+   * ```ts
+   * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const store = new EtcdStore(["http://127.0.0.1:2379"], { maxByteLength: 5_000_000 });
+   * assertEquals(store.maxByteLength, 5_000_000);
+   * ```
+   */
   readonly maxByteLength: number;
   readonly #endpoints: readonly string[];
   readonly #username: string | undefined;

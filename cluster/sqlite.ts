@@ -110,7 +110,17 @@ interface Statements {
  * ```
  */
 export class SqliteStore implements Store, AsyncDisposable {
-  /** The most bytes of a value: what SQLite takes. */
+  /**
+   * The most bytes of a value: what SQLite takes.
+   *
+   * @example Usage
+   * ```ts
+   * import { SqliteStore } from "@lazyinit/lazyinit/cluster/sqlite";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new SqliteStore(":memory:").maxByteLength, 1_000_000_000);
+   * ```
+   */
   readonly maxByteLength: number = MAX_BYTE_LENGTH;
   readonly #path: string;
   readonly #watchers = new Set<Watcher>();

@@ -112,7 +112,17 @@ export interface Store {
  * ```
  */
 export class PermanentStoreError extends Error {
-  /** The name of the class. */
+  /**
+   * The name of the class.
+   *
+   * @example Usage
+   * ```ts
+   * import { PermanentStoreError } from "@lazyinit/lazyinit/cluster";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new PermanentStoreError("No").name, "PermanentStoreError");
+   * ```
+   */
   override readonly name = "PermanentStoreError";
 
   /**
