@@ -8,12 +8,21 @@ export interface Told {
   /** Resolves when its initializer runs. */
   readonly running: Promise<void>;
   /** Settles as the call, with what it resolves with and when. */
-  readonly settled: Promise<{ readonly value: unknown; readonly at: number }>;
+  readonly settled: Promise<Settled>;
+}
+
+/** What a call has resolved with. */
+export interface Settled {
+  readonly value: unknown;
+  /** When, in ms of the machine. */
+  readonly at: number;
+  /** When its initializer had made the value, if it did. */
+  readonly made?: number;
 }
 
 interface Pending {
   readonly running: () => void;
-  readonly resolve: (settled: { value: unknown; at: number }) => void;
+  readonly resolve: (settled: Settled) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -49,6 +58,11 @@ export class Member implements AsyncDisposable {
     this.#answers = this.#listen();
   }
 
+  /** The id of the process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Starts a process, and resolves when it takes commands. */
   static async start(address: StoreAddress, lease: number): Promise<Member> {
     const member = new Member(address, lease);
@@ -60,7 +74,7 @@ export class Member implements AsyncDisposable {
   tell(command: Omit<Command, "id">): Told {
     const id = ++this.#last;
     const running = Promise.withResolvers<void>();
-    const settled = Promise.withResolvers<{ value: unknown; at: number }>();
+    const settled = Promise.withResolvers<Settled>();
     // A process that is killed never answers
     settled.promise.catch(() => {});
     this.#pending.set(id, {
@@ -101,12 +115,18 @@ export class Member implements AsyncDisposable {
     for (const { reject } of this.#pending.values()) reject(ended);
   }
 
-  #take({ id, running, value, error, at }: Answer): void {
+  #take({ id, running, value, error, at, made }: Answer): void {
     if (id === 0) return this.#started.resolve();
     const pending = this.#pending.get(id)!;
     if (running) return pending.running();
     this.#pending.delete(id);
-    if (error === undefined) return pending.resolve({ value, at: at! });
+    if (error === undefined) {
+      return pending.resolve({
+        value,
+        at: at!,
+        ...(made === undefined ? {} : { made }),
+      });
+    }
     const thrown = new Error(error.message);
     thrown.name = error.name;
     pending.reject(thrown);

@@ -28,6 +28,8 @@ export interface Answer {
   readonly error?: { readonly name: string; readonly message: string };
   /** When the call settled, in ms of the machine. */
   readonly at?: number;
+  /** When its initializer had made the value, in ms of the machine. */
+  readonly made?: number;
 }
 
 const [address, lease] = Deno.args;
@@ -55,13 +57,22 @@ function answer(answer: Answer): void {
   Deno.stdout.writeSync(encoder.encode(`${JSON.stringify(answer)}\n`));
 }
 
-async function carryOut({ id, key, call, value, duration = 0 }: Command) {
+/** Finer than `Date.now()`, and the same for all processes of a machine. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+async function carryOut(
+  { id, key, call, value, duration = 0 }: Command,
+  hasMade: () => void,
+): Promise<unknown> {
   const cell = cellOf(key);
   async function initializer(): Promise<string> {
     answer({ id, running: true });
     if (duration < 0) await new Promise(() => {});
     await new Promise((resolve) => setTimeout(resolve, duration));
     if (value === undefined) throw new Error("No value");
+    hasMade();
     return value;
   }
   switch (call) {
@@ -76,11 +87,12 @@ async function carryOut({ id, key, call, value, duration = 0 }: Command) {
 async function run(command: Command): Promise<void> {
   const { id } = command;
   try {
-    const value = await carryOut(command);
-    answer({ id, value, at: Date.now() });
+    let made: number | undefined;
+    const value = await carryOut(command, () => made = now());
+    answer({ id, value, at: now(), ...(made === undefined ? {} : { made }) });
   } catch (error) {
     const { name, message } = error as Error;
-    answer({ id, error: { name, message }, at: Date.now() });
+    answer({ id, error: { name, message }, at: now() });
   }
 }
 

@@ -12,6 +12,7 @@ import { ClusterLazyInit, PermanentStoreError } from "../../cluster/mod.ts";
 import { SqliteStore } from "../../cluster/sqlite.ts";
 import { string } from "../../codec.ts";
 import { Member } from "./member.ts";
+import { startEngine } from "./engines.ts";
 import { startEtcd, startPostgres } from "./servers.ts";
 import type { Engine, StoreAddress } from "./stores.ts";
 
@@ -21,51 +22,6 @@ const ROUNDS = Number(Deno.env.get("ROUNDS") ?? 10);
 const KEYS = 100;
 const ENGINES = (Deno.env.get("ENGINES") ?? "sqlite,deno-kv,etcd,postgres")
   .split(",") as Engine[];
-
-/** An engine and what it takes to stop and start it. */
-interface Running extends AsyncDisposable {
-  readonly address: StoreAddress;
-  /** For engines with a server. */
-  readonly restart?: () => Promise<void>;
-  readonly kill?: () => Promise<void>;
-}
-
-async function startFile(engine: Engine): Promise<Running> {
-  const folder = await Deno.makeTempDir();
-  return {
-    address: { engine, places: [`${folder}/store.db`] },
-    async [Symbol.asyncDispose]() {
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
-}
-
-async function start(engine: Engine): Promise<Running> {
-  switch (engine) {
-    case "sqlite":
-    case "deno-kv":
-      return await startFile(engine);
-    case "etcd": {
-      const cluster = await startEtcd(1);
-      const [server] = cluster.members;
-      return {
-        address: { engine, places: cluster.endpoints },
-        kill: server!.kill,
-        restart: server!.restart,
-        [Symbol.asyncDispose]: cluster[Symbol.asyncDispose],
-      };
-    }
-    case "postgres": {
-      const server = await startPostgres();
-      return {
-        address: { engine, places: ["127.0.0.1", String(server.port)] },
-        kill: server.kill,
-        restart: server.restart,
-        [Symbol.asyncDispose]: server[Symbol.asyncDispose],
-      };
-    }
-  }
-}
 
 async function startMembers(
   address: StoreAddress,
@@ -86,7 +42,7 @@ async function first<A, B>(a: Promise<A>, b: Promise<B>): Promise<"a" | "b"> {
 
 for (const engine of ENGINES) {
   Deno.test(`${engine}: processes initialize once`, async (t) => {
-    await using running = await start(engine);
+    await using running = await startEngine(engine);
     const { address } = running;
     const members = await startMembers(address, RACERS);
     await using cleanup = new AsyncDisposableStack();
