@@ -53,7 +53,8 @@ const PERMANENT_MESSAGE =
 const BUSY_MESSAGE = /database is locked/;
 
 /*
- * The versions come from one sequence for all keys, so that they grow even past a deletion.
+ * The versions come from one sequence for all keys. So they grow even past a deletion, and
+ * one look finds what has changed, however many keys there are.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS lazyinit_entry (
@@ -61,6 +62,8 @@ const SCHEMA = `
     value BLOB NOT NULL,
     version INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX IF NOT EXISTS lazyinit_entry_version
+    ON lazyinit_entry (version);
   CREATE TABLE IF NOT EXISTS lazyinit_version (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     last INTEGER NOT NULL
@@ -70,7 +73,6 @@ const SCHEMA = `
 
 /** A watch of one key. */
 interface Watcher {
-  readonly key: string;
   /** The version that it was told of last; `undefined` before the first time. */
   told: bigint | undefined;
   /** Tells it. */
@@ -85,6 +87,8 @@ interface Statements {
   readonly version: StatementSync;
   readonly grow: StatementSync;
   readonly write: StatementSync;
+  readonly last: StatementSync;
+  readonly changed: StatementSync;
   readonly poll: StatementSync;
 }
 
@@ -123,13 +127,16 @@ export class SqliteStore implements Store, AsyncDisposable {
    */
   readonly maxByteLength: number = MAX_BYTE_LENGTH;
   readonly #path: string;
-  readonly #watchers = new Set<Watcher>();
+  /** Those who watch, by key. */
+  readonly #watchers = new Map<string, Set<Watcher>>();
   #database: DatabaseSync | undefined = undefined;
   #statements: Statements | undefined = undefined;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined = undefined;
   /** What the file answered last when it was asked whether another process has written. */
   #dataVersion: unknown = undefined;
+  /** All entries up to this version have been told of. */
+  #told = 0n;
 
   /**
    * Constructs a new instance. Does no I/O: the first call opens the file, and creates it
@@ -237,7 +244,6 @@ export class SqliteStore implements Store, AsyncDisposable {
     let latest: Entry | null | undefined;
     let wake = () => {};
     const watcher: Watcher = {
-      key,
       told: undefined,
       tell(entry) {
         latest = entry;
@@ -246,10 +252,11 @@ export class SqliteStore implements Store, AsyncDisposable {
     };
     const end = () => wake();
     signal.addEventListener("abort", end);
-    this.#watchers.add(watcher);
+    const watchers = this.#watchers.get(key) ?? new Set();
+    this.#watchers.set(key, watchers.add(watcher));
     try {
       await this.#persist((statements) =>
-        this.#tellOne(watcher, select(statements, key))
+        tell(watcher, select(statements, key))
       );
       this.#poll();
       while (!signal.aborted && !this.#closed) {
@@ -263,7 +270,8 @@ export class SqliteStore implements Store, AsyncDisposable {
       }
     } finally {
       signal.removeEventListener("abort", end);
-      this.#watchers.delete(watcher);
+      watchers.delete(watcher);
+      if (watchers.size === 0) this.#watchers.delete(key);
       if (this.#watchers.size === 0) this.#stopPolling();
     }
   }
@@ -287,7 +295,9 @@ export class SqliteStore implements Store, AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#stopPolling();
-    for (const watcher of this.#watchers) watcher.tell(null);
+    for (const watchers of this.#watchers.values()) {
+      for (const watcher of watchers) watcher.tell(null);
+    }
     this.#statements = undefined;
     this.#database?.close();
     this.#database = undefined;
@@ -342,8 +352,14 @@ export class SqliteStore implements Store, AsyncDisposable {
         write: prepare(
           "INSERT OR REPLACE INTO lazyinit_entry VALUES (?, ?, ?)",
         ),
+        last: prepare("SELECT last FROM lazyinit_version"),
+        changed: prepare(
+          "SELECT key, version FROM lazyinit_entry WHERE version > ? ORDER BY version",
+        ),
         poll: prepare("PRAGMA data_version"),
       };
+      // Who watches from now on is told what there is
+      this.#told = this.#statements.last.get()!.last as bigint;
       this.#database = database;
       return this.#statements;
     } catch (error) {
@@ -370,30 +386,32 @@ export class SqliteStore implements Store, AsyncDisposable {
   #lookForWrites(statements: Statements): void {
     const { data_version: dataVersion } = statements.poll.get()!;
     if (dataVersion === this.#dataVersion) return;
-    for (const watcher of this.#watchers) {
-      const version = versionOf(statements, watcher.key);
-      if (version === watcher.told) continue;
-      this.#tellOne(watcher, select(statements, watcher.key));
+    for (const { key, version } of statements.changed.all(this.#told)) {
+      if (this.#watchers.has(key as string)) {
+        const entry = select(statements, key as string);
+        if (entry !== null) this.#tell(key as string, entry);
+      }
+      this.#told = version as bigint;
     }
     // Last, so that it is looked again if anything above has failed
     this.#dataVersion = dataVersion;
   }
 
   #tell(key: string, entry: Entry): void {
-    for (const watcher of this.#watchers) {
-      if (watcher.key === key) this.#tellOne(watcher, entry);
+    for (const watcher of this.#watchers.get(key) ?? []) {
+      if (watcher.told !== entry.version) tell(watcher, entry);
     }
-  }
-
-  #tellOne(watcher: Watcher, entry: Entry | null): void {
-    watcher.told = entry?.version ?? 0n;
-    watcher.tell(entry);
   }
 
   #stopPolling(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
+}
+
+function tell(watcher: Watcher, entry: Entry | null): void {
+  watcher.told = entry?.version ?? 0n;
+  watcher.tell(entry);
 }
 
 function select(statements: Statements, key: string): Entry | null {
