@@ -278,6 +278,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   #nextLook: Promise<void> | undefined = undefined;
   /** For how long a request may take, in ms. */
   #patience: number;
+  /** Whether the store has refused for good what the watch has asked for. */
+  #refused = false;
   /** Since when every request has failed. */
   #silentSince: number | undefined = undefined;
 
@@ -1000,19 +1002,28 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
           if (signal.aborted) return;
           failures = 0;
           // C6: that there is none, or which is not known, only makes it look
-          if (entry === null) this.#lookNow().catch(() => {});
-          else {
+          if (entry === null) {
+            this.#lookNow().catch((error) => this.#doubt(error));
+          } else {
             assertEntry(entry, 0n);
             this.#observe(entry, this.#highest);
           }
         }
       } catch (error) {
-        if (error instanceof PermanentStoreError) break;
+        if (this.#doubt(error)) break;
       }
       await this.#pause(failures).catch(() => {});
     }
     // The next call finds out why, and begins again
     this.#watching = false;
+  }
+
+  /** Has those who wait look, and so learn it, if the store refuses for good. */
+  #doubt(error: unknown): boolean {
+    if (!(error instanceof PermanentStoreError)) return false;
+    this.#refused = true;
+    this.#wake();
+    return true;
   }
 
   /** Sends requests until one is answered, or it is known that none will be. */
@@ -1034,6 +1045,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   /** One request, which is given up if the cell is disposed or it takes too long. */
   async #request<R>(send: () => Promise<R>): Promise<R> {
     const answer = await this.#during(this.#answer(send), undefined);
+    this.#refused = false;
     this.#silentSince = undefined;
     this.#patience = this.#lease / REQUESTS_PER_LEASE;
     return answer;
@@ -1084,7 +1096,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     const seen = this.#seen;
     this.#assertUsable();
     while (this.#seen === seen) {
-      if (this.#clock.now() >= due) {
+      if (this.#clock.now() >= due || this.#refused) {
         return await this.#during(this.#lookNow(), signal);
       }
       await this.#sleep(due, signal);
@@ -1093,11 +1105,11 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
 
   /** Sleeps until something is seen, the turn of another call comes, or it is `due`. */
   #sleep(due: number, signal: AbortSignal | undefined): Promise<void> {
-    const wakeful = Promise.withResolvers<void>();
-    const wake = () => wakeful.resolve();
+    let wake!: () => void;
+    const woken = new Promise<void>((resolve) => wake = resolve);
     this.#sleepers.add(wake);
     const timer = due === Infinity ? undefined : this.#timer(wake, due);
-    return this.#during(wakeful.promise, signal).finally(() => {
+    return this.#during(woken, signal).finally(() => {
       this.#sleepers.delete(wake);
       this.#clock.clearTimeout(timer);
     });

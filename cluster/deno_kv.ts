@@ -308,6 +308,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
     key: string,
     signal: AbortSignal,
   ): AsyncIterable<Entry | null> {
+    this.#end.signal.throwIfAborted();
     const end = AbortSignal.any([signal, this.#end.signal]);
     const reader = this.#kv.watch([[PREFIX, key]]).getReader();
     let wake = () => {};
@@ -323,12 +324,11 @@ export class DenoKvStore implements Store, AsyncDisposable {
           told = version;
           yield entry;
         }
-        const woken = Promise.withResolvers<void>();
-        wake = woken.resolve;
+        const woken = new Promise<void>((resolve) => wake = resolve);
         const timer = setTimeout(wake, POLL_INTERVAL);
         try {
           // What it tells is read, as it may be older than what was told before
-          const changed = await Promise.race([change, woken.promise]);
+          const changed = await Promise.race([change, woken]);
           if (changed?.done) return;
           if (changed !== undefined) change = reader.read();
         } finally {

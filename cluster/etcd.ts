@@ -262,6 +262,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     key: string,
     signal: AbortSignal,
   ): AsyncIterable<Entry | null> {
+    this.#end.signal.throwIfAborted();
     const end = AbortSignal.any([signal, this.#end.signal]);
     while (!end.aborted) {
       const { entry, revision } = await this.#range(key);

@@ -588,6 +588,24 @@ Deno.test("ClusterLazyInit: disposal ends calls in flight, and gives the cell up
   assertEquals(await other.getOrInit(() => 2), 2);
 });
 
+Deno.test("ClusterLazyInit: calls in flight reject when their store is closed", async () => {
+  const store = new SqliteStore(":memory:");
+  await using cell = new ClusterLazyInit(store, "key", int32);
+  const calls = [cell.wait(), cell.wait()];
+  const settled = Promise.allSettled(calls);
+  await cell.refresh();
+  await store[Symbol.asyncDispose]();
+  // Long before they would look themselves
+  for (const result of await settled) {
+    assert(result.status === "rejected");
+    assert(result.reason instanceof PermanentStoreError);
+    assertEquals(
+      result.reason.message,
+      'Cannot use the store ":memory:" as it must not be closed: it was closed',
+    );
+  }
+});
+
 Deno.test("ClusterLazyInit: failing initializers back off, and a value ends that", async () => {
   const store = new MemoryStore();
   await using cell = fastCell(store, "key", int32);

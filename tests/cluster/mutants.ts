@@ -87,8 +87,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "watch trusted: an absence that it tells of is believed (C6)",
     file: CELL,
-    from: "if (entry === null) this.#lookNow().catch(() => {});",
-    to: "if (entry === null) this.#observe(null, this.#highest);",
+    from: "this.#lookNow().catch((error) => this.#doubt(error));",
+    to: "this.#observe(null, this.#highest);",
   },
   {
     name: "watch trusted: a waiter never looks itself",

@@ -377,3 +377,41 @@ Deno.test("sqlite: while another process writes, the event loop goes on", async 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Returns the path of a runtime that npx brings. */
+async function findRuntime(name: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command("npx", {
+    args: ["-y", name, "--print", "process.execPath"],
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(decoder.decode(stderr));
+  return decoder.decode(stdout).trim();
+}
+
+Deno.test("sqlite: Deno, Node and Bun share a file", async () => {
+  const folder = await Deno.makeTempDir();
+  const program = new URL("portable.ts", import.meta.url).pathname;
+  const runtimes = [
+    [Deno.execPath(), "run", "--no-check", "--allow-all"],
+    [await findRuntime("node@24")],
+    [await findRuntime("node@26")],
+    [await findRuntime("bun@1.4.5")],
+  ];
+  try {
+    const printed = await Promise.all(
+      runtimes.map(async ([command, ...args], index) => {
+        const { stdout, stderr } = await new Deno.Command(command!, {
+          args: [...args, program, `${folder}/store.db`, `runtime ${index}`],
+        }).output();
+        const decoder = new TextDecoder();
+        return decoder.decode(stdout) || decoder.decode(stderr);
+      }),
+    );
+    const [name, ...numbers] = JSON.parse(printed[0]!);
+    assert(/^runtime \d$/.test(name), name);
+    assertEquals(numbers, [1, 2, 3]);
+    assertEquals(printed, printed.map(() => printed[0]!));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
