@@ -415,3 +415,44 @@ Deno.test("sqlite: Deno, Node and Bun share a file", async () => {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** Runs a program of the repository, and returns what it prints. */
+async function run(program: string, cwd: string): Promise<string> {
+  const path = (name: string) =>
+    new URL(`../../${name}`, import.meta.url).pathname;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-check",
+      "--allow-all",
+      `--config=${path("deno.json")}`,
+      path(program),
+    ],
+    cwd,
+  }).output();
+  const decoder = new TextDecoder();
+  assert(success, decoder.decode(stderr));
+  return decoder.decode(stdout);
+}
+
+Deno.test("the recipe for two levels empties shared memory when the cluster's cell is reset", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    assertEquals(
+      await run("tests/cluster/two_levels_process.ts", folder),
+      "1\n2\n",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the demo of a cluster survives the process that computes", async () => {
+  const printed = await run("examples/cluster.ts", ".");
+  assert(/is killed/.test(printed), printed);
+  assert(
+    /has taken over after \d+\.\d+ s, as the lease is 2 s/.test(printed),
+    printed,
+  );
+  assert(/Checked: one process computed the index/.test(printed), printed);
+});
