@@ -25,7 +25,7 @@ import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 /** What the servers of a default configuration take, less room for the key. */
 const DEFAULT_MAX_BYTE_LENGTH = 1_500_000;
 /** How long a member may take, in ms, before the next request goes to another. */
-const REQUEST_TIMEOUT = 1_000;
+const REQUEST_TIMEOUT = 3_000;
 /** For how long a watch may be silent, in ms, before it is resumed by another connection. */
 const MAX_SILENCE = 60_000;
 /** How many bytes are turned into text at once: arguments of one call. */
@@ -112,7 +112,7 @@ interface WatchResponse {
  *
  * The `mod_revision` of a key is its version and the token of its runs; it grows with
  * the revision of the whole cluster, even past a deletion. Reads are linearizable. A
- * request that fails, or takes more than a second, makes the next one go to another
+ * request that fails, or takes more than three seconds, makes the next one go to another
  * member. Each watch is one connection, which resumes by revision.
  *
  * @example Usage
