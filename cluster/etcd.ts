@@ -26,8 +26,12 @@ import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 const DEFAULT_MAX_BYTE_LENGTH = 1_500_000;
 /** How long a member may take, in ms, before the next request goes to another. */
 const REQUEST_TIMEOUT = 3_000;
-/** For how long a watch may be silent, in ms, before it is resumed by another connection. */
+/** For how long the watch may be silent, in ms, before it is resumed by another connection. */
 const MAX_SILENCE = 60_000;
+/** What a watch that was cut off is begun again after, in ms; doubles until the most. */
+const FIRST_RETRY = 10;
+const MAX_RETRY = 1_000;
+const DEFAULT_PREFIX = "lazyinit/";
 /** How many bytes are turned into text at once: arguments of one call. */
 const CHUNK = 0x2000;
 
@@ -71,6 +75,12 @@ export interface EtcdStoreOptions {
   /** A token that somebody else has issued, in place of user and password. */
   readonly token?: string;
   /**
+   * What all keys begin with: what the user may read and write.
+   *
+   * @default {"lazyinit/"}
+   */
+  readonly prefix?: string;
+  /**
    * The most bytes of an entry: somewhat less than the `--max-request-bytes` of the servers.
    *
    * @default {1500000}
@@ -80,6 +90,7 @@ export interface EtcdStoreOptions {
 
 /** What of the servers' answers is looked at. Numbers of 64 bits come as text. */
 interface KeyValue {
+  readonly key: string;
   readonly "mod_revision": string;
   readonly value?: string;
 }
@@ -100,11 +111,18 @@ interface TxnResponse {
 
 interface WatchResponse {
   readonly header: Header;
+  readonly created?: boolean;
   readonly canceled?: boolean;
   readonly events?: readonly {
     readonly type?: "DELETE";
     readonly kv: KeyValue;
   }[];
+}
+
+/** A watch of one key. */
+interface Watcher {
+  tell(entry: Entry | null): void;
+  fail(error: unknown): void;
 }
 
 /**
@@ -113,7 +131,7 @@ interface WatchResponse {
  * The `mod_revision` of a key is its version and the token of its runs; it grows with
  * the revision of the whole cluster, even past a deletion. Reads are linearizable. A
  * request that fails, or takes more than three seconds, makes the next one go to another
- * member. Each watch is one connection, which resumes by revision.
+ * member. One watch of the prefix, which resumes by revision, serves all cells of the store.
  *
  * @example Usage
  * ```ts
@@ -144,13 +162,21 @@ export class EtcdStore implements Store, AsyncDisposable {
   #token: string | undefined;
   /** Which of the endpoints the next request goes to. */
   #next = 0;
+  readonly #prefix: string;
+  /** Those who watch, by key as it is sent. */
+  readonly #watchers = new Map<string, Set<Watcher>>();
+  /** Ends the watch of the prefix, if there is one. */
+  #watching: AbortController | undefined = undefined;
+  /** Whether that watch has been confirmed. */
+  #stands = false;
   readonly #end = new AbortController();
 
   /**
    * Constructs a new instance. Does no I/O.
    *
    * @param endpoints The URLs of the members, e.g. `["http://127.0.0.1:2379"]`.
-   * @param options User and password, or a token, and the most bytes of a value.
+   * @param options User and password, or a token, the prefix of keys, and the most bytes of
+   * a value.
    * @throws {TypeError} If `endpoints` is not an array of at least one URL of HTTP, or an
    * option is of another type.
    * @throws {RangeError} If `maxByteLength` is not a positive integer.
@@ -165,11 +191,11 @@ export class EtcdStore implements Store, AsyncDisposable {
       username,
       password,
       token,
+      prefix = DEFAULT_PREFIX,
       maxByteLength = DEFAULT_MAX_BYTE_LENGTH,
     } = options;
-    for (const [name, value] of Object.entries({ username, password, token })) {
-      assertText(name, value);
-    }
+    const texts = { username, password, token, prefix };
+    for (const [name, value] of Object.entries(texts)) assertText(name, value);
     if (!Number.isSafeInteger(maxByteLength) || maxByteLength < 1) {
       throw new RangeError(
         `Cannot create the store as 'maxByteLength' must be a positive integer: current value is ${
@@ -181,6 +207,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     this.#username = username;
     this.#password = password;
     this.#token = token;
+    this.#prefix = prefix;
     this.maxByteLength = maxByteLength;
   }
 
@@ -200,7 +227,10 @@ export class EtcdStore implements Store, AsyncDisposable {
    * @returns A promise of the entry, or of `null` if there is none.
    */
   async get(key: string): Promise<Entry | null> {
-    return (await this.#range(key)).entry;
+    const { kvs = [] } = await this.#post<RangeResponse>("kv/range", {
+      key: this.#encode(key),
+    });
+    return kvs[0] === undefined ? null : entryOf(kvs[0]);
   }
 
   /**
@@ -225,7 +255,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     value: Uint8Array,
     expected: bigint,
   ): Promise<bigint | null> {
-    const encodedKey = base64(encoder.encode(key));
+    const encodedKey = this.#encode(key);
     const { succeeded, header } = await this.#post<TxnResponse>("kv/txn", {
       compare: [{
         target: "MOD",
@@ -263,31 +293,38 @@ export class EtcdStore implements Store, AsyncDisposable {
     signal: AbortSignal,
   ): AsyncIterable<Entry | null> {
     this.#end.signal.throwIfAborted();
-    const end = AbortSignal.any([signal, this.#end.signal]);
-    while (!end.aborted) {
-      const { entry, revision } = await this.#range(key);
-      yield entry;
-      // As long as the history reaches back that far; then by what there is now
-      for (let next = revision + 1n; next > 0n && !end.aborted;) {
-        let failed = true;
-        for await (const response of this.#stream(key, next, end)) {
-          failed = false;
-          if (response.canceled) {
-            next = 0n;
-            break;
-          }
-          for (const { type, kv } of response.events ?? []) {
-            yield type === "DELETE" ? null : entryOf(kv);
-          }
-          next = revisionOf(response.header.revision) + 1n;
-        }
-        // The caller knows when to try again
-        if (failed && !end.aborted) {
-          throw new Error(
-            "Cannot watch as the connection must stay open: it has ended",
-          );
-        }
+    const queue: (Entry | null)[] = [];
+    let failure: unknown;
+    let wake = () => {};
+    const watcher: Watcher = {
+      tell(entry) {
+        queue.push(entry);
+        wake();
+      },
+      fail(error) {
+        failure = error;
+        wake();
+      },
+    };
+    const end = () => wake();
+    signal.addEventListener("abort", end);
+    const encodedKey = this.#encode(key);
+    const watchers = this.#watchers.get(encodedKey) ?? new Set();
+    this.#watchers.set(encodedKey, watchers.add(watcher));
+    // Otherwise it is told when the watch stands
+    if (this.#stands) watcher.tell(null);
+    if (this.#watching === undefined) this.#follow();
+    try {
+      while (!signal.aborted) {
+        if (failure !== undefined) throw failure;
+        if (queue.length > 0) yield queue.shift()!;
+        else await new Promise<void>((resolve) => wake = resolve);
       }
+    } finally {
+      signal.removeEventListener("abort", end);
+      watchers.delete(watcher);
+      if (watchers.size === 0) this.#watchers.delete(encodedKey);
+      if (this.#watchers.size === 0) this.#watching?.abort();
     }
   }
 
@@ -316,34 +353,81 @@ export class EtcdStore implements Store, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** What is under `key`, and the revision of the cluster as of which. */
-  async #range(
-    key: string,
-  ): Promise<{ entry: Entry | null; revision: bigint }> {
-    const { header, kvs = [] } = await this.#post<RangeResponse>("kv/range", {
-      key: base64(encoder.encode(key)),
-    });
-    return {
-      entry: kvs[0] === undefined ? null : entryOf(kvs[0]),
-      revision: revisionOf(header?.revision),
-    };
+  #encode(key: string): string {
+    return base64(encoder.encode(this.#prefix + key));
   }
 
-  /** What the servers tell of `key` from a revision on, until they or the connection end. */
+  /** Follows all changes under the prefix as long as anybody watches. */
+  async #follow(): Promise<void> {
+    const watching = new AbortController();
+    this.#watching = watching;
+    const signal = AbortSignal.any([watching.signal, this.#end.signal]);
+    // The first that was not told of; 0 for what comes from now on
+    let next = 0n;
+    for (let wait = FIRST_RETRY; !signal.aborted;) {
+      try {
+        for await (const response of this.#stream(next, signal)) {
+          wait = FIRST_RETRY;
+          next = this.#take(response, next);
+          if (response.canceled) break;
+        }
+      } catch (error) {
+        if (error instanceof PermanentStoreError) {
+          this.#fail(error);
+          break;
+        }
+      }
+      this.#stands = false;
+      await sleep(wait * (1 + Math.random()) / 2, signal);
+      wait = Math.min(2 * wait, MAX_RETRY);
+    }
+    this.#stands = false;
+    this.#watching = undefined;
+    if (this.#end.signal.aborted) this.#fail(this.#end.signal.reason);
+    else if (this.#watchers.size > 0 && watching.signal.aborted) this.#follow();
+  }
+
+  /** Tells what a response tells. Returns the first revision that it does not. */
+  #take(response: WatchResponse, next: bigint): bigint {
+    // The history does not reach back that far: all have to look
+    if (response.canceled) return 0n;
+    if (response.created) {
+      this.#stands = true;
+      if (next > 0n) return next;
+      for (const watchers of this.#watchers.values()) {
+        for (const watcher of watchers) watcher.tell(null);
+      }
+    }
+    for (const { type, kv } of response.events ?? []) {
+      for (const watcher of this.#watchers.get(kv.key) ?? []) {
+        watcher.tell(type === "DELETE" ? null : entryOf(kv));
+      }
+    }
+    return revisionOf(response.header.revision) + 1n;
+  }
+
+  #fail(error: unknown): void {
+    for (const watchers of this.#watchers.values()) {
+      for (const watcher of watchers) watcher.fail(error);
+    }
+  }
+
+  /** What the servers tell of the prefix from a revision on, until they or the connection end. */
   async *#stream(
-    key: string,
     revision: bigint,
     signal: AbortSignal,
   ): AsyncIterable<WatchResponse> {
     const silence = new AbortController();
     const listen = () => setTimeout(() => silence.abort(), MAX_SILENCE);
     let timer = listen();
+    const key = encoder.encode(this.#prefix);
     try {
       const response = await this.#fetch(
         "watch",
         {
           create_request: {
-            key: base64(encoder.encode(key)),
+            key: base64(key.length === 0 ? Uint8Array.of(0) : key),
+            range_end: base64(endOf(key)),
             start_revision: String(revision),
           },
         },
@@ -357,8 +441,10 @@ export class EtcdStore implements Store, AsyncDisposable {
         yield result;
       }
     } catch (error) {
-      // Silent for long, or at its end: either is resumed
-      if (!silence.signal.aborted && !signal.aborted) throw error;
+      if (isUnauthenticated(error) && this.#username !== undefined) {
+        this.#token = undefined;
+      } // Silent for long, or at its end: either is resumed
+      else if (!silence.signal.aborted && !signal.aborted) throw error;
     } finally {
       clearTimeout(timer);
     }
@@ -496,6 +582,28 @@ function refusal(answer: unknown): Error {
     refused.code !== UNAUTHENTICATED
   ) return refused;
   return new PermanentStoreError(refused.message, { cause: refused });
+}
+
+/** The key after all that begin with `prefix`, as etcd expects it. */
+function endOf(prefix: Uint8Array): Uint8Array {
+  // UTF-8 has no byte 255, so nothing is carried; zero stands for all keys
+  const end = prefix.length === 0 ? Uint8Array.of(0) : prefix.slice();
+  if (prefix.length > 0) end[end.length - 1]!++;
+  return end;
+}
+
+/** Resolves after so many milliseconds, or when `signal` is aborted. */
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      resolve();
+    };
+    const timer = setTimeout(wake, milliseconds);
+    signal.addEventListener("abort", wake);
+    if (signal.aborted) wake();
+  });
 }
 
 function entryOf({ value = "", mod_revision: revision }: KeyValue): Entry {

@@ -5,7 +5,12 @@ import type { Sql } from "postgres";
 
 const CHANNEL = "lazyinit";
 
-/** A store in PostgreSQL: a row for each key, and a notification for each write. */
+/**
+ * A store in PostgreSQL: a row for each key, and a notification for each write.
+ *
+ * Give `postgres()` the option `backoff: () => 0.1`, as by default it waits up to 20 s before it
+ * connects again, which is longer than a lease.
+ */
 export class PostgresStore implements Store {
   readonly #sql: Sql;
 

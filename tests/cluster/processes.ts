@@ -16,7 +16,7 @@ import { startEngine } from "./engines.ts";
 import { startEtcd, startPostgres } from "./servers.ts";
 import type { Engine, StoreAddress } from "./stores.ts";
 
-const LEASE = 2_000;
+const LEASE = 3_000;
 const RACERS = 8;
 const ROUNDS = Number(Deno.env.get("ROUNDS") ?? 10);
 const KEYS = 100;
@@ -144,13 +144,13 @@ for (const engine of ENGINES) {
           key,
           call: "getOrInit",
           value: "1",
-          duration: 200,
+          duration: LEASE,
         });
         const strict = c.tell({
           key: "paused 2",
           call: "init",
           value: "1",
-          duration: 500,
+          duration: LEASE,
         });
         await Promise.all([paused.running, strict.running]);
         a.signal("SIGSTOP");
@@ -275,6 +275,7 @@ if (ENGINES.includes("etcd")) {
     await using liar = new EtcdStore(endpoints, {
       username: "app",
       password: "wrong",
+      prefix: "",
     });
     await assertRejects(
       () => liar.get("app/a"),
@@ -284,6 +285,7 @@ if (ENGINES.includes("etcd")) {
     await using store = new EtcdStore(endpoints, {
       username: "app",
       password: "secret",
+      prefix: "",
       maxByteLength: 10_000_000,
     });
     await assertRejects(
@@ -303,6 +305,17 @@ if (ENGINES.includes("etcd")) {
     await members[0]!.kill();
     await members[0]!.restart();
     assertEquals((await store.get("app/a"))?.version, version);
+
+    await using ours = new EtcdStore(endpoints, {
+      username: "app",
+      password: "secret",
+      prefix: "app/",
+    });
+    await using here = new ClusterLazyInit(ours, "b", string(64));
+    const waiting = here.wait();
+    await using there = new ClusterLazyInit(store, "app/b", string(64));
+    assertEquals(await there.getOrInit(() => "b"), "b");
+    assertEquals(await waiting, "b");
   });
 }
 

@@ -60,6 +60,8 @@ export async function openStore(
         user: "postgres",
         database: "postgres",
         max: 4,
+        // By default it waits up to 20 s, which is longer than leases are
+        backoff: () => 0.1,
         onnotice: () => {},
       });
       for (;;) {
