@@ -27,10 +27,13 @@ interface Process {
   getBuiltinModule?<Name extends keyof Builtins>(name: Name): Builtins[Name];
 }
 
-/** A worker, as the thread sees it that has started it. */
+/** A worker of Node or Bun, as the thread sees it that has started it. */
 export interface StartedWorker {
   readonly threadId: number;
-  once(event: "exit", listener: () => void): unknown;
+  /** The web's workers in Bun do not have it, … */
+  once?(event: "exit", listener: () => void): unknown;
+  /** … but this. */
+  addEventListener?(event: "close", listener: () => void): unknown;
 }
 
 /** A value that goes along with asynchronous calls. */
