@@ -6,6 +6,7 @@
  * @module
  */
 
+import Flatbush from "flatbush";
 import { type Codec, type LazyInitHandle, struct, typedArray } from "../mod.ts";
 import {
   buildIndex,
@@ -74,9 +75,8 @@ export function makeCities(coordinates: Float64Array): Cities {
 
 /** The cities nearest to a place, as text. */
 export function answerOf({ coordinates, index }: Cities, place: Place): string {
-  const { buffer, byteOffset, byteLength } = index;
-  const tree = indexCodec(coordinates.length / 2)
-    .decode({ buffer: buffer as SharedArrayBuffer, byteOffset, byteLength });
+  const { buffer, byteOffset } = index;
+  const tree = Flatbush.from(buffer as SharedArrayBuffer, byteOffset);
   return JSON.stringify(findNearest(tree, coordinates, place));
 }
 
