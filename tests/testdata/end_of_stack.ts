@@ -13,6 +13,7 @@ import {
   int32,
   json,
   LazyInit,
+  type LazyInitHandle,
   Mutex,
   MutexLazyInit,
   OnceState,
@@ -69,7 +70,9 @@ const view = typedArray(Int32Array, 4);
 const point = struct({ x: int32, y: view });
 const at = { x: 1, y: Int32Array.of(1, 2, 3, 4) };
 
-type AnyCell = LazyInit<unknown> | MutexLazyInit<unknown>;
+type AnyCell = Pick<LazyInit<unknown>, "phase" | "initialized"> & {
+  readonly handle: LazyInitHandle;
+};
 type Trial = [name: string, make: () => AnyCell, call: (cell: never) => void];
 
 function trial<C extends AnyCell>(
