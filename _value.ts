@@ -174,14 +174,14 @@ export class Value<T> extends OnceState {
   #reserve(run: Owner, byteLength: number): number {
     // As late as can be, as an agent may have declared this one dead
     if (!this.owns(run.generation)) throw this.lost("write to");
-    const { words, index } = this;
-    const used = words[index + LENGTH_WORD]! >>> 0;
+    // Checked, or memory that was overwritten would have this zero what comes after the slot
+    const used = this.#length;
     if (byteLength < used) this.#shrink(used, byteLength);
     else if (byteLength > used) {
       const byteOffset = this.byteOffset + OnceState.byteLength;
       growTo(this.buffer, byteOffset + alignToSlot(byteLength));
       // Plain: I1
-      words[index + LENGTH_WORD] = byteLength;
+      this.words[this.index + LENGTH_WORD] = byteLength;
     }
     return byteLength;
   }
