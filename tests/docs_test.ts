@@ -36,6 +36,7 @@ interface Member extends Documented, Signature {
 
 interface Declaration extends Documented {
   kind: string;
+  declarationKind: string;
   def: Signature & {
     constructors?: Member[];
     properties?: Member[];
@@ -62,6 +63,13 @@ const modules: Record<string, Module> =
   JSON.parse(new TextDecoder().decode(stdout)).nodes;
 // It re-exports all others, so what they have in common is told once
 const all = modules[import.meta.resolve("../mod.ts")]!.symbols;
+
+/** What a module exports, without the types that its exports mention in private. */
+function exportsOf(url: string): Module["symbols"] {
+  return modules[url]!.symbols.filter(({ declarations }) =>
+    declarations.some(({ declarationKind }) => declarationKind === "export")
+  );
+}
 
 function hasTag(
   { jsDoc }: Documented,
@@ -196,10 +204,13 @@ for (const { specifier, url } of ENTRY_POINTS) {
     assertEquals(faults, []);
   });
 
+  // What needs other engines is not imported by all
+  if (specifier.includes("/cluster")) continue;
+
   Deno.test(`${specifier} exports nothing that mod.ts does not`, async () => {
     const documented = all.map(({ name }) => name);
     const exported = [
-      ...modules[url]!.symbols.map(({ name }) => name),
+      ...exportsOf(url).map(({ name }) => name),
       ...Object.keys(await import(url)),
     ];
     assertNotEquals(exported, []);

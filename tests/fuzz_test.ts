@@ -148,7 +148,10 @@ const word = fc.oneof(
 const WORDS = 32;
 const words = fc.array(word, { minLength: WORDS, maxLength: WORDS });
 /** Agents that may be declared dead. */
-const agent = fc.oneof(fc.constant(agentId()), fc.integer({ min: 1 }));
+const agent = fc.oneof(
+  fc.constant(agentId()),
+  fc.integer({ min: 1, max: 2 ** 28 - 1 }),
+);
 
 // What decoding random bytes may throw, as the codecs' docs say
 const READING = [TypeError, RangeError, SyntaxError, LayoutMismatchError];
