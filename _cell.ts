@@ -9,7 +9,7 @@
  * header holds how many bytes of the slot are in use, so that no others are zeroed.
  */
 
-import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
+import { holdAgentLock, recoverWhenWorkersEnd, thisAgent } from "./_agent.ts";
 import { assertFunction, label, show } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
@@ -167,6 +167,7 @@ export class Cell<T> extends OnceState {
     this.name = place.name;
     this.#codec = codec;
     this.#capacity = codec.byteLength;
+    if (!isCompiled && codec !== REFUSING) compile();
   }
 
   override get label(): string {
@@ -642,6 +643,27 @@ export class Cell<T> extends OnceState {
       "TimeoutError",
     );
   }
+}
+
+/** Whether the engine has compiled what gives a cell back. */
+let isCompiled = false;
+
+const REFUSING: Codec<undefined> = {
+  tag: "",
+  byteLength: 0,
+  encode() {
+    throw undefined;
+  },
+  decode() {},
+};
+
+/** Has that compiled, as it takes more stack than is asked for when a cell is taken. */
+function compile(): void {
+  const cell = new Cell("MutexLazyInit", REFUSING, {});
+  cell.store(undefined, () => {});
+  cell.begin();
+  cell.recover(thisAgent);
+  isCompiled = true;
 }
 
 /** What the initializer of a view is given, and what it has taken. */

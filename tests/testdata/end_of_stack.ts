@@ -48,7 +48,7 @@ function callAbove(words: number, call: () => unknown): void {
     }
   }
   try {
-    ((...shift: unknown[]) => recurse())(...shifts[words % SHIFTS]!);
+    ((..._shift: unknown[]) => recurse())(...shifts[words % SHIFTS]!);
   } catch (error) {
     // What the initializers throw on purpose is no failure, either
     if (!/stack|On purpose/.test(`${error}`)) throw error;
