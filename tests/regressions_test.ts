@@ -285,15 +285,14 @@ Deno.test("Fault of this package, weak order at placing: memory that another age
   for (const Cell of [LazyInit, MutexLazyInit]) {
     const buffer = new SharedArrayBuffer(Cell.byteLength(int32));
     const { load } = Atomics;
-    // As if this agent saw the value of the other one before it saw that it has claimed
-    // the memory, as weakly ordered processors may for a load
-    const stale: unknown[] = [0];
+    // As if this agent saw the value of the other one, and not yet that it has claimed the
+    // memory, as a load may do on weakly ordered processors
+    let isFirst = true;
     Object.assign(Atomics, {
       load(words: Int32Array, index: number): number {
-        const isLayout = words.buffer === buffer && index === 2;
-        if (!isLayout || stale.length === 0) return load(words, index);
-        if (stale.pop() === 0 && load(words, index) === 0) {
-          Object.assign(Atomics, { load });
+        if (words.buffer !== buffer || index !== 2) return load(words, index);
+        if (isFirst) {
+          isFirst = false;
           const cell = new Cell(int32, { buffer });
           if (cell instanceof LazyInit) cell.initOnce(42);
           else cell.init(() => 42);
