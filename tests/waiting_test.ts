@@ -117,8 +117,7 @@ Deno.test("Waits sleep for what is left of their time after each spurious wake-u
 Deno.test("Waits block once while nothing changes", async () => {
   using agents = await Agents.start(3);
   for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
-    // Two, if the other agent is about to go on
-    assert(sleepsOf(() => wait(30)).length <= 2, name);
+    assertEquals(sleepsOf(() => wait(30)), [30], name);
   }
 });
 
