@@ -148,10 +148,12 @@ Deno.test("MutexLazyInit.getOrInitAsync() within an initializer listens to its s
   const { promise, resolve } = Promise.withResolvers<number>();
   const slow = cell.initAsync(() => promise);
   const controller = new AbortController();
-  const nested = new MutexLazyInit(int32).initAsync(() => {
+  const nested = new MutexLazyInit(int32).initAsync(async () => {
     const value = cell.getOrInitAsync(() => 1, controller);
+    // It sleeps by then
+    await new Promise((resolve) => setTimeout(resolve));
     controller.abort(new Error("Enough"));
-    return value;
+    return await value;
   });
   await assertRejects(() => within(nested), Error, "Enough");
   resolve(1);
