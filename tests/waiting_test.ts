@@ -130,7 +130,7 @@ Deno.test("MutexLazyInit notices an abort in the first turn of its initializer",
     const controller = new AbortController();
     const reason = new Error("Enough");
     const error = await assertRejects(() =>
-      within(
+      within<unknown>(
         cell[method](() => {
           controller.abort(reason);
           return promise;
