@@ -117,7 +117,7 @@ Deno.test("Waits sleep for what is left of their time after each spurious wake-u
 Deno.test("Waits block once while nothing changes", async () => {
   using agents = await Agents.start(3);
   for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
-    assertEquals(sleepsOf(() => wait(30)), [30], name);
+    assertEquals(sleepsOf(() => wait(30)).length, 1, name);
   }
 });
 
