@@ -8,7 +8,7 @@
  * #fail(), which gives it back without one or finds that it is lost.
  */
 
-import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
+import { holdAgentLock, recoverWhenWorkersEnd, thisAgent } from "./_agent.ts";
 import { assertFunction, label } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
@@ -150,6 +150,7 @@ export class Cell<T> extends Value<T> {
     claim(kind, codec, place, this.words, this.index);
     this.kind = kind;
     this.name = place.name;
+    if (!isCompiled && codec !== REFUSING) compile();
   }
 
   override get label(): string {
@@ -432,6 +433,27 @@ export class Cell<T> extends Value<T> {
       "TimeoutError",
     );
   }
+}
+
+/** Whether the engine has compiled what gives a cell back. */
+let isCompiled = false;
+
+const REFUSING: Codec<undefined> = {
+  tag: "",
+  byteLength: 0,
+  encode() {
+    throw undefined;
+  },
+  decode() {},
+};
+
+/** Has that compiled, as it takes more stack than is asked for when a cell is taken. */
+function compile(): void {
+  const cell = new Cell("MutexLazyInit", REFUSING, {});
+  cell.store(undefined, () => {});
+  cell.begin();
+  cell.recover(thisAgent);
+  isCompiled = true;
 }
 
 function mustNotBePromise(

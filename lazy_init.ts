@@ -494,7 +494,8 @@ export class LazyInit<T> {
    * for the next initializer. Never blocks.
    *
    * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
-   * nothing keeps it from writing through a view of the slot that it was given.
+   * nothing keeps it from writing through a view of the slot that it was given, or from
+   * ending a write that it is in the middle of.
    * Waiters notice the end of an agent that has announced itself on their own.
    * Corresponds to no call of the crate.
    *

@@ -303,6 +303,10 @@ export class MutexLazyInit<T> {
   /**
    * Returns the value, if there is one. Never blocks, and never takes the lock.
    *
+   * A reset by another agent that nothing has told this one of is seen soon, but not at
+   * any certain time. ECMAScript lets an engine read the memory once for a loop that only
+   * reads; those that the tests run in do not. `phase` always looks.
+   *
    * Corresponds to `as_ref`, which does take it.
    *
    * @example Usage
@@ -982,7 +986,8 @@ export class MutexLazyInit<T> {
    * was published, or that was not yet reset, stays. Never blocks.
    *
    * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
-   * nothing keeps it from writing through a view of the slot that it was given.
+   * nothing keeps it from writing through a view of the slot that it was given, or from
+   * ending a write that it is in the middle of.
    * Waiters notice the end of an agent that has announced itself on their own.
    * Corresponds to no call of the kernel.
    *

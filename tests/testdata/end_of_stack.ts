@@ -17,6 +17,7 @@ import {
   Mutex,
   MutexLazyInit,
   OnceState,
+  type Phase,
   struct,
   typedArray,
 } from "../../mod.ts";
@@ -70,9 +71,12 @@ const view = typedArray(Int32Array, 4);
 const point = struct({ x: int32, y: view });
 const at = { x: 1, y: Int32Array.of(1, 2, 3, 4) };
 
-type AnyCell = Pick<LazyInit<unknown>, "phase" | "initialized"> & {
+interface AnyCell {
+  readonly phase: Phase;
+  readonly initialized: boolean;
   readonly handle: LazyInitHandle;
-};
+}
+
 type Trial = [name: string, make: () => AnyCell, call: (cell: never) => void];
 
 function trial<C extends AnyCell>(
@@ -85,7 +89,7 @@ function trial<C extends AnyCell>(
 
 function initialized<T>(codec: Codec<T>, value: T): MutexLazyInit<T> {
   const cell = new MutexLazyInit(codec);
-  cell.init(() => value as never);
+  cell.init((() => value) as never);
   return cell;
 }
 
