@@ -168,7 +168,8 @@ function* faultsOfSymbol(
   yield* faults.map((fault) => `${name} ${fault}`);
   const { constructors = [], properties = [], methods = [] } = def;
   for (const member of [...constructors, ...properties, ...methods]) {
-    if (member.accessibility === "private") continue;
+    // What subclasses of this package use is for its readers alone
+    if (/^(private|protected)$/.test(member.accessibility ?? "")) continue;
     for (const fault of faultsOfMember(kind, member)) {
       yield `${name}.${member.name} ${fault}`;
     }

@@ -44,7 +44,7 @@ const FIREFOX: Fates = {
   "is terminated in `Atomics.wait` or a loop": "is taken over",
 };
 
-/** The table in README. */
+/** The table in `examples/agents_that_end.md`. */
 export const FATES = {
   Deno: {
     ...FIREFOX,
@@ -250,7 +250,7 @@ function endsBy(
   ...deeds: Deed[]
 ): Case[] {
   return deeds.map((deed) => ({
-    name: `${method} does as README says if the owner ${way} (${deed})`,
+    name: `${method} does as the table says if the owner ${way} (${deed})`,
     async main(stage) {
       const property = newProperty(stage);
       const announced = way !== "has not announced itself";
@@ -305,7 +305,7 @@ export const cases: Case[] = [
   ...endsBy("has not announced itself", "Mutex.lockAsync()", newMutex, "wait"),
   {
     name:
-      "MutexLazyInit.getOrInit() does as README says if the owner is waited for by blocking agents only",
+      "MutexLazyInit.getOrInit() does as the table says if the owner is waited for by blocking agents only",
     async main(stage) {
       const way = "is waited for by blocking agents only";
       const property = newMutexLazyInit(stage);
