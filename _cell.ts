@@ -158,7 +158,7 @@ export class Cell<T> extends OnceState {
   /** The size of the slot, in bytes; read once, as a codec could change. */
   readonly #capacity: number;
 
-  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions) {
+  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions<T>) {
     const place = placeOf(kind, codec, options);
     super(place.buffer, place.byteOffset);
     claim(kind, codec, place, this.words, this.index);

@@ -91,8 +91,19 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
  * // In another agent that shares the buffer
  * assertEquals(new LazyInit(int32, options).value, 42);
  * ```
+ *
+ * @example A cell that has a value from the beginning
+ * ```ts
+ * import { LazyInit, type LazyInitOptions, string } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: LazyInitOptions<string> = { value: "eu-west" };
+ * assertEquals(new LazyInit(string(16), options).value, "eu-west");
+ * ```
+ *
+ * @typeParam T The type of the value.
  */
-export interface LazyInitOptions {
+export interface LazyInitOptions<T = never> {
   /** Shown by errors and inspection. */
   name?: string;
   /** The memory to place the cell in; memory of its own by default. */
@@ -102,6 +113,11 @@ export interface LazyInitOptions {
    * Cells must not overlap.
    */
   byteOffset?: number;
+  /**
+   * The value that the cell has from the beginning; none by default. If the memory holds
+   * a cell that another agent has initialized, or is initializing, this value is dropped.
+   */
+  value?: T;
 }
 
 /** Where a cell is to be. */
@@ -123,7 +139,7 @@ export function cellByteLength(codec: Codec<unknown>): number {
 export function placeOf(
   kind: CellKind,
   codec: Codec<unknown>,
-  options: LazyInitOptions,
+  options: LazyInitOptions<unknown>,
 ): Place {
   const byteLength = cellByteLength(codec);
   assertOptions(options);
@@ -198,7 +214,7 @@ export function attach(
   kind: CellKind,
   codec: Codec<unknown>,
   handle: LazyInitHandle,
-): Required<LazyInitOptions> {
+): Omit<Place, "isFresh"> {
   assertCodec(codec);
   if (typeof handle !== "object" || handle === null) {
     throw new TypeError(

@@ -99,8 +99,7 @@
  * | `try_insert` | `OnceLock` | `MutexLazyInit.tryInit(() => value)`, whose result has the `value` in either case |
  * | `get_mut_or_init`, `force_mut` | `OnceLock`; `LazyLock` | `cell.getOrInit(f); cell.getMut()` |
  * | `From<T>`, `new_with` | `OnceLock`; tokio | `new LazyInit(codec, { value })` |
- * | `take` | `OnceLock`, tokio `OnceCell` | `MutexLazyInit.take()` |
- * | `into_inner` | `OnceLock`, `LazyLock`, tokio | `MutexLazyInit.take()`; no cell is consumed |
+ * | `take`, `into_inner` | `OnceLock`, tokio; `LazyLock` has `into_inner` | `const value = cell.get(); cell.reset()`; a view is copied by `slice()` first. Rust needs exclusive access for it, which is up to the caller here |
  * | `Clone` | `OnceLock`, tokio | a new cell with the same value: `new LazyInit(codec, { value: cell.value })` |
  *
  * @module

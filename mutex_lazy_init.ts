@@ -95,15 +95,27 @@ export class MutexLazyInit<T> {
    * Corresponds to `LazyInit::new` and `new_lazy_init!`. Never blocks.
    *
    * @param codec How the value is laid out.
-   * @param options The name of the cell and where to place it.
-   * @throws {TypeError} If `codec` is no codec, `name` no string, `buffer` not a
-   * `SharedArrayBuffer` or `byteOffset` no number or without `buffer`.
-   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned.
+   * @param options The name of the cell, where to place it, and the value that it has
+   * from the beginning.
+   * @throws {TypeError} If `codec` is not a codec, `name` is not a string, `buffer` is not
+   * a `SharedArrayBuffer`, `byteOffset` is not a number or comes without `buffer`, or the
+   * codec cannot represent `value`.
+   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned, or
+   * `value` does not fit the slot or is out of range.
    * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a
    * cell of this class, codec tag and capacity.
    */
-  constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
+  constructor(codec: Codec<T>, options: LazyInitOptions<NoInfer<T>> = {}) {
     this.#cell = new Cell("MutexLazyInit", codec, options);
+    const { value } = options;
+    // Out of line, as few cells have a value from the beginning
+    if (value !== undefined) this.#store(value);
+  }
+
+  /** Initializes the cell, unless an agent that shares its memory came before. */
+  #store(value: T): void {
+    const result = this.#cell.store(value, this.#keep);
+    if (result !== undefined) found(result);
   }
 
   /**
