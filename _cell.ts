@@ -2,15 +2,14 @@
 // This module is browser compatible.
 
 /*
- * What both kinds of cell are: a state, a slot, a codec, and the one way through them.
+ * What both kinds of cell are: a value, its kind and name, and the one way through it.
  *
- * A run of an initializer goes through #own(), which takes the cell and gives it back
- * if anything fails, and #publish(), which gives it back with a value. Word 5 of the
- * header holds how many bytes of the slot are in use, so that no others are zeroed.
+ * A run takes the cell, and ends by #publish(), which gives it back with a value, or by
+ * #fail(), which gives it back without one or finds that it is lost.
  */
 
 import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
-import { assertFunction, label, show } from "./_checks.ts";
+import { assertFunction, label } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
 import {
@@ -20,7 +19,7 @@ import {
   type LazyInitOptions,
   placeOf,
 } from "./_layout.ts";
-import { alignToSlot, growTo } from "./_memory.ts";
+import { finishResets, SLICE_BYTES, zeroInTurns } from "./_resetting.ts";
 import {
   beginRun,
   currentRuns,
@@ -30,19 +29,16 @@ import {
   within,
   withinAsync,
 } from "./_running.ts";
-import { encodeOpen, fixedSlot } from "./_slot.ts";
+import { type Filling, type Keep, type Owner, Value } from "./_value.ts";
 import { inLine } from "./_waiting.ts";
-import { OnceState, type Phase } from "./atomics.ts";
-import type { Codec, Slot } from "./codec.ts";
+import type { Phase } from "./atomics.ts";
+import type { Codec } from "./codec.ts";
 import {
   AlreadyInitializedError,
-  LayoutMismatchError,
   NotInitializedError,
   OwnerLostError,
   RecursiveInitializationError,
 } from "./errors.ts";
-
-const LENGTH_WORD = 5;
 
 /**
  * Options of the methods that may block.
@@ -134,13 +130,6 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/**
- * Remembers a value, and the state word with which it is in the slot.
- *
- * Typed as a method, so that a cell of numbers is a cell of unknown values.
- */
-export type Keep<T> = { keep(value: Readonly<T>, word: number): void }["keep"];
-
 /** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
   readonly words: Int32Array;
@@ -151,21 +140,16 @@ export interface Cell<T> {
 }
 
 /** A cell of either kind, without the read cache that its face has. */
-export class Cell<T> extends OnceState {
+export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
   readonly name: string;
-  readonly #codec: Codec<T>;
-  /** The size of the slot, in bytes; read once, as a codec could change. */
-  readonly #capacity: number;
 
   constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions<T>) {
     const place = placeOf(kind, codec, options);
-    super(place.buffer, place.byteOffset);
+    super(codec, place.buffer, place.byteOffset);
     claim(kind, codec, place, this.words, this.index);
     this.kind = kind;
     this.name = place.name;
-    this.#codec = codec;
-    this.#capacity = codec.byteLength;
   }
 
   override get label(): string {
@@ -175,37 +159,8 @@ export class Cell<T> extends OnceState {
   get handle(): LazyInitHandle {
     // From here on another agent may own the cell
     recoverWhenWorkersEnd(this);
-    const { kind, buffer, byteOffset, name } = this;
-    return { kind, buffer, byteOffset, name, tag: this.#codec.tag };
-  }
-
-  /** The value, of a cell that is initialized; anything, of another. */
-  decode(): Readonly<T> {
-    const codec = this.#codec;
-    const length = codec.open === true ? this.#length : this.#capacity;
-    return codec.decode(this.#slot(length));
-  }
-
-  /** The state word alone. */
-  get stateView(): Int32Array {
-    return new Int32Array(this.buffer, this.byteOffset, 1);
-  }
-
-  /** Hands the value to `keep` if there is one, and returns whether there is. */
-  read(keep: Keep<T>): boolean {
-    for (;;) {
-      const word = this.loadInitialized();
-      if (word === undefined) return false;
-      try {
-        const value = this.decode();
-        // A reset since the load has torn what was read
-        if (!this.confirm(word)) continue;
-        keep(value, word);
-        return true;
-      } catch (error) {
-        if (this.confirm(word)) throw error;
-      }
-    }
+    const { kind, buffer, byteOffset, name, tag } = this;
+    return { kind, buffer, byteOffset, name, tag };
   }
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */
@@ -214,7 +169,7 @@ export class Cell<T> extends OnceState {
     if (generation < 0) return undefined;
     const run: Owner = { generation, finished: false };
     try {
-      return this.#publish(run, this.#encode(run, value), keep);
+      return this.#publish(run, this.encode(run, value), keep);
     } catch (error) {
       return this.#fail(run, error);
     }
@@ -231,7 +186,7 @@ export class Cell<T> extends OnceState {
     let run: Owner = { generation, finished: false };
     try {
       const begun = run = beginRun(this, generation);
-      const filling = this.#beginFilling(run);
+      const filling = this.beginFilling(run);
       const made = within(
         begun,
         initializer,
@@ -239,7 +194,7 @@ export class Cell<T> extends OnceState {
         filling?.allocate,
       );
       if (isPromiseLike(made)) throw mustNotBePromise(made, alternative);
-      const value = this.#publish(run, this.#fill(run, filling, made), keep);
+      const value = this.#publish(run, this.fill(run, filling, made), keep);
       finishRun(begun);
       return value;
     } catch (error) {
@@ -258,13 +213,13 @@ export class Cell<T> extends OnceState {
     let run: Owner = { generation, finished: false };
     try {
       const begun = run = beginRun(this, generation, outer);
-      const filling = this.#beginFilling(run);
+      const filling = this.beginFilling(run);
       const made = withinAsync(
         begun,
         () => initializer(filling?.view, filling?.allocate),
       );
       if (isPromiseLike(made)) return this.#settle(begun, filling, made, keep);
-      const value = this.#publish(run, this.#fill(run, filling, made), keep);
+      const value = this.#publish(run, this.fill(run, filling, made), keep);
       finishRun(begun);
       return value;
     } catch (error) {
@@ -282,7 +237,7 @@ export class Cell<T> extends OnceState {
       if (this.owns(run.generation)) this.markAnnounced();
     });
     try {
-      return this.#publish(run, this.#fill(run, filling, await made), keep);
+      return this.#publish(run, this.fill(run, filling, await made), keep);
     } catch (error) {
       return this.#fail(run, error);
     } finally {
@@ -313,133 +268,35 @@ export class Cell<T> extends OnceState {
     return { ok: true, value };
   }
 
-  /** What an initializer gets to fill, if the values are views. */
-  #beginFilling(run: Owner): Filling<T> | undefined {
-    const codec = this.#codec;
-    if (codec.view !== true) return undefined;
-    const length = codec.open === true ? 0 : this.#reserve(run, this.#capacity);
-    const filling: Filling<T> = {
-      view: codec.decode(this.#slot(length)),
-      allocated: undefined,
-      allocate: (length) => {
-        if (run.finished) throw allocatedTooLate();
-        const byteLength = this.#allocation(filling.view, length);
-        // Twice, so that the last is zero
-        this.#reserve(run, 0);
-        this.#reserve(run, byteLength);
-        return filling.allocated = codec.decode(this.#slot(byteLength));
-      },
-    };
-    return filling;
+  /** As {@linkcode OnceState.reset}, but lets the event loop run while it zeroes much. */
+  resetInTurns(): boolean | Promise<boolean> {
+    if (this.used <= SLICE_BYTES) return this.reset();
+    const generation = this.tryBeginReset();
+    if (generation < 0) return false;
+    try {
+      return this.#resetInTurns(generation);
+    } catch (error) {
+      // For want of stack
+      this.endReset(generation);
+      throw error;
+    }
   }
 
-  /** How many bytes so many elements of a view take. */
-  #allocation(view: T, length: unknown): number {
-    const { open, tag } = this.#codec;
-    const { BYTES_PER_ELEMENT = 1 } = view as { BYTES_PER_ELEMENT?: number };
-    const max = this.#capacity / BYTES_PER_ELEMENT;
-    if (typeof length !== "number") {
-      throw new TypeError(
-        `Cannot allocate ${tag} as 'length' must be a number: current value is ${
-          show(length)
-        }`,
-      );
-    }
-    if (
-      !Number.isInteger(length) || length < (open === true ? 0 : max) ||
-      length > max
-    ) {
-      throw new RangeError(
-        `Cannot allocate ${tag} as 'length' must be ${
-          open === true ? `an integer from 0 to ${max}` : max
-        }: current value is ${length}`,
-      );
-    }
-    return length * BYTES_PER_ELEMENT;
-  }
-
-  /** Lays out what an initializer made, and returns it as every agent reads it. */
-  #fill(
-    run: Owner,
-    filling: Filling<T> | undefined,
-    made: unknown,
-  ): Readonly<T> {
-    if (filling === undefined) return this.#encode(run, made as T);
-    const { view, allocated = this.#codec.open === true ? undefined : view } =
-      filling;
-    if (made !== undefined && made !== allocated) {
-      return this.#encode(run, made as T);
-    }
-    if (allocated !== undefined) return allocated;
-    throw new TypeError(
-      `Cannot initialize ${this.label} as the initializer must call 'allocate' or return a value: it has done neither`,
-    );
-  }
-
-  #encode(run: Owner, value: T): Readonly<T> {
-    const codec = this.#codec;
-    if (codec.open !== true) {
-      const slot = this.#slot(this.#reserve(run, this.#capacity));
-      codec.encode(value, slot);
-      return codec.decode(slot);
-    }
-    const place = this.#slot(0);
-    const length = encodeOpen(codec, value, place, (byteLength) => {
-      this.#reserve(run, byteLength);
-      return place;
+  #resetInTurns(generation: number): Promise<boolean> {
+    const conceal = holdAgentLock(() => {
+      if (this.owns(generation)) this.markAnnounced();
     });
-    return codec.decode(this.#slot(length));
-  }
-
-  /** Makes room for a value of that length, in bytes, and returns that. */
-  #reserve(run: Owner, byteLength: number): number {
-    // As late as can be, as an agent may have declared this one dead
-    if (!this.owns(run.generation)) throw this.lost("write to");
-    const { words, index, buffer } = this;
-    const used = words[index + LENGTH_WORD]! >>> 0;
-    if (used !== byteLength) {
-      const byteOffset = this.byteOffset + OnceState.byteLength;
-      growTo(buffer, byteOffset + alignToSlot(byteLength));
-      if (byteLength < used) {
-        new Uint8Array(buffer, byteOffset + byteLength, used - byteLength)
-          .fill(0);
-      }
-      // Plain: I1
-      words[index + LENGTH_WORD] = byteLength;
-    }
-    return byteLength;
-  }
-
-  /** So many bytes of the slot. */
-  #slot(byteLength: number): Slot {
-    const byteOffset = this.byteOffset + OnceState.byteLength;
-    return fixedSlot({ buffer: this.buffer, byteOffset }, byteLength);
-  }
-
-  /** How many bytes of the slot are in use. */
-  get #length(): number {
-    const length = this.words[this.index + LENGTH_WORD]! >>> 0;
-    const end = this.byteOffset + OnceState.byteLength + length;
-    if (length <= this.#capacity && end <= this.buffer.byteLength) {
-      return length;
-    }
-    throw new LayoutMismatchError(
-      `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
-    );
-  }
-
-  /** Leaves nothing behind of a value that has failed or is reset. */
-  protected override zero(): void {
-    const { words, index, buffer } = this;
-    const byteOffset = this.byteOffset + OnceState.byteLength;
-    // The word may have been overwritten
-    const used = Math.min(
-      words[index + LENGTH_WORD]! >>> 0,
-      this.#capacity,
-      buffer.byteLength - byteOffset,
-    );
-    new Uint8Array(buffer, byteOffset, used).fill(0);
-    words[index + LENGTH_WORD] = 0;
+    return zeroInTurns(
+      () => this.owns(generation) && this.zeroSlice(),
+      () => {
+        const isReset = this.endReset(generation);
+        conceal();
+        return isReset;
+      },
+    ).then((isReset) => {
+      if (isReset) return true;
+      throw this.lost("reset");
+    });
   }
 
   /** Blocks until `attempt`, which has just returned nothing, returns something. */
@@ -448,6 +305,8 @@ export class Cell<T> extends OnceState {
     alternative: string,
     attempt: () => R | undefined,
   ): R {
+    // This agent may be resetting the cell, which then needs no wait
+    finishResets();
     this.assertNotOwned();
     const end = now() + timeout;
     return blockLooking(this, (interval) => {
@@ -540,15 +399,6 @@ export class Cell<T> extends OnceState {
     if (this.ownedByThisAgent) throw this.recursive();
   }
 
-  /** Throws unless the codec's values are views, which alone can be written through. */
-  assertView(): void {
-    const { view, tag } = this.#codec;
-    if (view === true) return;
-    throw new TypeError(
-      `Cannot write to the value in place as its codec must be a view codec: current codec is ${tag}`,
-    );
-  }
-
   alreadyInitialized(
     value: Readonly<T> | undefined,
     phase: Phase = "initialized",
@@ -583,16 +433,6 @@ export class Cell<T> extends OnceState {
   }
 }
 
-/** What the initializer of a view is given, and what it has taken. */
-interface Filling<T> {
-  readonly view: T;
-  readonly allocate: (length: number) => T;
-  allocated: T | undefined;
-}
-
-/** A run, as far as giving back its cell is concerned. */
-type Owner = Pick<Run, "generation" | "finished">;
-
 function mustNotBePromise(
   made: PromiseLike<unknown>,
   alternative: string,
@@ -604,12 +444,6 @@ function mustNotBePromise(
   );
 }
 
-function allocatedTooLate(): TypeError {
-  return new TypeError(
-    "Cannot allocate as the initializer must be running: it has ended",
-  );
-}
-
 /** How an {@linkcode InitResult} tells of an initializer that has failed. */
 type Failure = {
   readonly ok: false;
@@ -617,7 +451,8 @@ type Failure = {
   readonly error: unknown;
 };
 
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+/** Whether it is a promise, of any realm or library. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }

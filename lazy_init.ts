@@ -22,7 +22,6 @@ import {
   assertInitializer,
   Cell,
   type InitResult,
-  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
@@ -33,6 +32,7 @@ import {
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
+import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 

@@ -24,11 +24,11 @@ import {
   assertInitializer,
   Cell,
   type InitResult,
-  type Keep,
+  isPromiseLike,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
-import { signalOf, timeoutOf } from "./_checks.ts";
+import { assertFunction, signalOf, timeoutOf } from "./_checks.ts";
 import {
   attach,
   cellByteLength,
@@ -36,6 +36,7 @@ import {
   type LazyInitOptions,
 } from "./_layout.ts";
 import type { Run } from "./_running.ts";
+import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
@@ -58,7 +59,8 @@ const UNREAD = new Int32Array([-1]);
  * nobody needs to wait, fail or reset, `LazyInit` is simpler and faster still.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
- * zeroes, and later the next value while that is being made.
+ * zeroes, and later the next value while that is being made. {@linkcode MutexLazyInit.read}
+ * reads views safely beside a reset.
  *
  * Corresponds to `LazyInit` of the Linux kernel's patch series.
  *
@@ -305,11 +307,60 @@ export class MutexLazyInit<T> {
   }
 
   /**
+   * Returns what `reader` makes of the value, if there is one, and never what it makes of
+   * a value that another agent was just resetting. Never blocks, and never takes the lock.
+   *
+   * This is how views are read beside a reset. When `reader` has returned, a single atomic
+   * step tells whether the cell still holds that value. If not, what `reader` has returned
+   * or thrown is dropped, and it is called again with the next value, if there is one. So
+   * `reader` must not act on what it sees, only return it: numbers or copies, not the view.
+   *
+   * What it sees of a value that is being reset may be torn, but lies within the value's
+   * memory. Writes through {@linkcode MutexLazyInit.getMut} are not noticed. Corresponds to
+   * no call of the kernel, whose compiler keeps references from outliving a reset.
+   *
+   * @example Usage
+   * ```ts
+   * import { MutexLazyInit, typedArray } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const weights = new MutexLazyInit(typedArray(Float32Array));
+   * const sum = () => weights.read((value) => value.reduce((a, b) => a + b, 0));
+   * assertEquals(sum(), undefined);
+   * weights.init(() => Float32Array.of(1, 2, 3));
+   * // Whatever another agent does meanwhile, this is the sum of one whole value
+   * assertEquals(sum(), 6);
+   * ```
+   *
+   * @typeParam R The type of what `reader` returns.
+   * @param reader Is called with the value, again for each reset that comes in between.
+   * @returns What `reader` has returned for a value that was whole all the while;
+   * `undefined` if the cell is not initialized, or no longer.
+   * @throws {TypeError} If `reader` is not a function, or returns a promise: the value may
+   * be torn by the time when that settles. What else it throws comes out of this call.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  read<R>(reader: (value: Readonly<T>) => R): R | undefined {
+    assertFunction(reader, "reader", "read the cell");
+    while (this.#refresh()) {
+      // Taken first, as `reader` may use the cell itself
+      const value = this.#value as Readonly<T>;
+      const read = this.#cell.confirmed(this.#word!, () => {
+        const result = reader(value);
+        assertNoPromise(result);
+        return result;
+      });
+      if (read !== undefined) return read.result;
+    }
+    return undefined;
+  }
+
+  /**
    * Returns the value for writing in place, if there is one. Never blocks.
    *
    * For view codecs only. Nothing orders such writes among agents: use `Atomics`
-   * or a `Mutex`. The kernel has no such
-   * call.
+   * or a `Mutex`. Nor does anything keep the view from showing the zeroes of a reset:
+   * {@linkcode MutexLazyInit.read} does, for reading. The kernel has no such call.
    *
    * @example Usage
    * ```ts
@@ -733,7 +784,8 @@ export class MutexLazyInit<T> {
    *
    * The slot is zeroed, so that no secret stays in it, and values that agents have
    * cached are no longer returned. A live view that was handed out before stays
-   * valid memory. Corresponds to `reset`, which a compiler makes exclusive.
+   * valid memory, and may be read in the middle of this: use {@linkcode MutexLazyInit.read}
+   * where another agent may reset the cell. Corresponds to `reset`, which a compiler makes exclusive.
    *
    * @example Usage
    * ```ts
@@ -761,23 +813,28 @@ export class MutexLazyInit<T> {
    */
   reset(options?: LazyInitWaitOptions): boolean {
     const timeout = timeoutOf(options);
-    this.#cell.assertNotOwned();
-    const attempt = () => this.#tryReset();
-    return attempt() ?? this.#cell.block(timeout, "resetAsync()", attempt);
+    const attempt = () => this.#tryReset(() => this.#cell.reset());
+    const { result } = attempt() ??
+      this.#cell.block(timeout, "resetAsync()", attempt);
+    return result;
   }
 
-  /** Returns `undefined` while an initializer runs. */
-  #tryReset(): boolean | undefined {
+  /** Returns `undefined` while another agent or an initializer of this one owns the cell. */
+  #tryReset<R>(reset: () => R): { result: R | false } | undefined {
     this.#forget();
-    if (this.#cell.reset()) return true;
-    return this.#cell.phase === "uninitialized" ? false : undefined;
+    const result = reset();
+    return result || this.#cell.phase === "uninitialized"
+      ? { result }
+      : undefined;
   }
 
   /**
    * Empties the cell, in all agents, without blocking this one. Keeps the event
    * loop alive while it waits for an initializer.
    *
-   * Otherwise as {@linkcode MutexLazyInit.reset}.
+   * A large value is zeroed in slices, between which the event loop runs. The cell is
+   * `initializing` until all is zero, and a synchronous call of this agent that would have
+   * to wait for it finishes the rest itself. Otherwise as {@linkcode MutexLazyInit.reset}.
    *
    * @example Usage
    * ```ts
@@ -790,7 +847,7 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.get(), undefined);
    * ```
    *
-   * @param options How to end the wait.
+   * @param options How to end the wait. A reset that has begun goes on after that.
    * @returns A promise of whether the cell was initialized. It rejects with the
    * reason of an aborted signal, with a {@linkcode RecursiveInitializationError} if an
    * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if this
@@ -798,9 +855,11 @@ export class MutexLazyInit<T> {
    */
   async resetAsync(options?: LazyInitWaitAsyncOptions): Promise<boolean> {
     const signal = signalOf(options);
-    const attempt = () => this.#tryReset();
+    const attempt = () => this.#tryReset(() => this.#cell.resetInTurns());
     signal?.throwIfAborted();
-    return attempt() ?? await this.#cell.untilTurn(signal, attempt);
+    const { result } = attempt() ??
+      await this.#cell.untilTurn(signal, attempt);
+    return await abortable(result, signal);
   }
 
   /**
@@ -953,6 +1012,16 @@ export class MutexLazyInit<T> {
   ): string {
     return this.#cell.inspect((value) => inspect(value, options));
   }
+}
+
+/** Throws if a reader goes on after its call. */
+function assertNoPromise(result: unknown): void {
+  if (!isPromiseLike(result)) return;
+  // The error tells of it, so its rejection is handled
+  result.then(undefined, () => {});
+  throw new TypeError(
+    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time when that settles",
+  );
 }
 
 function found<T>(result: InitResult<T>): Readonly<T> {
