@@ -41,9 +41,6 @@ const CELL_ALIGNMENT = 8;
  */
 export type CellKind = "LazyInit" | "MutexLazyInit";
 
-/** The type of the value, which a handle carries for the compiler alone. */
-declare const VALUE: unique symbol;
-
 /**
  * The description of a cell that `postMessage` carries to another agent, where
  * `from()` attaches to it.
@@ -74,7 +71,7 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   /** The tag of the cell's codec. */
   readonly tag: string;
   /** Never there: it keeps handles of different values apart for the compiler. */
-  readonly [VALUE]?: T;
+  readonly type?: T;
 }
 
 /**

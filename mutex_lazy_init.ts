@@ -28,13 +28,18 @@ import {
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
-import { assertFunction, signalOf, timeoutOf } from "./_checks.ts";
+import { assertCodec, assertFunction, signalOf, timeoutOf } from "./_checks.ts";
 import {
   attach,
   cellByteLength,
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
+import {
+  closeByName,
+  type LazyInitOpenOptions,
+  openByName,
+} from "./_rendezvous.ts";
 import type { Run } from "./_running.ts";
 import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
@@ -46,6 +51,7 @@ export type {
   LazyInitWaitOptions,
 } from "./_cell.ts";
 export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
+export type { LazyInitOpenOptions } from "./_rendezvous.ts";
 
 /** Equal to no state word. */
 const UNREAD = new Int32Array([-1]);
@@ -150,6 +156,60 @@ export class MutexLazyInit<T> {
     codec: Codec<T>,
   ): MutexLazyInit<T> {
     return new MutexLazyInit(codec, attach("MutexLazyInit", codec, handle));
+  }
+
+  /**
+   * Opens the cell of that name, which the first agent to ask makes: no handle needs to
+   * be sent.
+   *
+   * All agents of a process that open the name get the same cell; in a browser, all of
+   * an agent cluster, that is a page and its workers. The cell lives as long as any agent has
+   * it open. An agent has it open until it ends, or has called
+   * {@linkcode MutexLazyInit[Symbol.dispose]} on every cell that it got. After that, the next
+   * agent to open the name makes another cell.
+   *
+   * Does not block, and keeps the event loop alive until it settles. If all agents that
+   * have the cell are blocked, it waits until one of them goes on. Await it before you
+   * block: an agent that blocks earlier may keep others from making the cell.
+   *
+   * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
+   * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
+   * alive, and a worker that is terminated while it is blocked has the cell open until
+   * the process ends. An agent that has a name open holds one Web Lock for it, however
+   * often it has opened it, and one channel for all names. The originals share statics.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // Any agent may run this
+   * using cell = await MutexLazyInit.open("answer", int32);
+   * cell.init(() => 42);
+   *
+   * using again = await MutexLazyInit.open("answer", int32);
+   * assertEquals(again.get(), 42);
+   * ```
+   *
+   * @typeParam T The type of the value.
+   * @param name The name of the cell: any text.
+   * @param codec How the value is laid out, as wherever else the name is opened.
+   * @param options How to end the wait.
+   * @returns A promise of the cell. It rejects with a `TypeError` if the platform cannot
+   * do it, `name` is not a string or `codec` is not a codec; with a
+   * {@linkcode LayoutMismatchError} if what has the name is of another class, codec tag or capacity; or
+   * with the reason of an aborted signal.
+   */
+  static async open<T>(
+    name: string,
+    codec: Codec<T>,
+    options: LazyInitOpenOptions = {},
+  ): Promise<MutexLazyInit<T>> {
+    assertCodec(codec);
+    return await openByName(name, {
+      make: () => new MutexLazyInit(codec, { name }),
+      attach: (handle) => MutexLazyInit.from(handle as LazyInitHandle, codec),
+    }, options);
   }
 
   /**
@@ -962,6 +1022,28 @@ export class MutexLazyInit<T> {
    */
   recover(agentId: number): boolean {
     return this.#cell.recover(agentId);
+  }
+
+  /**
+   * Gives up the name by which this cell was opened; does nothing if there is none, or
+   * on a second call. The cell can be used further.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * {
+   *   using cell = await MutexLazyInit.open("answer", int32);
+   *   cell.init(() => 42);
+   * }
+   * // No agent has it open, so this is another one
+   * using cell = await MutexLazyInit.open("answer", int32);
+   * assertEquals(cell.get(), undefined);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    closeByName(this);
   }
 
   /**

@@ -1356,7 +1356,7 @@ Deno.test("Initializer of a view codec fills the slot, or returns a copy or the 
   ];
   for (const initializer of initializers) {
     let given: Int32Array | undefined;
-    let returned: Int32Array | void;
+    let returned: Int32Array | void = undefined;
     const spy = (slot: Int32Array) => {
       assertEquals([...slot], [0, 0]);
       given = slot;
