@@ -123,7 +123,7 @@ export function assertSharedMemory(): void {
     `Cannot use shared memory as SharedArrayBuffer is not defined: ${
       crossOriginIsolated
         ? "the page is cross-origin isolated, so use a browser that has it"
-        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'"
+        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp', or with 'Document-Isolation-Policy: isolate-and-require-corp' where the browser knows it"
     }`,
   );
 }
