@@ -168,9 +168,13 @@ function* faultsOfSymbol(
   yield* faults.map((fault) => `${name} ${fault}`);
   const { constructors = [], properties = [], methods = [] } = def;
   for (const member of [...constructors, ...properties, ...methods]) {
-    // What subclasses of this package use is for its readers alone
-    if (/^(private|protected)$/.test(member.accessibility ?? "")) continue;
-    for (const fault of faultsOfMember(kind, member)) {
+    const { accessibility } = member;
+    if (accessibility === "private") continue;
+    // Of what only the package itself extends, a line says enough
+    const faults = accessibility === "protected"
+      ? faultsOfText(member)
+      : faultsOfMember(kind, member);
+    for (const fault of faults) {
       yield `${name}.${member.name} ${fault}`;
     }
   }
