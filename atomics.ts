@@ -655,8 +655,7 @@ export class OnceState {
         claimant() | waiters,
       );
       if (found === word) {
-        // Agents that have waited since before there was an owner may now watch this
-        // one
+        // Those that have waited since before there was an owner may now watch this one
         if (waiters !== 0 && isAnnounced()) Atomics.notify(words, index);
         return word;
       }
