@@ -2,9 +2,9 @@
 // This module is browser compatible.
 
 /*
- * Where a cell is, and whether what is there is that cell: its memory, its handle, and
- * word 2 of its header, a hash of all that agents must agree on. A word of 0 means that
- * no cell was placed there.
+ * Where a cell is, and whether the memory holds that cell: its handle, and word 2 of
+ * its header, a hash of all that agents must agree on. If the word is 0, no cell was
+ * placed there.
  */
 
 import { assertCodec, assertOptions, label, show } from "./_checks.ts";
@@ -58,7 +58,8 @@ export type CellKind = "LazyInit" | "MutexLazyInit";
  * @typeParam T The type of the value.
  * @typeParam Kind The class of the cell.
  */
-// deno-lint-ignore no-explicit-any -- a handle whose types were lost fits every cell
+// deno-lint-ignore no-explicit-any -- a handle whose types were lost must fit every
+// cell
 export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   /** The class of the cell. */
   readonly kind: Kind;
@@ -70,7 +71,7 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   readonly name: string;
   /** The tag of the cell's codec. */
   readonly tag: string;
-  /** Never there: it keeps handles of different values apart for the compiler. */
+  /** Never present: by it, the compiler keeps handles of different values apart. */
   readonly "~value"?: T;
 }
 
@@ -117,7 +118,7 @@ export interface LazyInitOptions<T = never> {
   value?: T;
 }
 
-/** Where a cell is to be. */
+/** Where to place a cell. */
 export interface Place {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
@@ -185,8 +186,8 @@ export function claim(
   if (found === layout) return;
   if (found === 0) {
     const isClaimable = isFresh || isZeroed(words, header, end);
-    // Pairs with itself in other agents: the first decides. Where the bytes are not zero,
-    // it is a second look, as an agent may just have claimed them (unclaimed)
+    // Pairs with itself in other agents: the first decides. If the bytes are not zero,
+    // it looks again, as an agent may just have claimed them (unclaimed)
     found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);
     if (found === layout || found === 0 && isClaimable) return;
     if (found === 0) {
