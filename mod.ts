@@ -28,6 +28,7 @@
  * | call | of | does |
  * | --- | --- | --- |
  * | `from(handle, codec)`, `handle` | both | attaches to a cell in another agent |
+ * | `open(name, codec, { signal })`, `[Symbol.dispose]()` | both | opens the cell of that name in any agent, without a handle; gives the name up |
  * | `byteLength(codec)` | both | returns the memory that a cell takes |
  * | `get()`, `value` | both | reads the value; without one, `undefined` or a `NotInitializedError` |
  * | `getUnchecked()`, `getMut()` | both | reads without a check; returns the writable view of a view codec |
@@ -39,6 +40,7 @@
  * | `getOrInit(initializer, { timeout })` | `MutexLazyInit` | returns the value, and makes it if there is none |
  * | `init(initializer)` | `MutexLazyInit` | initializes, or throws |
  * | `tryInit(initializer)` | `MutexLazyInit` | initializes, and returns how that went |
+ * | `read(reader)` | `MutexLazyInit` | reads a view beside a reset, and never a torn one |
  * | `reset()` | `MutexLazyInit` | empties the cell |
  * | `getOrInitAsync()`, `initAsync()`, `tryInitAsync()`, `resetAsync()` | `MutexLazyInit` | the same without blocking; initializers may be asynchronous |
  *
