@@ -58,8 +58,7 @@ export type CellKind = "LazyInit" | "MutexLazyInit";
  * @typeParam T The type of the value.
  * @typeParam Kind The class of the cell.
  */
-// deno-lint-ignore no-explicit-any -- a handle whose types were lost must fit every
-// cell
+// deno-lint-ignore no-explicit-any -- a handle whose types were lost fits every cell
 export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   /** The class of the cell. */
   readonly kind: Kind;
