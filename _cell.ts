@@ -139,7 +139,7 @@ export interface Cell<T> {
   owns(generation: number): boolean;
 }
 
-/** A cell of either kind, without the read cache, which its public class has. */
+/** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
   readonly name: string;

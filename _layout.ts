@@ -70,7 +70,7 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   readonly name: string;
   /** The tag of the cell's codec. */
   readonly tag: string;
-  /** Never present: by it, the compiler keeps handles of different values apart. */
+  /** Never there: it keeps handles of different values apart for the compiler. */
   readonly "~value"?: T;
 }
 

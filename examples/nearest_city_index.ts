@@ -64,7 +64,7 @@ export function coordinatesCodec(cityCount: number): Codec<Float64Array> {
   return typedArray(Float64Array, 2 * cityCount);
 }
 
-/** An index of this many cities, which every agent reads in place. */
+/** An index of this many cities, which every agent reads where it lies. */
 export function indexCodec(cityCount: number): Codec<Flatbush> {
   const byteLength = indexByteLength(cityCount);
   const tag = `flatbush[${cityCount}]`;
@@ -86,7 +86,7 @@ export function indexCodec(cityCount: number): Codec<Flatbush> {
   };
 }
 
-/** Calculated, as the slot must exist before there is an index to measure. */
+/** Reckoned, as the slot must be there before there is an index to measure. */
 function indexByteLength(cityCount: number): number {
   let boxes = cityCount;
   let levelBoxes = cityCount;

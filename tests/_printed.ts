@@ -12,9 +12,9 @@ const PRINTED = {
   ],
   "handles.ts": ["999000 1998"],
   "node.ts": ["Sieving", ...Array(4).fill("999983 is prime")],
+  "wasm.ts": ["Filling the table", ...Array(4).fill(`${Math.SQRT2}`)],
   // A random number, which both threads read
   "quick_start.mjs": ([number]: string[]) => [number, number],
-  "wasm.ts": ["Filling the table", ...Array(4).fill(`${Math.SQRT2}`)],
 };
 
 /** A recipe that has a console. */
@@ -25,8 +25,8 @@ export const PORTABLE_RECIPES = [
   "codec.ts",
   "handles.ts",
   "node.ts",
-  "quick_start.mjs",
   "wasm.ts",
+  "quick_start.mjs",
 ] as const;
 
 /** Asserts that a recipe prints its lines, which its workers do in any order. */
