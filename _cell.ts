@@ -53,9 +53,9 @@ import {
  * ```
  */
 export interface LazyInitWaitOptions {
-  /** How long to block at the most, in ms; for ever by default, and 0 never blocks. */
+  /** How long to block at most, in ms; for ever by default, and 0 never blocks. */
   timeout?: number;
-  /** For the methods that do not block alone. */
+  /** Only for the methods that do not block. */
   signal?: never;
 }
 
@@ -74,12 +74,12 @@ export interface LazyInitWaitOptions {
 export interface LazyInitWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal | null;
-  /** For the methods that block alone. */
+  /** Only for the methods that block. */
   timeout?: never;
 }
 
 /**
- * What came of an attempt to initialize a cell.
+ * The outcome of an attempt to initialize a cell.
  *
  * Corresponds to the kernel's `Result<&T, LazyInitError>`.
  *
@@ -130,7 +130,7 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
+/** What the modules of the other words need of a cell; protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
   readonly words: Int32Array;
   readonly index: number;
@@ -144,7 +144,7 @@ export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
   readonly name: string;
 
-  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions) {
+  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions<T>) {
     const place = placeOf(kind, codec, options);
     super(codec, place.buffer, place.byteOffset);
     claim(kind, codec, place, this.words, this.index);
@@ -262,7 +262,7 @@ export class Cell<T> extends Value<T> {
   }
 
   #publish(run: Owner, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
-    // I2: the value is whole
+    // I2: the value is complete
     const word = this.publishRun(run.generation);
     if (word === undefined) throw this.lost("publish the value of");
     run.finished = true;
@@ -318,7 +318,7 @@ export class Cell<T> extends Value<T> {
       const left = end - now();
       if (left <= 0) throw this.#timedOut(timeout);
       const slept = this.sleep(word, Math.min(left, interval), alternative);
-      // A sleep of the whole rest is the end, whatever the clock says
+      // A sleep of all the remaining time is the end, whatever the clock says
       if (slept !== "timed-out" || left > interval) return undefined;
       const last = attempt();
       if (last === undefined) throw this.#timedOut(timeout);
@@ -338,8 +338,8 @@ export class Cell<T> extends Value<T> {
   }
 
   /**
-   * As {@linkcode Cell.until}, for one after the other of the tasks of this agent. Tells
-   * `attempt` of which run the call is part.
+   * As {@linkcode Cell.until}, for one task of this agent after the other. Passes
+   * `attempt` the run that the call is part of.
    */
   untilTurn<R>(
     signal: AbortSignal | undefined,
@@ -358,7 +358,7 @@ export class Cell<T> extends Value<T> {
       signal: AbortSignal | undefined,
     ) => Promise<R>,
   ): Promise<R> {
-    // Taken once, as nothing tells after the first sleep in browsers
+    // Taken once, as browsers do not tell after the first sleep
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
     return await sleepLooking(
@@ -460,14 +460,14 @@ function mustNotBePromise(
   made: PromiseLike<unknown>,
   alternative: string,
 ): TypeError {
-  // The error tells of it, so its rejection is handled
+  // The error reports it, so its rejection counts as handled
   made.then(undefined, () => {});
   return new TypeError(
     `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
   );
 }
 
-/** How an {@linkcode InitResult} tells of an initializer that has failed. */
+/** The {@linkcode InitResult} of an initializer that has failed. */
 type Failure = {
   readonly ok: false;
   readonly reason: "during-init";

@@ -2,9 +2,9 @@
 // This module is browser compatible.
 
 /*
- * Where a cell is, and whether what is there is that cell: its memory, its handle, and
- * word 2 of its header, a hash of all that agents must agree on. A word of 0 means that
- * no cell was placed there.
+ * Where a cell is, and whether the memory holds that cell: its handle, and word 2 of
+ * its header, a hash of all that agents must agree on. If the word is 0, no cell was
+ * placed there.
  */
 
 import { assertCodec, assertOptions, label, show } from "./_checks.ts";
@@ -88,8 +88,19 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
  * // In another agent that shares the buffer
  * assertEquals(new LazyInit(int32, options).value, 42);
  * ```
+ *
+ * @example A cell that has a value from the beginning
+ * ```ts
+ * import { LazyInit, type LazyInitOptions, string } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: LazyInitOptions<string> = { value: "eu-west" };
+ * assertEquals(new LazyInit(string(16), options).value, "eu-west");
+ * ```
+ *
+ * @typeParam T The type of the value.
  */
-export interface LazyInitOptions {
+export interface LazyInitOptions<T = never> {
   /** Shown by errors and inspection. */
   name?: string;
   /** The memory to place the cell in; memory of its own by default. */
@@ -99,9 +110,14 @@ export interface LazyInitOptions {
    * Cells must not overlap.
    */
   byteOffset?: number;
+  /**
+   * The value that the cell has from the beginning; none by default. If the memory holds
+   * a cell that another agent has initialized, or is initializing, this value is dropped.
+   */
+  value?: T;
 }
 
-/** Where a cell is to be. */
+/** Where to place a cell. */
 export interface Place {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
@@ -120,7 +136,7 @@ export function cellByteLength(codec: Codec<unknown>): number {
 export function placeOf(
   kind: CellKind,
   codec: Codec<unknown>,
-  options: LazyInitOptions,
+  options: LazyInitOptions<unknown>,
 ): Place {
   const byteLength = cellByteLength(codec);
   assertOptions(options);
@@ -169,8 +185,8 @@ export function claim(
   if (found === layout) return;
   if (found === 0) {
     const isClaimable = isFresh || isZeroed(words, header, end);
-    // Pairs with itself in other agents: the first decides. Where the bytes are not zero,
-    // it is a second look, as an agent may just have claimed them (unclaimed)
+    // Pairs with itself in other agents: the first decides. If the bytes are not zero,
+    // it looks again, as an agent may just have claimed them (unclaimed)
     found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);
     if (found === layout || found === 0 && isClaimable) return;
     if (found === 0) {
@@ -195,7 +211,7 @@ export function attach(
   kind: CellKind,
   codec: Codec<unknown>,
   handle: LazyInitHandle,
-): Required<LazyInitOptions> {
+): Omit<Place, "isFresh"> {
   assertCodec(codec);
   if (typeof handle !== "object" || handle === null) {
     throw new TypeError(

@@ -27,7 +27,7 @@ interface GrowableBuffer extends SharedArrayBuffer {
   grow(byteLength: number): void;
 }
 
-/** From here on, memory that can grow costs less than memory that is not used. */
+/** From this size on, memory that can grow costs less than memory that stays unused. */
 const MIN_GROWABLE = 65_536;
 
 /** Whether shared memory can grow on this platform. */
@@ -35,7 +35,7 @@ export function canGrow(): boolean {
   return "grow" in SharedArrayBuffer.prototype;
 }
 
-/** Returns zeroed shared memory that takes up to `maxByteLength` bytes, and few at first. */
+/** Returns zeroed shared memory that can grow to `maxByteLength` bytes, and is small at first. */
 export function allocateGrowable(
   byteLength: number,
   maxByteLength: number,
@@ -123,7 +123,7 @@ export function assertSharedMemory(): void {
     `Cannot use shared memory as SharedArrayBuffer is not defined: ${
       crossOriginIsolated
         ? "the page is cross-origin isolated, so use a browser that has it"
-        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'"
+        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp', or with 'Document-Isolation-Policy: isolate-and-require-corp' where the browser knows it"
     }`,
   );
 }

@@ -86,8 +86,8 @@ const LONGEST_PAUSE = 1000;
  * import { assertEquals } from "@std/assert";
  *
  * const options: LazyInitOpenOptions = { signal: AbortSignal.timeout(5_000) };
- * using cell = await LazyInit.open("answer with options", int32, options);
- * assertEquals(cell.initialized, false);
+ * using cell = await LazyInit.open("answer", int32, options);
+ * assertEquals(cell.name, "answer");
  * ```
  */
 export interface LazyInitOpenOptions {

@@ -87,7 +87,7 @@ interface DataSet {
   readonly license: string;
 }
 
-/** What came of one way to give every worker an index. */
+/** The outcome of one way to give every worker an index. */
 interface Round {
   readonly reports: readonly Report[];
   /** From the start signal to the last report. */
@@ -158,7 +158,7 @@ function parseQuery(text: string): Query {
   return { label: `${latitude}, ${longitude}`, latitude, longitude };
 }
 
-/** Returns NaN for what is no number, such as an empty text. */
+/** Returns NaN for what is not a number, such as an empty text. */
 function parseDecimal(text: string): number {
   return DECIMAL.test(text.trim()) ? Number(text) : NaN;
 }

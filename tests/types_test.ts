@@ -24,6 +24,7 @@ import {
   type JsonValue,
   LazyInit,
   type LazyInitHandle,
+  type LazyInitOptions,
   MutexLazyInit,
   type Phase,
   string,
@@ -281,6 +282,23 @@ Deno.test("AsyncInitializer is an Initializer that may return a promise", () => 
   const asynchronous: AsyncInitializer<Float64Array> = synchronous;
   const slot = new Float64Array(1);
   assertEquals(asynchronous(slot, () => slot), slot);
+});
+
+Deno.test("LazyInit and MutexLazyInit take first values that fit the codec only", () => {
+  function _check() {
+    const cell = new LazyInit(string(8), { value: "a" });
+    assertType<IsExact<typeof cell, LazyInit<string>>>(true);
+    const options: LazyInitOptions<string> = { value: "a" };
+    new MutexLazyInit(string(8), options);
+    const placed: LazyInitOptions = { name: "a" };
+    new LazyInit(string(8), placed);
+    // @ts-expect-error no string
+    new LazyInit(string(8), { value: 1 });
+    // @ts-expect-error no string
+    new MutexLazyInit(string(8), { value: 1 });
+    // @ts-expect-error options for a cell of strings
+    new LazyInit(int32, options);
+  }
 });
 
 Deno.test("LazyInit and MutexLazyInit take initializers that fit the codec only", () => {

@@ -28,7 +28,7 @@ export interface TeamAnswer extends Answer {
   readonly worker: number;
 }
 
-/** Who did what until all had the index. */
+/** What each worker did until all had the index. */
 export interface TeamReport {
   readonly workers: number;
   readonly builder: number;

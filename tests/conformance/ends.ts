@@ -8,12 +8,10 @@ import type { Backstage, Case, Peer, Stage } from "./suite.ts";
 /** How an agent ends that initializes a cell, or how it is waited for. */
 export type Way =
   | "is terminated"
-  | "is terminated while it holds a `Mutex`"
   | "closes itself"
   | "throws where nobody catches"
   | "is terminated in `Atomics.wait` or a loop"
   | "has not announced itself"
-  | "has not announced itself and holds a `Mutex`"
   | "is waited for by blocking agents only";
 
 /** What becomes of the cell then, if nobody calls `recover()`. */
@@ -31,37 +29,22 @@ export type Fates = Readonly<Record<Way, Fate>>;
 
 const ONLY_RECOVER: Fates = {
   "is terminated": "`recover()`",
-  "is terminated while it holds a `Mutex`": "`recover()`",
   "closes itself": "`recover()`",
   "throws where nobody catches": "`recover()`",
   "is terminated in `Atomics.wait` or a loop": "`recover()`",
   "has not announced itself": "`recover()`",
-  "has not announced itself and holds a `Mutex`": "`recover()`",
   "is waited for by blocking agents only": "`recover()`",
 };
 
 const FIREFOX: Fates = {
   ...ONLY_RECOVER,
   "is terminated": "is taken over",
-  "is terminated while it holds a `Mutex`": "is taken over",
   "closes itself": "is taken over",
   "throws where nobody catches": "lives on, and so its call",
   "is terminated in `Atomics.wait` or a loop": "is taken over",
 };
 
-/** A thread hears of the ends of its workers, whatever they have announced. */
-const NODE: Fates = {
-  "is terminated": "is taken over",
-  "is terminated while it holds a `Mutex`": "`recover()`",
-  "closes itself": "is taken over",
-  "throws where nobody catches": "is taken over",
-  "is terminated in `Atomics.wait` or a loop": "is taken over",
-  "has not announced itself": "is taken over",
-  "has not announced itself and holds a `Mutex`": "`recover()`",
-  "is waited for by blocking agents only": "is taken over",
-};
-
-/** The table in README. */
+/** The table in `examples/agents_that_end.md`. */
 export const FATES = {
   Deno: {
     ...FIREFOX,
@@ -73,9 +56,8 @@ export const FATES = {
     "is terminated in `Atomics.wait` or a loop": "is taken over after 2 s",
   },
   Firefox: FIREFOX,
-  Node: NODE,
-  Bun: NODE,
-  "Deno before 2.9": ONLY_RECOVER,
+  Node: ONLY_RECOVER,
+  Bun: ONLY_RECOVER,
 } satisfies Record<string, Fates>;
 
 /** What the owner does while it owns. */
@@ -268,10 +250,10 @@ function endsBy(
   ...deeds: Deed[]
 ): Case[] {
   return deeds.map((deed) => ({
-    name: `${method} does as README says if the owner ${way} (${deed})`,
+    name: `${method} does as the table says if the owner ${way} (${deed})`,
     async main(stage) {
       const property = newProperty(stage);
-      const announced = !way.startsWith("has not announced itself");
+      const announced = way !== "has not announced itself";
       const peer = stage.spawn(1)[0]!;
       const owner = await own(peer, property.target, deed, announced);
       const value = property.wait();
@@ -294,12 +276,7 @@ export const cases: Case[] = [
     newMutexLazyInit,
     "wait",
   ),
-  ...endsBy(
-    "is terminated while it holds a `Mutex`",
-    "Mutex.lockAsync()",
-    newMutex,
-    "wait",
-  ),
+  ...endsBy("is terminated", "Mutex.lockAsync()", newMutex, "wait"),
   ...endsBy(
     "closes itself",
     "MutexLazyInit.getOrInitAsync()",
@@ -325,21 +302,10 @@ export const cases: Case[] = [
     newLazyInit,
     "block",
   ),
-  ...endsBy(
-    "has not announced itself",
-    "LazyInit.waitAsync()",
-    newLazyInit,
-    "block",
-  ),
-  ...endsBy(
-    "has not announced itself and holds a `Mutex`",
-    "Mutex.lockAsync()",
-    newMutex,
-    "wait",
-  ),
+  ...endsBy("has not announced itself", "Mutex.lockAsync()", newMutex, "wait"),
   {
     name:
-      "MutexLazyInit.getOrInit() does as README says if the owner is waited for by blocking agents only",
+      "MutexLazyInit.getOrInit() does as the table says if the owner is waited for by blocking agents only",
     async main(stage) {
       const way = "is waited for by blocking agents only";
       const property = newMutexLazyInit(stage);
