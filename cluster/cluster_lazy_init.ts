@@ -62,10 +62,11 @@ import { type Clock, currentClock } from "./_clock.ts";
 import {
   decodeRecord,
   encodeRecord,
+  type EntryRecord,
   MAX_LEASE,
   MIN_LEASE,
   NO_VALUE,
-  type Record,
+  recordByteLength,
 } from "./_entry.ts";
 import {
   beat,
@@ -198,7 +199,7 @@ type Outcome = bigint | "refused" | "unknown";
 /** A run of an initializer of this process. */
 interface Run {
   /** The last entry that it has written, and its version (C2). */
-  record: Record;
+  record: EntryRecord;
   version: bigint;
   /** When that was sent, which is no later than it was written. */
   sent: number;
@@ -784,7 +785,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   async #own(
     run: Run,
     initializer: ClusterInitializer<T>,
-  ): Promise<InitResult<T> | typeof LOST> {
+  ): Promise<InitResult<T> | typeof LOST | typeof NOT_YET> {
     const running = new AbortController();
     const stop = new AbortController();
     const token = run.version;
@@ -794,7 +795,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       // It may have taken so long to know that another has taken over meanwhile
       if (
         this.#clock.now() - run.sent >= this.#lease && !await this.#beat(run)
-      ) return LOST;
+      ) return NOT_YET;
       const beats = this.#beatUntil(stop.signal, run);
       const made = await Promise.race([
         this.#make(initializer, { signal: running.signal, token }, run),
@@ -829,7 +830,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       const encoded = encodeValue(this.#codec, value);
       const record = publish(run.record, encoded, this.#clock.nonce());
       const { maxByteLength = Infinity } = this.#store;
-      const { byteLength } = encodeRecord(record);
+      const byteLength = recordByteLength(record);
       if (byteLength > maxByteLength) {
         throw new RangeError(
           `Cannot publish the value of ${this.#label} as its entry must take at most ${maxByteLength} bytes in this store: it takes ${byteLength}`,
@@ -877,7 +878,14 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     for (;;) {
       await this.#sleepAlone(run.sent + this.#lease / BEATS_PER_LEASE, stop);
       if (stop.aborted) return STOPPED;
-      if (!await this.#beat(run)) return LOST;
+      try {
+        if (!await this.#beat(run)) return LOST;
+      } catch (error) {
+        if (this.#end.signal.aborted || error instanceof PermanentStoreError) {
+          throw error;
+        }
+        // Silent for long: so it is for all who could take over
+      }
     }
   }
 
@@ -888,18 +896,29 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /** C2: writes over the last entry of the run, and returns whether that was still there. */
-  async #writeOwn(run: Run, record: Record): Promise<boolean> {
-    const sent = this.#clock.now();
-    const version = await this.#write(record, run.version);
-    if (typeof version !== "bigint") return false;
-    run.record = record;
-    run.version = version;
-    run.sent = sent;
-    return true;
+  async #writeOwn(run: Run, record: EntryRecord): Promise<boolean> {
+    for (;;) {
+      const sent = this.#clock.now();
+      const version = await this.#write(record, run.version);
+      if (typeof version === "bigint") {
+        run.record = record;
+        run.version = version;
+        run.sent = sent;
+        return true;
+      }
+      const { record: found, version: foundVersion } = this.#seen;
+      if (
+        found?.phase !== "initializing" || found.owner !== run.record.owner ||
+        foundVersion === run.version
+      ) return false;
+      // C5: a beat that was given up has landed late; no other run writes this owner
+      run.record = found;
+      run.version = foundVersion;
+    }
   }
 
   /** C1: writes `record` over the entry of version `expected`, and settles what came of it (C5). */
-  async #write(record: Record, expected: bigint): Promise<Outcome> {
+  async #write(record: EntryRecord, expected: bigint): Promise<Outcome> {
     const bytes = encodeRecord(record);
     const hasLanded = () => this.#seen.record?.nonce === record.nonce;
     let sent = false;
@@ -1096,10 +1115,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     const seen = this.#seen;
     this.#assertUsable();
     while (this.#seen === seen) {
-      if (this.#clock.now() >= due || this.#refused) {
-        return await this.#during(this.#lookNow(), signal);
-      }
-      await this.#sleep(due, signal);
+      // C4: a look before it is due, which may well succeed, makes nothing due
+      const isDue = this.#clock.now() >= due;
+      if (isDue || this.#refused) {
+        await this.#during(this.#lookNow(), signal);
+        if (isDue) return;
+      } else await this.#sleep(due, signal);
     }
   }
 
@@ -1160,11 +1181,11 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
 
 /** What an initializer has made: the entry to publish, or an error. */
 type Made<T> =
-  | { readonly ok: true; readonly record: Record }
+  | { readonly ok: true; readonly record: EntryRecord }
   | { readonly ok: false; readonly error: unknown };
 
 /** What is remembered of an entry: the value is kept decoded. */
-function withoutValue(record: Record): Record {
+function withoutValue(record: EntryRecord): EntryRecord {
   return { ...record, value: NO_VALUE };
 }
 

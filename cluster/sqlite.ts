@@ -23,6 +23,9 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
+// Taken once, as test runners replace them later
+const { setTimeout, clearTimeout } = globalThis;
+
 /** What a busy database is asked again after, in ms; doubles until the most. */
 const FIRST_RETRY = 1;
 const MAX_RETRY = 20;
