@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * The protocol of a cell that processes share by one entry of a store: who may write
- * it when. The entry is value, lock and fence in one; its phases and their edges are
+ * The protocol of a cell that processes share by one entry of a store: which process may
+ * write it when. The entry is value, lock and fence in one; its phases and their edges are
  * drawn in `_protocol.ts`, its bytes in `_entry.ts`.
  *
  * INVARIANTS
@@ -21,26 +21,26 @@
  *       will if the entry has another version than it expects; else it is sent again, the
  *       same bytes.
  *   C6  Observations are ordered by version: an entry of a lower version than one that
- *       was seen is out of date, whoever brings it. That there is none is believed only of
- *       a request that began after all that was seen.
- *   C7  Keys are never deleted, so generations survive. Should somebody else delete one,
- *       those who have seen it go on from the generation that they know.
+ *       was seen is out of date, whether a request or the watch brings it. A missing entry
+ *       counts only if the request that found none began after everything that was seen.
+ *   C7  Keys are never deleted, so generations survive. If an operator deletes one, the
+ *       processes that know it go on from the generation that they have seen.
  *
  * ONE PUBLISHES (C1, C2, C3). A value is written over an "initializing" entry of its own
- * run only. Whoever takes over writes another entry in its place first, and the two
- * compare-and-sets are ordered by the store: if the successor's comes first, that of the
- * owner is refused.
+ * run only. A successor first writes an entry of its own in that place. The store orders
+ * the two compare-and-sets: if the successor's comes first, the owner's is refused.
  *
- * ONE RUNS as long as its lease holds (C4): who takes over has seen the same entry for a
- * whole lease, so the owner has written none for at least as long. An owner that is
+ * ONE RUNS as long as its lease holds (C4). A successor has seen the same entry for a
+ * whole lease, so the owner has written nothing for at least as long. An owner that is
  * paused for longer runs beside its successor, until its next beat is refused.
  *
- * NOBODY WAITS FOR EVER (C5). Whoever waits looks at least once in a lease, whatever the watch
- * does. Whoever gets no answer for three leases rejects with what the store says.
+ * NOBODY WAITS FOR EVER. A waiter looks at the store at least once in two leases, whatever
+ * its watch says. A call that gets no answer for three leases rejects with the store's
+ * error; only a run goes on, as nobody can take over from it either.
  *
- * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner believes to
- * hold when it writes the value; an expiry time, which compares clocks; a deletion on
- * reset, after which an entry of the same version may come back.
+ * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner still believes
+ * to hold when it writes the value; an expiry time, which compares clocks; a deletion on
+ * reset, after which generations begin again.
  */
 
 import {
@@ -159,9 +159,9 @@ export interface ClusterInitializerContext {
    */
   readonly signal: AbortSignal;
   /**
-   * The fencing token of the run, higher than that of every run of the key before. Who
-   * writes elsewhere hands it along, so that there, too, a run that was taken over can be
-   * refused.
+   * The fencing token of the run, higher than that of every earlier run of the key. An
+   * initializer that writes elsewhere hands it along, so that the other side can refuse a
+   * run that has lost the cell.
    */
   readonly token: bigint;
 }
@@ -188,12 +188,11 @@ export type ClusterInitializer<T> = (
   context: ClusterInitializerContext,
 ) => T | PromiseLike<T>;
 
-/** Of the package's ways of saying "not yet", the one of this file. */
 const NOT_YET = Symbol("not yet");
 const LOST = Symbol("lost");
 const STOPPED = Symbol("stopped");
 
-/** What came of a write: its version, or that it was refused, or that nobody can know. */
+/** What came of a write: its version, that it was refused, or that it cannot be known. */
 type Outcome = bigint | "refused" | "unknown";
 
 /** A run of an initializer of this process. */
@@ -264,7 +263,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   readonly #codec: Codec<T>;
   readonly #lease: number;
   readonly #clock: Clock = currentClock();
-  /** Those of this process who wait until something is seen, or their turn comes. */
+  /** Wakes the calls that wait until something is seen, or until their turn comes. */
   readonly #sleepers = new Set<() => void>();
   /** What the disposal calls; many listeners on one signal would make Node warn. */
   readonly #ends = new Set<() => void>();
@@ -274,7 +273,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   #contended = false;
   #run: Run | undefined = undefined;
   #watching = false;
-  /** The look that has begun, and the one that begins after it, for all who come meanwhile. */
+  /** The look that has begun, and the one after it, for all calls that come meanwhile. */
   #look: Promise<void> | undefined = undefined;
   #nextLook: Promise<void> | undefined = undefined;
   /** For how long a request may take, in ms. */
@@ -506,7 +505,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the value when the cell is initialized, by whomever. Keeps the event loop alive.
+   * Resolves with the value when any process has initialized the cell. Keeps the event
+   * loop alive.
    *
    * @example Usage
    * ```ts
@@ -686,7 +686,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     if (this.#seen.failure !== undefined) throw this.#seen.failure;
   }
 
-  /** A call can never succeed that the run waits for which it would wait for. */
+  /** A call within the run would wait for itself. */
   #assertNotWithin(): void {
     if (this.#run !== undefined && isWithin(this.#run.record.owner)) {
       throw new RecursiveInitializationError(
@@ -717,7 +717,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     }
   }
 
-  /** Begins a run as soon as it may, or finds that it has to judge again. */
+  /** Begins a run when it may, or finds that it has to judge again. */
   async #contend(
     initializer: ClusterInitializer<T>,
     signal: AbortSignal | undefined,
@@ -884,7 +884,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         if (this.#end.signal.aborted || error instanceof PermanentStoreError) {
           throw error;
         }
-        // Silent for long: so it is for all who could take over
+        // The store is silent for all that could take over, too
       }
     }
   }
@@ -1037,7 +1037,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     this.#watching = false;
   }
 
-  /** Has those who wait look, and so learn it, if the store refuses for good. */
+  /** Makes the waiters look, and so get the error, if the store refuses for good. */
   #doubt(error: unknown): boolean {
     if (!(error instanceof PermanentStoreError)) return false;
     this.#refused = true;

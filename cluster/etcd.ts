@@ -163,7 +163,7 @@ export class EtcdStore implements Store, AsyncDisposable {
   /** Which of the endpoints the next request goes to. */
   #next = 0;
   readonly #prefix: string;
-  /** Those who watch, by key as it is sent. */
+  /** The watches of single keys, by the key as it is sent. */
   readonly #watchers = new Map<string, Set<Watcher>>();
   /** Ends the watch of the prefix, if there is one. */
   #watching: AbortController | undefined = undefined;
@@ -576,7 +576,7 @@ function refusal(answer: unknown): Error {
   // Others of this code are busy
   const isFull = refused.code === RESOURCE_EXHAUSTED &&
     /space exceeded|larger than max/.test(reason);
-  // "Not leader" and its like are answered with codes for who may try again
+  // Such as that there is no leader at the moment
   if (
     !PERMANENT_CODES.has(refused.code) && !isFull &&
     refused.code !== UNAUTHENTICATED

@@ -130,7 +130,7 @@ export class SqliteStore implements Store, AsyncDisposable {
    */
   readonly maxByteLength: number = MAX_BYTE_LENGTH;
   readonly #path: string;
-  /** Those who watch, by key. */
+  /** The watches, by key. */
   readonly #watchers = new Map<string, Set<Watcher>>();
   #database: DatabaseSync | undefined = undefined;
   #statements: Statements | undefined = undefined;
@@ -361,7 +361,7 @@ export class SqliteStore implements Store, AsyncDisposable {
         ),
         poll: prepare("PRAGMA data_version"),
       };
-      // Who watches from now on is told what there is
+      // A watch that begins later is told what there is then
       this.#told = this.#statements.last.get()!.last as bigint;
       this.#database = database;
       return this.#statements;
