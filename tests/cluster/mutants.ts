@@ -130,8 +130,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no beats",
     file: CELL,
-    from: "      if (!await this.#beat(run)) return LOST;\n    }\n",
-    to: "      run.sent = Infinity;\n    }\n",
+    from: "        if (!await this.#beat(run)) return LOST;\n      } catch",
+    to: "        run.sent = Infinity;\n      } catch",
   },
   {
     name: "published without waiting for the last beat (C5)",
