@@ -273,15 +273,17 @@ export class EtcdStore implements Store, AsyncDisposable {
   /**
    * Yields what is under `key`, and then every change.
    *
-   * @example A server that is not there
+   * @example A server that is not there yet
    * ```ts
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
-   * import { assertRejects } from "@std/assert";
+   * import { assertEquals } from "@std/assert";
    *
    * await using store = new EtcdStore(["http://127.0.0.1:1"]);
-   * await assertRejects(async () => {
-   *   for await (const _entry of store.watch("key", AbortSignal.timeout(1_000)));
-   * });
+   * const controller = new AbortController();
+   * const changes = store.watch("key", controller.signal)[Symbol.asyncIterator]();
+   * const change = changes.next();
+   * controller.abort();
+   * assertEquals((await change).done, true);
    * ```
    *
    * @param key The key.
