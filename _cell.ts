@@ -173,7 +173,9 @@ export class Cell<T> extends OnceState {
     // From here on another agent may own the cell
     recoverWhenWorkersEnd(this);
     const { kind, buffer, byteOffset, name } = this;
-    return { kind, buffer, byteOffset, name, tag: this.#codec.tag };
+    const { tag } = this.#codec;
+    const byteLength = this.#capacity;
+    return { kind, buffer, byteOffset, name, tag, byteLength };
   }
 
   /** The value, of a cell that is initialized; anything, of another. */
@@ -421,11 +423,10 @@ export class Cell<T> extends OnceState {
   get #length(): number {
     const length = this.words[this.index + LENGTH_WORD]! >>> 0;
     const { buffer, byteOffset } = this.#slotPlace;
-    if (
-      length <= this.#capacity && byteOffset + length <= buffer.byteLength
-    ) return length;
+    const max = Math.min(this.#capacity, buffer.byteLength - byteOffset);
+    if (length <= max) return length;
     throw new LayoutMismatchError(
-      `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
+      `Cannot read ${this.label} as its value must take at most ${max} bytes: its length word says ${length}`,
     );
   }
 
