@@ -147,6 +147,12 @@ export interface Cell<T> {
   owns(generation: number): boolean;
 }
 
+/**
+ * One cell for each place that other agents know of. It lives as long as its memory is
+ * known here, as a program may keep no more than the handle, or what it has sent that in.
+ */
+const shared = new WeakMap<SharedArrayBuffer, Map<number, OnceState>>();
+
 /** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends OnceState {
   readonly kind: CellKind;
@@ -170,12 +176,20 @@ export class Cell<T> extends OnceState {
   }
 
   get handle(): LazyInitHandle {
-    // From here on another agent may own the cell
-    recoverWhenWorkersEnd(this);
+    this.share();
     const { kind, buffer, byteOffset, name } = this;
     const { tag } = this.#codec;
     const byteLength = this.#capacity;
     return { kind, buffer, byteOffset, name, tag, byteLength };
+  }
+
+  /** From here on another agent may own the cell, and end. */
+  share(): void {
+    let cells = shared.get(this.buffer);
+    if (cells === undefined) shared.set(this.buffer, cells = new Map());
+    if (cells.has(this.byteOffset)) return;
+    cells.set(this.byteOffset, this);
+    recoverWhenWorkersEnd(this);
   }
 
   /** The value, of a cell that is initialized; anything, of another. */
