@@ -13,6 +13,7 @@ import { install } from "./_packed.ts";
 export function testEnds(
   runtimes: readonly string[],
   count: number,
+  ...flags: string[]
 ): void {
   Deno.test(`cells of workers that end (${runtimes.join(", ")})`, async (t) => {
     await using installation = await install("piscina@5.3.2");
@@ -28,7 +29,11 @@ export function testEnds(
     for (const runtime of runtimes) {
       const command = await findRuntime(runtime);
       await t.step(`go on in those that wait (${runtime})`, async () => {
-        const program = ["ending_workers.js", "@lazyinit/lazyinit"];
+        const program = [
+          ...flags,
+          "ending_workers.js",
+          "@lazyinit/lazyinit",
+        ];
         const lines = (await run(command, program, path)).trim().split("\n");
         const outcomes: Outcome[] = lines.map((line) => JSON.parse(line));
         for (const { name, ...outcome } of outcomes) {

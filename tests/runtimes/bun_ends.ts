@@ -3,4 +3,4 @@
 import { testEnds } from "./_ends.ts";
 
 // Bun knows no limits of the memory of a worker
-testEnds(["bun@1.4.5"], 12);
+testEnds(["bun@1.4.5"], 13);

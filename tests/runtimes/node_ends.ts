@@ -2,4 +2,4 @@
 
 import { testEnds } from "./_ends.ts";
 
-testEnds(["node@20", "node@22", "node@24", "node@26"], 17);
+testEnds(["node@20", "node@22", "node@24", "node@26"], 18, "--expose-gc");

@@ -180,6 +180,50 @@ async function end(stage: Stage, end: End, nested = false): Promise<Outcome> {
   };
 }
 
+/** As {@linkcode end}, of a cell of which this thread keeps the handle alone. */
+async function endDropped(): Promise<Outcome> {
+  const { handle } = new MutexLazyInit(codec);
+  const [entered, leave] = [new Flag(), new Flag()];
+  const owner = start({
+    library: specifier,
+    role: "owner",
+    handle,
+    stage: "initializes and blocks",
+    end: "exits",
+    flags: { entered: entered.buffer, leave: leave.buffer },
+  });
+  await entered.raised();
+  const { Bun, gc } = globalThis as {
+    Bun?: { gc(now: boolean): void };
+    gc?(): void;
+  };
+  for (let i = 0; i < 10; i++) {
+    if (Bun) Bun.gc(true);
+    else gc!();
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  const sleepers = new Sleepers();
+  const waiter = start({
+    library: specifier,
+    role: "waiter",
+    handle,
+    blocks: true,
+    sleepers: sleepers.buffer,
+  });
+  const value = answer(waiter);
+  await until(() => sleepers.count === 1);
+  leave.raise();
+  const values = [await value];
+  for (const worker of [owner, waiter]) worker.terminate();
+  const cell = MutexLazyInit.from(handle, codec);
+  return {
+    name: "initializes and blocks, exits, dropped",
+    values: [...values, 2, 2],
+    length: cell.value.length,
+    generation: new OnceState(handle.buffer, handle.byteOffset).generation,
+  };
+}
+
 /** A worker that starts the owner, and whose own event loop runs on. */
 function begetOwner({ data, limits }: Data & { role: "parent" }): void {
   // All that it takes is to know the cell
@@ -209,6 +253,7 @@ if (isMainThread) {
     const outcome = await end("initializes and blocks", way, true);
     process.stdout.write(`${JSON.stringify(outcome)}\n`);
   }
+  process.stdout.write(`${JSON.stringify(await endDropped())}\n`);
 } else {
   const data: Data = workerData;
   if (data.role === "owner") own(data);
