@@ -452,9 +452,11 @@ class EndsOfWorkers {
   #await(worker: StartedWorker): void {
     // When it has ended, it has no id any more
     const agentId = worker.threadId + 1;
-    worker.once("exit", () => {
+    const ended = () => {
       for (const reference of this.#cells) reference.deref()?.recover(agentId);
-    });
+    };
+    if (worker.once === undefined) worker.addEventListener?.("close", ended);
+    else worker.once("exit", ended);
   }
 }
 

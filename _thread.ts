@@ -30,7 +30,10 @@ interface Process {
 /** A worker, as the thread sees it that has started it. */
 export interface StartedWorker {
   readonly threadId: number;
-  once(event: "exit", listener: () => void): unknown;
+  /** That of Node has it. */
+  once?(event: "exit", listener: () => void): unknown;
+  /** That of the web has it, which Bun knows, too. */
+  addEventListener?(event: "close", listener: () => void): void;
 }
 
 /** A value that goes along with asynchronous calls. */
