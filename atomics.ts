@@ -570,7 +570,7 @@ export class OnceState {
    * @param options How to end the wait.
    * @returns A promise that rejects with the reason of an aborted signal.
    */
-  async waitAsync(options: AtomicsWaitAsyncOptions = {}): Promise<void> {
+  async waitAsync(options?: AtomicsWaitAsyncOptions): Promise<void> {
     const signal = signalOf(options);
     for (;;) {
       const word = this.load();
@@ -587,6 +587,8 @@ export class OnceState {
 
   /** The error of a run that has lost the cell when it was about to do that. */
   protected lost(action: string): OwnerLostError {
+    // Throws if the memory has been overwritten, which is another matter
+    phaseOf(this.load());
     return new OwnerLostError(
       `Cannot ${action} ${this.label} as this agent must own the cell: it was declared dead by recover() meanwhile`,
     );
@@ -1154,7 +1156,7 @@ export class Mutex {
    * of an aborted signal, and then the mutex is not locked.
    */
   async lockAsync(
-    options: AtomicsWaitAsyncOptions = {},
+    options?: AtomicsWaitAsyncOptions,
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
     signal?.throwIfAborted();

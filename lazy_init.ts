@@ -22,22 +22,28 @@ import {
   assertInitializer,
   Cell,
   type InitResult,
-  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
-import { signalOf, timeoutOf } from "./_checks.ts";
+import { assertCodec, signalOf, timeoutOf } from "./_checks.ts";
 import {
   attach,
   cellByteLength,
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
+import {
+  closeByName,
+  type LazyInitOpenOptions,
+  openByName,
+} from "./_rendezvous.ts";
+import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
 export type { LazyInitWaitAsyncOptions, LazyInitWaitOptions } from "./_cell.ts";
 export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
+export type { LazyInitOpenOptions } from "./_rendezvous.ts";
 
 /**
  * A value in shared memory that one agent initializes, once and for ever, and
@@ -123,6 +129,60 @@ export class LazyInit<T> {
     const cell = new LazyInit(codec, attach("LazyInit", codec, handle));
     cell.#cell.share();
     return cell;
+  }
+
+  /**
+   * Opens the cell of that name, which the first agent to ask makes: no handle needs to
+   * be sent.
+   *
+   * All agents of a process that open the name get the same cell; in a browser, all of
+   * an agent cluster, that is a page and its workers. The cell lives as long as any agent has
+   * it open. An agent has it open until it ends, or has called
+   * {@linkcode LazyInit[Symbol.dispose]} on every cell that it got. After that, the next
+   * agent to open the name makes another cell.
+   *
+   * Does not block, and keeps the event loop alive until it settles. If all agents that
+   * have the cell are blocked, it waits until one of them goes on. Await it before you
+   * block: an agent that blocks earlier may keep others from making the cell.
+   *
+   * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
+   * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
+   * alive, and a worker that is terminated while it is blocked has the cell open until
+   * the process ends. An agent that has a name open holds one Web Lock for it, however
+   * often it has opened it, and one channel for all names. The originals share statics.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // Any agent may run this
+   * using cell = await LazyInit.open("answer", int32);
+   * cell.initOnce(42);
+   *
+   * using again = await LazyInit.open("answer", int32);
+   * assertEquals(again.get(), 42);
+   * ```
+   *
+   * @typeParam T The type of the value.
+   * @param name The name of the cell: any text.
+   * @param codec How the value is laid out, as wherever else the name is opened.
+   * @param options How to end the wait.
+   * @returns A promise of the cell. It rejects with a `TypeError` if the platform cannot
+   * do it, `name` is not a string or `codec` is not a codec; with a
+   * {@linkcode LayoutMismatchError} if what has the name is of another class, codec tag or capacity; or
+   * with the reason of an aborted signal.
+   */
+  static async open<T>(
+    name: string,
+    codec: Codec<T>,
+    options: LazyInitOpenOptions = {},
+  ): Promise<LazyInit<T>> {
+    assertCodec(codec);
+    return await openByName(name, {
+      make: () => new LazyInit(codec, { name }),
+      attach: (handle) => LazyInit.from(handle as LazyInitHandle, codec),
+    }, options);
   }
 
   /**
@@ -532,7 +592,7 @@ export class LazyInit<T> {
    * calls it, or with a {@linkcode DeadlockError} as {@linkcode LazyInit.wait} throws it.
    */
   async waitAsync(
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
     if (!this.initialized) {
@@ -540,6 +600,28 @@ export class LazyInit<T> {
       await this.#cell.until(signal, () => this.initialized || undefined);
     }
     return this.value;
+  }
+
+  /**
+   * Gives up the name by which this cell was opened; does nothing if there is none, or
+   * on a second call. The cell can be used further.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * {
+   *   using cell = await LazyInit.open("answer", int32);
+   *   cell.initOnce(42);
+   * }
+   * // No agent has it open, so this is another one
+   * using cell = await LazyInit.open("answer", int32);
+   * assertEquals(cell.get(), undefined);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    closeByName(this);
   }
 
   /**

@@ -25,18 +25,23 @@ import {
   Cell,
   type InitResult,
   isPromiseLike,
-  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
-import { assertFunction, signalOf, timeoutOf } from "./_checks.ts";
+import { assertCodec, assertFunction, signalOf, timeoutOf } from "./_checks.ts";
 import {
   attach,
   cellByteLength,
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
-import { wordIndex, wordsOf } from "./_memory.ts";
+import {
+  closeByName,
+  type LazyInitOpenOptions,
+  openByName,
+} from "./_rendezvous.ts";
+import type { Run } from "./_running.ts";
+import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
@@ -46,6 +51,10 @@ export type {
   LazyInitWaitOptions,
 } from "./_cell.ts";
 export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
+export type { LazyInitOpenOptions } from "./_rendezvous.ts";
+
+/** Equal to no state word. */
+const UNREAD = new Int32Array([-1]);
 
 /**
  * A value in shared memory that one agent at a time may initialize while the
@@ -80,9 +89,8 @@ export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
  */
 export class MutexLazyInit<T> {
   // What get() reads comes first, as it then lies in one cache line or two
-  /** Where the state word is, for the plain read that keeps {@linkcode MutexLazyInit.get} fast. */
-  readonly #words: Int32Array;
-  readonly #index: number;
+  /** The state word, once the value has been read: a view of one element is fast to index. */
+  #state: Int32Array = UNREAD;
   /** The state word with which {@linkcode #value} was in the slot, if it was. */
   #word: number | undefined = undefined;
   #value: Readonly<T> | undefined = undefined;
@@ -103,10 +111,7 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    const cell = new Cell("MutexLazyInit", codec, options);
-    this.#words = wordsOf(cell.buffer);
-    this.#index = wordIndex(cell.byteOffset);
-    this.#cell = cell;
+    this.#cell = new Cell("MutexLazyInit", codec, options);
   }
 
   /**
@@ -144,6 +149,60 @@ export class MutexLazyInit<T> {
     );
     cell.#cell.share();
     return cell;
+  }
+
+  /**
+   * Opens the cell of that name, which the first agent to ask makes: no handle needs to
+   * be sent.
+   *
+   * All agents of a process that open the name get the same cell; in a browser, all of
+   * an agent cluster, that is a page and its workers. The cell lives as long as any agent has
+   * it open. An agent has it open until it ends, or has called
+   * {@linkcode MutexLazyInit[Symbol.dispose]} on every cell that it got. After that, the next
+   * agent to open the name makes another cell.
+   *
+   * Does not block, and keeps the event loop alive until it settles. If all agents that
+   * have the cell are blocked, it waits until one of them goes on. Await it before you
+   * block: an agent that blocks earlier may keep others from making the cell.
+   *
+   * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
+   * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
+   * alive, and a worker that is terminated while it is blocked has the cell open until
+   * the process ends. An agent that has a name open holds one Web Lock for it, however
+   * often it has opened it, and one channel for all names. The originals share statics.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // Any agent may run this
+   * using cell = await MutexLazyInit.open("answer", int32);
+   * cell.init(() => 42);
+   *
+   * using again = await MutexLazyInit.open("answer", int32);
+   * assertEquals(again.get(), 42);
+   * ```
+   *
+   * @typeParam T The type of the value.
+   * @param name The name of the cell: any text.
+   * @param codec How the value is laid out, as wherever else the name is opened.
+   * @param options How to end the wait.
+   * @returns A promise of the cell. It rejects with a `TypeError` if the platform cannot
+   * do it, `name` is not a string or `codec` is not a codec; with a
+   * {@linkcode LayoutMismatchError} if what has the name is of another class, codec tag or capacity; or
+   * with the reason of an aborted signal.
+   */
+  static async open<T>(
+    name: string,
+    codec: Codec<T>,
+    options: LazyInitOpenOptions = {},
+  ): Promise<MutexLazyInit<T>> {
+    assertCodec(codec);
+    return await openByName(name, {
+      make: () => new MutexLazyInit(codec, { name }),
+      attach: (handle) => MutexLazyInit.from(handle as LazyInitHandle, codec),
+    }, options);
   }
 
   /**
@@ -274,7 +333,7 @@ export class MutexLazyInit<T> {
   get(): Readonly<T> | undefined {
     // Plain: a stale word is one that nothing orders after the reset. Out of line
     // otherwise, so that this much is inlined where it is called
-    return this.#words[this.#index] === this.#word ? this.#value : this.#load();
+    return this.#state[0] === this.#word ? this.#value : this.#load();
   }
 
   /** Cold: the cell is not initialized, or this agent has not seen that value yet. */
@@ -284,9 +343,12 @@ export class MutexLazyInit<T> {
 
   /** Reads the slot into the cache, if the cell is initialized, and returns whether it is. */
   #refresh(): boolean {
-    if (this.#cell.load() === this.#word) return true;
-    this.#forget();
-    return this.#cell.read(this.#keep);
+    if (this.#cell.load() !== this.#word) {
+      this.#forget();
+      if (!this.#cell.read(this.#keep)) return false;
+    }
+    if (this.#state === UNREAD) this.#state = this.#cell.stateView;
+    return true;
   }
 
   /** Remembers a value, and the state word with which it is in the slot. */
@@ -402,7 +464,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
-    return this.#words[this.#index] === this.#word
+    return this.#state[0] === this.#word
       ? this.#value as Readonly<T>
       : this.#loadUnchecked();
   }
@@ -434,7 +496,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get value(): Readonly<T> {
-    return this.#words[this.#index] === this.#word
+    return this.#state[0] === this.#word
       ? this.#value as Readonly<T>
       : this.#loadValue();
   }
@@ -565,12 +627,21 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options?: LazyInitWaitOptions,
   ): Readonly<T> {
+    // As in get(), which this stands in for. Out of line otherwise, checks of what was
+    // given included
+    return this.#state[0] === this.#word && options === undefined &&
+        typeof initializer === "function"
+      ? this.#value as Readonly<T>
+      : this.#getOrInit(initializer, options);
+  }
+
+  #getOrInit(
+    initializer: Initializer<T>,
+    options?: LazyInitWaitOptions,
+  ): Readonly<T> {
     assertInitializer(initializer);
     const timeout = timeoutOf(options);
-    // As in get(), which this stands in for where nobody knows who comes first
-    return this.#words[this.#index] === this.#word
-      ? this.#value as Readonly<T>
-      : found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
+    return found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
   }
 
   /**
@@ -599,7 +670,7 @@ export class MutexLazyInit<T> {
    */
   async initAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     return this.#made(await this.tryInitAsync(initializer, options));
   }
@@ -634,13 +705,30 @@ export class MutexLazyInit<T> {
    */
   async tryInitAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<InitResult<T>> {
     assertInitializer(initializer);
-    const signal = signalOf(options);
-    const attempt = () => this.#attemptAsync(initializer, signal);
-    const { result } = attempt() ??
-      await this.#cell.untilTurn(signal, attempt);
+    return await this.#tryInitAsync(initializer, signalOf(options));
+  }
+
+  #tryInitAsync(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): InitResult<T> | Promise<InitResult<T>> {
+    const attempt = this.#attemptAsync(initializer, signal);
+    return attempt === undefined
+      ? this.#awaitTurn(initializer, signal)
+      : attempt.result;
+  }
+
+  async #awaitTurn(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): Promise<InitResult<T>> {
+    const { result } = await this.#cell.untilTurn(
+      signal,
+      (outer) => this.#attemptAsync(initializer, signal, outer),
+    );
     return await result;
   }
 
@@ -648,12 +736,13 @@ export class MutexLazyInit<T> {
   #attemptAsync(
     initializer: AnyInitializer,
     signal: AbortSignal | undefined,
+    outer?: Run,
   ): { result: InitResult<T> | Promise<InitResult<T>> } | undefined {
     const already = this.#already();
     if (already !== undefined) return { result: already };
     signal?.throwIfAborted();
     // In the same turn, so that no abort and no other task comes in between
-    const run = this.#cell.makeAsync(initializer, this.#keep);
+    const run = this.#cell.makeAsync(initializer, this.#keep, outer);
     return run && { result: abortable(run, signal) };
   }
 
@@ -682,22 +771,54 @@ export class MutexLazyInit<T> {
    * {@linkcode MutexLazyInit.getOrInit} throws, save that it never has to block,
    * or with the reason of an aborted signal.
    */
-  async getOrInitAsync(
+  getOrInitAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
-    return found(await this.tryInitAsync(initializer, options));
+    // As in getOrInit()
+    return this.#state[0] === this.#word && options === undefined &&
+        typeof initializer === "function"
+      ? Promise.resolve(this.#value as Readonly<T>)
+      : this.#getOrInitAsync(initializer, options);
+  }
+
+  async #getOrInitAsync(
+    initializer: AsyncInitializer<T>,
+    options?: LazyInitWaitAsyncOptions,
+  ): Promise<Readonly<T>> {
+    assertInitializer(initializer);
+    return found(await this.#tryInitAsync(initializer, signalOf(options)));
   }
 
   #tryInit(
-    initializer: Initializer<T>,
+    initializer: AnyInitializer,
     timeout: number,
     alternative: string,
   ): InitResult<T> {
-    const attempt = () =>
-      this.#already() ??
-        this.#cell.make(initializer as AnyInitializer, alternative, this.#keep);
-    return attempt() ?? this.#cell.block(timeout, alternative, attempt);
+    return this.#attempt(initializer, alternative) ??
+      this.#contend(initializer, timeout, alternative);
+  }
+
+  /** Cold: another agent is in the way. */
+  #contend(
+    initializer: AnyInitializer,
+    timeout: number,
+    alternative: string,
+  ): InitResult<T> {
+    return this.#cell.block(
+      timeout,
+      alternative,
+      () => this.#attempt(initializer, alternative),
+    );
+  }
+
+  /** Begins first, as that is one operation where no agent came before. */
+  #attempt(
+    initializer: AnyInitializer,
+    alternative: string,
+  ): InitResult<T> | undefined {
+    return this.#cell.make(initializer, alternative, this.#keep) ??
+      this.#already();
   }
 
   #already(): InitResult<T> | undefined {
@@ -790,7 +911,7 @@ export class MutexLazyInit<T> {
    * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if this
    * agent was declared dead by `recover()` meanwhile.
    */
-  async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
+  async resetAsync(options?: LazyInitWaitAsyncOptions): Promise<boolean> {
     const signal = signalOf(options);
     const attempt = () => this.#tryReset(() => this.#cell.resetInTurns());
     signal?.throwIfAborted();
@@ -855,7 +976,7 @@ export class MutexLazyInit<T> {
    * calls it, or with a {@linkcode DeadlockError} as {@linkcode MutexLazyInit.wait} throws it.
    */
   async waitAsync(
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
     // Taken at once, as another task may reset the cell before this goes on
@@ -899,6 +1020,28 @@ export class MutexLazyInit<T> {
    */
   recover(agentId: number): boolean {
     return this.#cell.recover(agentId);
+  }
+
+  /**
+   * Gives up the name by which this cell was opened; does nothing if there is none, or
+   * on a second call. The cell can be used further.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, MutexLazyInit } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * {
+   *   using cell = await MutexLazyInit.open("answer", int32);
+   *   cell.init(() => 42);
+   * }
+   * // No agent has it open, so this is another one
+   * using cell = await MutexLazyInit.open("answer", int32);
+   * assertEquals(cell.get(), undefined);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    closeByName(this);
   }
 
   /**
@@ -967,12 +1110,12 @@ function found<T>(result: InitResult<T>): Readonly<T> {
 }
 
 /** Settles as `result` does, or rejects with the reason of the signal if that is aborted first. */
-async function abortable<T>(
+function abortable<T>(
   result: T | Promise<T>,
   signal: AbortSignal | undefined,
-): Promise<T> {
+): T | Promise<T> {
   if (signal === undefined || !(result instanceof Promise)) return result;
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);

@@ -30,7 +30,7 @@ import {
 } from "../mod.ts";
 import { SLICE_BYTES } from "../_resetting.ts";
 import { execute, run } from "./_commands.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 
 const bytes = typedArray(Uint8Array);
 

@@ -199,7 +199,7 @@ function unlocked([mutex]: Int32Array): string | undefined {
 
 /** Resolves in a later turn of the event loop, in a scenario that has locks. */
 async function nextTurn({ index }: Thread): Promise<void> {
-  const { locks } = navigator as { locks?: ExploredLocks };
+  const { locks } = navigator as unknown as { locks?: ExploredLocks };
   await locks!.request(`turn of thread ${THREADS + index}`, {}, () => {});
 }
 

@@ -1,0 +1,475 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * How agents that have nothing in common but a name come to share one cell.
+ *
+ * An agent that has the cell of a name is a holder of that name. Two Web Locks a name
+ * and one BroadcastChannel for all names lead every other agent to it:
+ *
+ *   HOLDERS  is held in shared mode by every holder, for as long as it is one.
+ *   GATE     is held in shared mode by an agent that asks, and in exclusive mode by one
+ *            that makes the cell.
+ *
+ *            ask: GATE shared                            make: GATE exclusive
+ *   ┌──────────────────────────────────┐  nobody   ┌───────────────────────────────┐
+ *   │ Is HOLDERS free?                 ├──────────>│ Is HOLDERS still free?        │
+ *   │ No: ask on the channel, and once │ GATE let  │ Yes: make the cell            │
+ *   │ more when the pause is over      │<──────────┤                               │
+ *   └───────────────┬──────────────────┘  no more  └───────────────┬───────────────┘
+ *                   │ a holder's answer                            │
+ *                   v                                              v
+ *            HOLDERS shared, then GATE let go: the agent is a holder, and answers
+ *                   │
+ *                   v  every face is disposed of, or the agent ends
+ *            the agent stops answering, then HOLDERS let go
+ *
+ * INVARIANTS
+ *   R1  A cell is made only by an agent that holds GATE in exclusive mode and has seen
+ *       HOLDERS free meanwhile.
+ *   R2  An agent answers only while it holds HOLDERS, and always with the same cell.
+ *   R3  An agent takes only the answer to a question that it has asked while it held
+ *       GATE, and lets GATE go only when it holds HOLDERS, or has given up.
+ *   R4  HOLDERS is taken, in any mode, only by an agent that holds GATE.
+ *
+ * So there is at most one cell of a name while any holder lives. When a holder answers,
+ * it holds HOLDERS (R2), and the asker holds GATE (R3). Until the asker holds HOLDERS
+ * itself, GATE keeps others from making a cell (R1), even if that holder has ended.
+ * After that, HOLDERS does.
+ *
+ * NO WAIT DECIDES. An asker that gets no answer goes on asking. Whether anybody has the
+ * cell is a question to HOLDERS alone. The pauses between two questions only say how
+ * soon an asker notices that the last holder has ended, or that an answer was lost, as
+ * channels drop messages to agents that are blocked for long. An answer that comes after
+ * many pauses is as good as one that comes at once. Two agents that look at HOLDERS at
+ * the same moment may both find it taken, by the other: they look again. Each request
+ * for a lock also has Node grant the locks of workers that have ended, which it does at
+ * no other time.
+ *
+ * BLOCKED AGENTS. A holder that is blocked answers when it goes on; any other holder
+ * answers for it. An asker that is blocked holds GATE in shared mode, so others find the
+ * cell, but cannot make one before it goes on.
+ *
+ * WHAT AN END LEAVES. The platform frees the locks of an agent that ends:
+ *
+ *   asking             nothing.
+ *   making             a cell that nobody has seen.
+ *   having answered    an asker that has the cell and becomes a holder.
+ *   last of the holders  a name that is free again; the next asker makes another cell.
+ *
+ * Deno does not end a worker that is blocked, not even by terminate(). Its locks stay
+ * with it until the process ends.
+ *
+ * WHAT IS KEPT. For each name that an agent holds: one lock, and the first face that it
+ * has got, however often it opens the name. For each agent that has ever opened a name: one
+ * channel, which keeps no event loop alive.
+ *
+ * Two copies of this package in one thread are two holders, which hear each other.
+ */
+
+import { drawNonce, thisAgent } from "./_agent.ts";
+import { show, signalOf } from "./_checks.ts";
+import { startTimer, stopTimer, type Timer } from "./_clock.ts";
+import { allocate, assertSharedMemory } from "./_memory.ts";
+import { outermostWindow, threads } from "./_thread.ts";
+
+/** The pauses between two questions, in ms: each is twice as long as the one before. */
+const SHORTEST_PAUSE = 5;
+const LONGEST_PAUSE = 1000;
+
+/**
+ * Options of the methods that open a cell by its name.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { int32, LazyInit, type LazyInitOpenOptions } from "@lazyinit/lazyinit";
+ *
+ * const options: LazyInitOpenOptions = { signal: AbortSignal.timeout(5_000) };
+ * using cell = await LazyInit.open("answer", int32, options);
+ * ```
+ */
+export interface LazyInitOpenOptions {
+  /** Ends the wait for an agent that has the cell: the promise rejects with the signal's reason. */
+  signal?: AbortSignal | null;
+  /** Never there, as nothing blocks. */
+  timeout?: never;
+}
+
+/** What can be opened by a name: a cell, or a map of cells. */
+interface Openable {
+  readonly handle: unknown;
+}
+
+/** How to come by the face of what is opened. */
+interface Ways<Face> {
+  /** Makes a new one. */
+  make(): Face;
+  /** Attaches to the one that a holder has; throws if it is of another layout. */
+  attach(handle: unknown): Face;
+}
+
+/** A name that this agent holds. */
+interface Holding {
+  /** Kept, as the ends of workers concern only cells that somebody keeps. */
+  readonly first: Openable;
+  faces: number;
+  /** Frees HOLDERS. */
+  readonly release: () => void;
+}
+
+type Message =
+  | { readonly type: "question"; readonly key: string; readonly id: string }
+  | { readonly type: "answer"; readonly id: string; readonly handle: unknown };
+
+/** What this uses of a BroadcastChannel. */
+interface Channel {
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onmessageerror: (() => void) | null;
+  postMessage(message: unknown): void;
+  close(): void;
+  unref?(): void;
+}
+
+/** What this uses of Web Locks. */
+interface Locks {
+  request(
+    name: string,
+    options: {
+      mode?: "shared" | "exclusive";
+      ifAvailable?: boolean;
+      signal?: AbortSignal;
+    },
+    granted: (lock: object | null) => unknown,
+  ): Promise<unknown>;
+}
+
+interface Scope {
+  readonly navigator?: { readonly locks?: Locks };
+  readonly BroadcastChannel?: new (name: string) => Channel;
+}
+
+const scope = (outermostWindow ?? globalThis) as Scope;
+// Those of the module are there in `node:vm` contexts, too, and Deno's global channel
+// keeps its thread alive, which that of the module need not
+const {
+  locks = scope.navigator?.locks,
+  BroadcastChannel = scope.BroadcastChannel,
+} = (threads ?? {}) as Scope & { readonly locks?: Locks };
+
+const holdings = new Map<string, Holding>();
+/** Those that this agent has asked, by their ids, and what takes the answer. */
+const questions = new Map<string, (handle: unknown) => void>();
+/** What gives up the name of a face that was opened by one. */
+const endings = new WeakMap<object, () => void>();
+
+/** Opens the cell or the map of that name, which the first to ask makes. */
+export async function openByName<Face extends Openable>(
+  name: string,
+  ways: Ways<Face>,
+  options: LazyInitOpenOptions,
+): Promise<Face> {
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `Cannot open the cell as 'name' must be a string: current value is ${
+        show(name)
+      }`,
+    );
+  }
+  const signal = signalOf(options);
+  signal?.throwIfAborted();
+  await assertRendezvous();
+  // A channel or a lock could take two lone surrogates for the same
+  const key = JSON.stringify(name);
+  // The signal of another realm is none for the platform
+  const request = new AbortController();
+  const abort = () => request.abort(signal!.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort);
+  try {
+    return await open(key, ways, request.signal);
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Gives up the name by which the face was opened, if it was. */
+export function closeByName(face: object): void {
+  endings.get(face)?.();
+}
+
+async function open<Face extends Openable>(
+  key: string,
+  ways: Ways<Face>,
+  signal: AbortSignal,
+): Promise<Face> {
+  for (;;) {
+    signal.throwIfAborted();
+    const holding = holdings.get(key);
+    if (holding !== undefined) {
+      return share(key, holding, ways.attach(holding.first.handle));
+    }
+    const face = await ask(key, ways, signal) ?? await make(key, ways, signal);
+    if (face !== undefined) return face;
+  }
+}
+
+/** Attaches to the cell that a holder has; returns `undefined` if there is no holder. */
+async function ask<Face extends Openable>(
+  key: string,
+  ways: Ways<Face>,
+  signal: AbortSignal,
+): Promise<Face | undefined> {
+  const leaveGate = await take(gateOf(key), "shared", signal);
+  try {
+    const answer = await answerTo(key, signal);
+    if (answer === undefined) return undefined;
+    return await hold(key, ways.attach(answer.handle), signal);
+  } finally {
+    // R3
+    leaveGate();
+  }
+}
+
+/** Makes the cell; returns `undefined` if somebody has it by now. */
+async function make<Face extends Openable>(
+  key: string,
+  ways: Ways<Face>,
+  signal: AbortSignal,
+): Promise<Face | undefined> {
+  const leaveGate = await take(gateOf(key), "exclusive", signal);
+  try {
+    // R1
+    if (!await isFree(holdersOf(key))) return undefined;
+    return await hold(key, ways.make(), signal);
+  } finally {
+    leaveGate();
+  }
+}
+
+/** Becomes a holder, or one with another face if this agent has become one meanwhile. */
+async function hold<Face extends Openable>(
+  key: string,
+  face: Face,
+  signal: AbortSignal,
+): Promise<Face> {
+  const release = await take(holdersOf(key), "shared", signal);
+  if (signal.aborted) release();
+  signal.throwIfAborted();
+  const known = holdings.get(key);
+  if (known !== undefined) {
+    release();
+    return share(key, known, face);
+  }
+  const holding = { first: face, faces: 0, release };
+  holdings.set(key, holding);
+  return share(key, holding, face);
+}
+
+/** Counts one more face. */
+function share<Face extends Openable>(
+  key: string,
+  holding: Holding,
+  face: Face,
+): Face {
+  holding.faces++;
+  endings.set(face, () => {
+    endings.delete(face);
+    holding.faces--;
+    if (holding.faces > 0) return;
+    // R2: no answer any more, then no lock
+    holdings.delete(key);
+    holding.release();
+  });
+  return face;
+}
+
+/** Resolves with the answer of a holder, or with `undefined` when there is no holder. */
+async function answerTo(
+  key: string,
+  signal: AbortSignal,
+): Promise<{ readonly handle: unknown } | undefined> {
+  // R3: a new one each time
+  const id = `${thisAgent} ${drawNonce()}`;
+  let answer: { readonly handle: unknown } | undefined;
+  let wake = () => {};
+  const awake = () => wake();
+  questions.set(id, (handle) => {
+    answer = { handle };
+    wake();
+  });
+  signal.addEventListener("abort", awake);
+  try {
+    for (let pause = SHORTEST_PAUSE;; pause = nextPause(pause)) {
+      if (await isFree(holdersOf(key))) return undefined;
+      post({ type: "question", key, id });
+      // The channel does not deliver that to this agent itself
+      answer ??= holdings.get(key)?.first;
+      if (answer === undefined && !signal.aborted) {
+        let timer: Timer | undefined;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          timer = startTimer(resolve, pause);
+        });
+        stopTimer(timer);
+      }
+      signal.throwIfAborted();
+      if (answer !== undefined) return answer;
+    }
+  } finally {
+    questions.delete(id);
+    signal.removeEventListener("abort", awake);
+  }
+}
+
+function nextPause(pause: number): number {
+  return Math.min(2 * pause, LONGEST_PAUSE);
+}
+
+// --- The channel ---
+
+const CHANNEL_NAME = "@lazyinit/lazyinit names";
+let channel: Channel | undefined;
+
+/**
+ * Returns the channel of this agent. It is never closed: where it is the last one of its
+ * thread, Deno 2.9 breaks the next one that is opened in the same turn.
+ */
+function openChannel(): Channel {
+  if (channel === undefined) {
+    channel = new BroadcastChannel!(CHANNEL_NAME);
+    channel.onmessage = ({ data }) => receive(data);
+    channel.unref?.();
+  }
+  return channel;
+}
+
+function post(message: Message): void {
+  openChannel().postMessage(message);
+}
+
+function receive(data: unknown): void {
+  // Anybody can post there
+  const message = Object(data) as Message;
+  if (message.type === "answer") {
+    questions.get(message.id)?.(message.handle);
+  } else if (message.type === "question") {
+    const { key, id } = message;
+    const holding = holdings.get(key);
+    if (holding === undefined) return;
+    post({ type: "answer", id, handle: holding.first.handle });
+  }
+}
+
+// --- The locks ---
+
+function gateOf(key: string): string {
+  return `@lazyinit/lazyinit gate ${key}`;
+}
+
+function holdersOf(key: string): string {
+  return `@lazyinit/lazyinit holders ${key}`;
+}
+
+/** Whether nobody holds the lock, and nobody else looks at the same moment. */
+async function isFree(lock: string): Promise<boolean> {
+  let isFree = false;
+  await locks!.request(lock, { ifAvailable: true }, (granted) => {
+    isFree = granted !== null;
+  });
+  return isFree;
+}
+
+/** Takes a lock, and resolves with what frees it. */
+async function take(
+  lock: string,
+  mode: "shared" | "exclusive",
+  signal: AbortSignal,
+): Promise<() => void> {
+  const stopRepeating = repeatRequests();
+  try {
+    return await new Promise((resolve, reject) => {
+      locks!.request(
+        lock,
+        { mode, signal },
+        () => new Promise<void>(resolve),
+      ).catch(reject);
+    });
+  } finally {
+    stopRepeating();
+  }
+}
+
+/**
+ * Asks for a lock that nobody else wants, until the returned function is called: so Node
+ * grants what others have left, and is kept alive.
+ */
+function repeatRequests(): () => void {
+  const lock = `@lazyinit/lazyinit agent ${thisAgent} waits`;
+  let pause = SHORTEST_PAUSE;
+  let timer: Timer;
+  function repeat(): void {
+    timer = startTimer(() => {
+      // The request that this is for tells of a refusal
+      isFree(lock).catch(() => {});
+      pause = nextPause(pause);
+      repeat();
+    }, pause);
+  }
+  repeat();
+  return () => stopTimer(timer);
+}
+
+// --- The platform ---
+
+const PROBE_BYTES = 8;
+let capability: Promise<void> | undefined;
+
+/** Rejects where agents cannot meet by a name. */
+function assertRendezvous(): Promise<void> {
+  return capability ??= tryRendezvous();
+}
+
+async function tryRendezvous(): Promise<void> {
+  assertSharedMemory();
+  if (locks === undefined) throw cannotOpen("has no Web Locks");
+  if (BroadcastChannel === undefined) {
+    throw cannotOpen("has no BroadcastChannel");
+  }
+  if (!await carriesSharedMemory(BroadcastChannel)) {
+    throw cannotOpen(
+      "has a BroadcastChannel that does not carry shared memory",
+    );
+  }
+}
+
+/** Whether shared memory arrives as what it is: some throw, and some deliver `null`. */
+async function carriesSharedMemory(
+  BroadcastChannel: new (name: string) => Channel,
+): Promise<boolean> {
+  // First, so that it is not the last one that is closed below
+  openChannel();
+  const name = `${CHANNEL_NAME} ${thisAgent} ${drawNonce()}`;
+  const [sender, receiver] = [
+    new BroadcastChannel(name),
+    new BroadcastChannel(name),
+  ];
+  try {
+    return await new Promise((resolve) => {
+      receiver.onmessage = ({ data }) =>
+        resolve(Object(data).byteLength === PROBE_BYTES);
+      receiver.onmessageerror = () => resolve(false);
+      sender.postMessage(allocate(PROBE_BYTES));
+    });
+  } catch {
+    return false;
+  } finally {
+    sender.close();
+    receiver.close();
+  }
+}
+
+function cannotOpen(what: string): TypeError {
+  return new TypeError(
+    `Cannot open cells by name as this platform ${what}: send 'handle' by postMessage() and attach with from() instead`,
+  );
+}

@@ -1,0 +1,195 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/* An agent that opens cells by their names, as a test orders it, in Deno and in Node. */
+
+import {
+  BroadcastChannel,
+  parentPort,
+  threadId,
+  workerData,
+} from "node:worker_threads";
+import { float64, int32, LazyInit, MutexLazyInit } from "../../mod.ts";
+import { Flag } from "../_flag.ts";
+import { Opener, type Order, type OrderMessage } from "../_openers.ts";
+
+const CODECS = { int32, float64 };
+const CLASSES = { LazyInit, MutexLazyInit };
+
+type Face = LazyInit<number> | MutexLazyInit<number>;
+
+const faces = new Map<string, Face>();
+const aborts = new Map<string, AbortController>();
+
+function faceOf(label: string): Face {
+  const face = faces.get(label);
+  if (face === undefined) throw new Error(`Nothing is open as ${label}`);
+  return face;
+}
+
+async function perform(order: Order): Promise<unknown> {
+  switch (order.kind) {
+    case "open": {
+      const { name, label = name, type = "MutexLazyInit", codec = "int32" } =
+        order;
+      const request = new AbortController();
+      aborts.set(label, request);
+      if (order.start !== undefined) new Flag(order.start).block();
+      const face = await CLASSES[type].open<number>(name, CODECS[codec], {
+        signal: request.signal,
+      });
+      faces.set(label, face);
+      return face.name;
+    }
+
+    case "open in a copy": {
+      const copy: typeof import("../../_rendezvous.ts") = await import(
+        `../../_rendezvous.ts?copy`
+      );
+      const face = await copy.openByName<Face>(order.name, {
+        make: () => new MutexLazyInit(int32, { name: order.name }),
+        // deno-lint-ignore no-explicit-any -- as the package's own callers
+        attach: (handle) => MutexLazyInit.from(handle as any, int32),
+      }, {});
+      faces.set(order.label, face);
+      return face.name;
+    }
+
+    case "open many": {
+      const cells = await Promise.all(
+        order.names.map((name) => MutexLazyInit.open(name, int32)),
+      );
+      return cells.map((cell, index) => cell.getOrInit(() => index));
+    }
+
+    case "abort":
+      return aborts.get(order.label)!.abort(new Error("Aborted by the test"));
+
+    case "getOrInit":
+      return (faceOf(order.label) as MutexLazyInit<number>)
+        .getOrInit(() => order.value);
+
+    case "get":
+      return faceOf(order.label).get();
+
+    case "dispose":
+      return faceOf(order.label)[Symbol.dispose]();
+
+    case "block":
+      new Flag(order.entered).raise();
+      return new Flag(order.leave).block();
+
+    case "nest": {
+      const nested = await Opener.start();
+      try {
+        await nested.do({ kind: "open", name: order.name });
+        return await nested.do({
+          kind: "getOrInit",
+          label: order.name,
+          value: order.value,
+        });
+      } finally {
+        await nested.terminate();
+      }
+    }
+
+    case "hang at a lock":
+      return hangAtLock(order.step, order.granted, new Flag(order.hung));
+
+    case "hang at an answer":
+      return hangAtAnswer(order.posted, new Flag(order.hung));
+
+    case "delay answers":
+      return delayAnswers(order.milliseconds);
+
+    case "churn":
+      return await churn(order.name, order.rounds, order.held);
+  }
+}
+
+/** Has this agent go no further than the lock request with that number, from now on. */
+function hangAtLock(step: number, granted: boolean, hung: Flag): void {
+  // deno-lint-ignore no-explicit-any -- Deno does not declare Web Locks
+  const { locks } = navigator as any;
+  const request = locks.request.bind(locks);
+  let count = 0;
+  locks.request = (name: string, ...rest: unknown[]) => {
+    // Those that only have Node look at its locks
+    if (name.endsWith(" waits")) return request(name, ...rest);
+    count++;
+    if (count < step) return request(name, ...rest);
+    const never = new Promise(() => {});
+    if (count > step || !granted) {
+      hung.raise();
+      return never;
+    }
+    return request(name, rest[0], () => {
+      hung.raise();
+      return never;
+    });
+  };
+}
+
+/** Has this agent answer one question, or none, and hang then. */
+function hangAtAnswer(posted: boolean, hung: Flag): void {
+  const { postMessage } = BroadcastChannel.prototype;
+  BroadcastChannel.prototype.postMessage = function (message) {
+    if ((message as { type?: string })?.type !== "answer") {
+      return postMessage.call(this, message);
+    }
+    if (posted) postMessage.call(this, message);
+    BroadcastChannel.prototype.postMessage = () => {};
+    hung.raise();
+  };
+}
+
+function delayAnswers(milliseconds: number): void {
+  const { postMessage } = BroadcastChannel.prototype;
+  BroadcastChannel.prototype.postMessage = function (message) {
+    if ((message as { type?: string })?.type !== "answer") {
+      return postMessage.call(this, message);
+    }
+    setTimeout(() => postMessage.call(this, message), milliseconds);
+  };
+}
+
+/**
+ * Opens the name and gives it up, over and over. Returns how often another agent had
+ * another cell of that name open at the same time.
+ */
+async function churn(
+  name: string,
+  rounds: number,
+  buffer: SharedArrayBuffer,
+): Promise<{ ghosts: number; made: number }> {
+  const held = new Int32Array(buffer);
+  let ghosts = 0;
+  let made = 0;
+  for (let round = 0; round < rounds; round++) {
+    using cell = await MutexLazyInit.open(name, int32);
+    const value = cell.getOrInit(() => {
+      made++;
+      // Word 0 counts the cells
+      return Atomics.add(held, 0, 1) + 1;
+    });
+    Atomics.add(held, value, 1);
+    for (let other = 1; other <= Atomics.load(held, 0); other++) {
+      if (other !== value && Atomics.load(held, other) > 0) ghosts++;
+    }
+    // Others attach meanwhile
+    if (round % 2 === 0) await new Promise((resolve) => setTimeout(resolve));
+    Atomics.sub(held, value, 1);
+  }
+  return { ghosts, made };
+}
+
+parentPort!.on("message", async ({ id, order }: OrderMessage) => {
+  let reply: { result?: unknown; error?: { name: string; message: string } };
+  try {
+    reply = { result: await perform(order) };
+  } catch (error) {
+    const { name, message } = error as Error;
+    reply = { error: { name, message } };
+  }
+  parentPort!.postMessage({ id, ...reply });
+});
+parentPort!.postMessage({ id: 0, result: workerData ?? threadId });
