@@ -12,6 +12,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import fc from "fast-check";
 import {
   agentId,
   type AsyncInitializer,
@@ -844,4 +845,188 @@ Deno.test("open cells work where shared memory cannot grow", async () => {
       "Cannot allocate uint8[..1000000] as 'length' must be an integer from 0 to 1000000: current value is 1000001",
     phase: "uninitialized",
   });
+});
+
+// --- Random calls ---
+
+/** What an initializer does; lengths may be anything. */
+interface Fill {
+  readonly kind: "fill";
+  readonly lengths: readonly unknown[];
+  readonly byte: number;
+  readonly end: "return" | "return nothing" | "return a copy" | "throw";
+  readonly isAsync: boolean;
+}
+
+type Step =
+  | Fill
+  | { readonly kind: "reset" | "resetAsync" | "read" | "read and reset" };
+
+const BOUND = 100_000;
+const GUARD = 32;
+
+const lengths = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(BOUND) },
+  fc.constantFrom(0, BOUND, BOUND + 1, -1, 0.5, NaN, 2 ** 53, "1", undefined),
+);
+
+const steps = fc.array(
+  fc.oneof(
+    fc.record({
+      kind: fc.constant("fill" as const),
+      lengths: fc.array(lengths, { maxLength: 3 }),
+      byte: fc.integer({ min: 1, max: 255 }),
+      end: fc.constantFrom<Fill["end"]>(
+        "return",
+        "return",
+        "return nothing",
+        "return a copy",
+        "throw",
+      ),
+      isAsync: fc.boolean(),
+    }),
+    fc.record({
+      kind: fc.constantFrom<Exclude<Step["kind"], "fill">>(
+        "reset",
+        "resetAsync",
+        "read",
+        "read and reset",
+      ),
+    }),
+  ),
+  { maxLength: 12 },
+);
+
+/** What a fill leaves behind: a length and its bytes, or nothing. */
+function expected({ lengths, byte, end }: Fill): [number, number] | undefined {
+  const isValid = (length: unknown) =>
+    Number.isInteger(length) && length as number >= 0 &&
+    length as number <= BOUND;
+  if (!lengths.every(isValid) || end === "throw") return undefined;
+  if (end === "return a copy") return [3, byte];
+  const last = lengths.at(-1) as number | undefined;
+  return last === undefined ? undefined : [last, byte];
+}
+
+/** The initializer that does it. */
+function initializerOf({ lengths, byte, end }: Fill) {
+  return (
+    _slot: Uint8Array,
+    allocate: (length: number) => Uint8Array,
+  ): Uint8Array | void => {
+    let view: Uint8Array | undefined;
+    for (const length of lengths) {
+      view = allocate(length as number);
+      assert(view.every((byte) => byte === 0));
+      view.fill(byte);
+    }
+    if (end === "throw") throw new RangeError("On purpose");
+    if (end === "return a copy") return new Uint8Array(3).fill(byte);
+    if (end === "return") return view;
+  };
+}
+
+/** Where a cell may be: in memory of its own, or between bytes that nothing may touch. */
+function placed(isGrowable: boolean) {
+  const codec = typedArray(Uint8Array, { maxLength: BOUND });
+  const byteLength = MutexLazyInit.byteLength(codec);
+  const buffer = isGrowable
+    ? growable(GUARD + 24, GUARD + byteLength)
+    : new SharedArrayBuffer(GUARD + byteLength + GUARD);
+  const ends = [new Uint8Array(buffer, 0, GUARD)];
+  if (!isGrowable) ends.push(new Uint8Array(buffer, GUARD + byteLength));
+  for (const end of ends) end.fill(0xa5);
+  const cell = new MutexLazyInit(codec, { buffer, byteOffset: GUARD });
+  const isUntouched = () =>
+    ends.every((end) => end.every((byte) => byte === 0xa5));
+  return { cell, codec, buffer, isUntouched };
+}
+
+Deno.test("MutexLazyInit of open values agrees with a plain model, and touches nothing else", async () => {
+  await fc.assert(
+    fc.asyncProperty(steps, fc.boolean(), async (steps, isGrowable) => {
+      const { cell, codec, buffer, isUntouched } = placed(isGrowable);
+      let model: [number, number] | undefined;
+      for (const step of steps) {
+        if (step.kind === "fill") {
+          const initializer = initializerOf(step);
+          const result = step.isAsync
+            ? await cell.tryInitAsync(async (slot, allocate) => {
+              await Promise.resolve();
+              return initializer(slot, allocate);
+            })
+            : cell.tryInit(initializer);
+          if (model !== undefined) {
+            assert(!result.ok && result.reason === "already-init");
+          } else {
+            model = expected(step);
+            assertEquals(result.ok, model !== undefined);
+          }
+        } else if (step.kind === "reset") {
+          assertEquals(cell.reset(), model !== undefined);
+          model = undefined;
+        } else if (step.kind === "resetAsync") {
+          assertEquals(await cell.resetAsync(), model !== undefined);
+          model = undefined;
+        } else if (step.kind === "read") {
+          assertEquals(cell.read(({ length }) => length), model?.[0]);
+        } else {
+          const read = cell.read(() => cell.reset());
+          assertEquals(read, undefined);
+          model = undefined;
+        }
+
+        // As in another agent
+        const value = new MutexLazyInit(codec, { buffer, byteOffset: GUARD })
+          .get();
+        assertEquals(value?.length, model?.[0]);
+        assert(
+          value === undefined || value.every((byte) => byte === model![1]),
+        );
+        const used = GUARD + OnceState.byteLength + (model?.[0] ?? 0);
+        const rest = new Uint8Array(buffer, used).subarray(
+          0,
+          isGrowable ? undefined : -GUARD,
+        );
+        assert(rest.every((byte) => byte === 0));
+        assert(isUntouched());
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("MutexLazyInit over a random length word ends in a value or a documented error", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.integer(), fc.nat(BOUND), fc.constantFrom(0, -1, 5)),
+      fc.boolean(),
+      (length, isGrowable) => {
+        const { cell, codec, buffer, isUntouched } = placed(isGrowable);
+        cell.init(() => new Uint8Array(5).fill(1));
+        new Int32Array(buffer, GUARD)[5] = length;
+        const attached = new MutexLazyInit(codec, {
+          buffer,
+          byteOffset: GUARD,
+        });
+        for (
+          const call of [
+            () => attached.get(),
+            () => attached.read((value) => value.length),
+            () => attached.getOrInit(() => Uint8Array.of(1)),
+          ]
+        ) {
+          try {
+            call();
+          } catch (error) {
+            assert(error instanceof LayoutMismatchError);
+          }
+        }
+        assertEquals(attached.reset(), true);
+        assertEquals([...attached.init(() => Uint8Array.of(7))], [7]);
+        assert(isUntouched());
+      },
+    ),
+    { numRuns: 300 },
+  );
 });
