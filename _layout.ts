@@ -73,7 +73,7 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   /** The capacity of the cell's codec, in bytes. */
   readonly byteLength: number;
   /** Never there: it keeps handles of different values apart for the compiler. */
-  readonly type?: T;
+  readonly "~value"?: T;
 }
 
 /**
