@@ -598,7 +598,6 @@ Deno.test("LazyInit.handle and MutexLazyInit.handle can be cloned by their type"
       readonly name: string;
       readonly tag: string;
       readonly byteLength: number;
-      readonly type?: number;
     }>
   >(true);
   assertType<IsExact<CellKind, "LazyInit" | "MutexLazyInit">>(true);
