@@ -31,7 +31,7 @@ import {
 } from "./_running.ts";
 import { type Filling, type Keep, type Owner, Value } from "./_value.ts";
 import { inLine } from "./_waiting.ts";
-import type { Phase } from "./atomics.ts";
+import type { OnceState, Phase } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import {
   AlreadyInitializedError,
@@ -139,6 +139,12 @@ export interface Cell<T> {
   owns(generation: number): boolean;
 }
 
+/**
+ * One cell for each place that other agents know of. It lives as long as its memory is
+ * known here, as a program may keep no more than the handle, or what it has sent that in.
+ */
+const shared = new WeakMap<SharedArrayBuffer, Map<number, OnceState>>();
+
 /** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
@@ -158,10 +164,18 @@ export class Cell<T> extends Value<T> {
   }
 
   get handle(): LazyInitHandle {
-    // From here on another agent may own the cell
+    this.share();
+    const { kind, buffer, byteOffset, name, tag, capacity } = this;
+    return { kind, buffer, byteOffset, name, tag, byteLength: capacity };
+  }
+
+  /** From here on another agent may own the cell, and end. */
+  share(): void {
+    let cells = shared.get(this.buffer);
+    if (cells === undefined) shared.set(this.buffer, cells = new Map());
+    if (cells.has(this.byteOffset)) return;
+    cells.set(this.byteOffset, this);
     recoverWhenWorkersEnd(this);
-    const { kind, buffer, byteOffset, name, tag } = this;
-    return { kind, buffer, byteOffset, name, tag };
   }
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */

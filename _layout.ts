@@ -70,6 +70,8 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   readonly name: string;
   /** The tag of the cell's codec. */
   readonly tag: string;
+  /** The capacity of the cell's codec, in bytes. */
+  readonly byteLength: number;
   /** Never there: it keeps handles of different values apart for the compiler. */
   readonly "~value"?: T;
 }
@@ -220,13 +222,9 @@ export function attach(
       }`,
     );
   }
-  const { kind: found, buffer, byteOffset, name, tag } = handle;
+  const { kind: found, buffer, byteOffset, name, tag, byteLength } = handle;
   if (found !== "LazyInit" && found !== "MutexLazyInit") {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
-        show(found)
-      }`,
-    );
+    throw notHandle(handle, found);
   }
   if (typeof name !== "string") {
     throw new TypeError(
@@ -241,8 +239,14 @@ export function attach(
   if (found !== kind) {
     throw mismatch(kind, name, codec, byteOffset, `its handle says ${found}`);
   }
-  if (tag !== codec.tag) {
-    throw mismatch(kind, name, codec, byteOffset, `its handle says ${tag}`);
+  if (tag !== codec.tag || byteLength !== codec.byteLength) {
+    throw mismatch(
+      kind,
+      name,
+      codec,
+      byteOffset,
+      `its handle says ${tag} with ${byteLength} bytes`,
+    );
   }
   // Pairs with the CAS of claim()
   const layout = Atomics.load(
@@ -253,6 +257,25 @@ export function attach(
     throw mismatch(kind, name, codec, byteOffset, "no cell was placed there");
   }
   return { buffer, byteOffset, name };
+}
+
+/** The error of what is taken for a handle, by what it most likely is instead. */
+function notHandle(handle: object, kind: unknown): TypeError {
+  if ("handle" in handle) {
+    return new TypeError(
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an object with a handle, use its 'handle' instead",
+    );
+  }
+  if (Reflect.ownKeys(handle).length === 0) {
+    return new TypeError(
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is all that arrives of a cell, send 'cell.handle' instead",
+    );
+  }
+  return new TypeError(
+    `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
+      show(kind)
+    }`,
+  );
 }
 
 function mismatch(

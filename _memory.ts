@@ -17,7 +17,21 @@ export function alignToSlot(byteLength: number): number {
 /** Returns zeroed shared memory of `byteLength` bytes. */
 export function allocate(byteLength: number): SharedArrayBuffer {
   assertSharedMemory();
-  return new SharedArrayBuffer(byteLength);
+  return allocated(byteLength, () => new SharedArrayBuffer(byteLength));
+}
+
+function allocated(
+  byteLength: number,
+  allocate: () => SharedArrayBuffer,
+): SharedArrayBuffer {
+  try {
+    return allocate();
+  } catch (error) {
+    throw new RangeError(
+      `Cannot allocate ${byteLength} bytes as the platform must have them: it has refused`,
+      { cause: error },
+    );
+  }
 }
 
 /** A `SharedArrayBuffer` of a platform where these may grow. */
@@ -45,10 +59,14 @@ export function allocateGrowable(
     return allocate(maxByteLength);
   }
   // Older libraries of TypeScript do not know the option
-  return new (SharedArrayBuffer as new (
+  const Growable = SharedArrayBuffer as new (
     byteLength: number,
     options: { maxByteLength: number },
-  ) => SharedArrayBuffer)(byteLength, { maxByteLength });
+  ) => SharedArrayBuffer;
+  return allocated(
+    maxByteLength,
+    () => new Growable(byteLength, { maxByteLength }),
+  );
 }
 
 /** The most bytes that the buffer may come to have. */

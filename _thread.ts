@@ -30,10 +30,10 @@ interface Process {
 /** A worker of Node or Bun, as the thread sees it that has started it. */
 export interface StartedWorker {
   readonly threadId: number;
-  /** The web's workers in Bun do not have it, … */
+  /** That of Node has it. */
   once?(event: "exit", listener: () => void): unknown;
-  /** … but this. */
-  addEventListener?(event: "close", listener: () => void): unknown;
+  /** That of the web has it, which Bun knows, too. */
+  addEventListener?(event: "close", listener: () => void): void;
 }
 
 /** A value that goes along with asynchronous calls. */

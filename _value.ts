@@ -51,6 +51,11 @@ export class Value<T> extends OnceState {
     return this.#codec.tag;
   }
 
+  /** The size of the slot, in bytes. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
   /** The value, of a cell that is initialized; anything, of another. */
   decode(): Readonly<T> {
     const codec = this.#codec;
@@ -203,12 +208,11 @@ export class Value<T> extends OnceState {
   /** How many bytes of the slot are in use. */
   get #length(): number {
     const length = this.words[this.index + LENGTH_WORD]! >>> 0;
-    const end = this.byteOffset + OnceState.byteLength + length;
-    if (length <= this.#capacity && end <= this.buffer.byteLength) {
-      return length;
-    }
+    const byteOffset = this.byteOffset + OnceState.byteLength;
+    const max = Math.min(this.#capacity, this.buffer.byteLength - byteOffset);
+    if (length <= max) return length;
     throw new LayoutMismatchError(
-      `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
+      `Cannot read ${this.label} as its value must take at most ${max} bytes: its length word says ${length}`,
     );
   }
 

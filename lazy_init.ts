@@ -138,7 +138,9 @@ export class LazyInit<T> {
     handle: LazyInitHandle<NoInfer<T>, "LazyInit">,
     codec: Codec<T>,
   ): LazyInit<T> {
-    return new LazyInit(codec, attach("LazyInit", codec, handle));
+    const cell = new LazyInit(codec, attach("LazyInit", codec, handle));
+    cell.#cell.share();
+    return cell;
   }
 
   /**
@@ -216,6 +218,11 @@ export class LazyInit<T> {
 
   /**
    * The description of the cell that `postMessage` carries to other agents.
+   *
+   * In Node and Bun, a thread that has taken the handle of a cell, or has attached to one,
+   * recovers the cell from each worker that it has started since it loaded this package,
+   * when that worker ends and the thread's event loop runs. It does so as long as it holds
+   * the cell, the handle or the memory; what it has only sent away may be collected.
    *
    * @example Usage
    * ```ts

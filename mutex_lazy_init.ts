@@ -156,7 +156,12 @@ export class MutexLazyInit<T> {
     handle: LazyInitHandle<NoInfer<T>, "MutexLazyInit">,
     codec: Codec<T>,
   ): MutexLazyInit<T> {
-    return new MutexLazyInit(codec, attach("MutexLazyInit", codec, handle));
+    const cell = new MutexLazyInit(
+      codec,
+      attach("MutexLazyInit", codec, handle),
+    );
+    cell.#cell.share();
+    return cell;
   }
 
   /**
@@ -234,6 +239,11 @@ export class MutexLazyInit<T> {
 
   /**
    * The description of the cell that `postMessage` carries to other agents.
+   *
+   * In Node and Bun, a thread that has taken the handle of a cell, or has attached to one,
+   * recovers the cell from each worker that it has started since it loaded this package,
+   * when that worker ends and the thread's event loop runs. It does so as long as it holds
+   * the cell, the handle or the memory; what it has only sent away may be collected.
    *
    * @example Usage
    * ```ts

@@ -396,7 +396,7 @@ function fail(error: unknown, advice = ""): never {
 async function run({ workers, queries }: Options): Promise<void> {
   const data = await loadDataSet();
   const cityCount = data.cities.length;
-  const index = new MutexLazyInit(indexCodec(cityCount), { name: "index" });
+  const index = new MutexLazyInit(indexCodec, { name: "index" });
   const job = {
     cityCount,
     coordinates: shareCoordinates(data.cities),

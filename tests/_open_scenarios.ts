@@ -239,7 +239,7 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
           for (
             const [order, found] of [
               [{ type: "LazyInit" }, "its handle says MutexLazyInit"],
-              [{ codec: "float64" }, "its handle says int32"],
+              [{ codec: "float64" }, "its handle says int32 with 4 bytes"],
             ] as const
           ) {
             const { name: kind, message } = await rejection(

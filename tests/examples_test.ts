@@ -84,6 +84,14 @@ Deno.test("recipes/deno.ts prints the settings that one worker fetches", async (
   assertPrinted("deno.ts", output);
 });
 
+Deno.test("recipes/fallback.ts fills a table in each worker where memory cannot be shared", async () => {
+  const { output } = await run("recipes/fallback.ts", "--not-isolated");
+  assertEquals(
+    output.trim().split("\n").sort(),
+    [...Array(4).fill("2"), ...Array(4).fill("Filling the table")],
+  );
+});
+
 for (const recipe of PORTABLE_RECIPES) {
   Deno.test(`recipes/${recipe} prints what was read from shared memory`, async () => {
     const { code, output, messages } = await run(`recipes/${recipe}`);

@@ -306,13 +306,20 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
           content === "another" && There === Cell && found === codec;
 
         const byteOffset = GUARD + shift;
-        const { tag } = codec;
+        const { tag, byteLength } = codec;
         let cell: LazyInit<unknown> | MutexLazyInit<unknown> | undefined;
         documented(
           () =>
             cell = attaching
               ? Cell.from(
-                { kind, buffer, byteOffset, name: "", tag } as never,
+                {
+                  kind,
+                  buffer,
+                  byteOffset,
+                  name: "",
+                  tag,
+                  byteLength,
+                } as never,
                 codec,
               )
               : new Cell(codec, { buffer, byteOffset }),

@@ -337,6 +337,7 @@ Deno.test("LazyInit.from() refuses memory that was never claimed", () => {
     byteOffset: 0,
     name: "",
     tag: int32.tag,
+    byteLength: int32.byteLength,
   } as const;
   assertThrows(
     () => LazyInit.from(handle, int32),

@@ -73,7 +73,7 @@ export class Team {
     const { promise, resolve } = Promise.withResolvers<TeamReport>();
     this.report = promise;
     this.#done = resolve;
-    const cell = new MutexLazyInit(indexCodec(cityCount), { name: "index" });
+    const cell = new MutexLazyInit(indexCodec, { name: "index" });
     this.#index = cell.handle;
     const job: SearchJob = {
       cityCount,

@@ -18,7 +18,7 @@ const url = new URL("./web_worker.js", import.meta.url);
 
 await runSuite({
   library,
-  fates: FATES["Bun" in globalThis ? "Bun" : "Deno before 2.9"],
+  fates: "Deno" in globalThis ? FATES["older Deno"] : FATES.Bun,
   hasAsyncContext: true,
   inspect,
   spawn: (caseName, sleepers) =>
