@@ -45,6 +45,24 @@ Deno.test("README.md stays short enough to be read", async () => {
   assert(length <= README_LINES, `${length} lines`);
 });
 
+for (
+  const page of [
+    "README.md",
+    "CONTRIBUTING.md",
+    "cluster/README.md",
+    "examples/README.md",
+    "examples/agents_that_end.md",
+    "examples/what_shares_memory.md",
+  ]
+) {
+  Deno.test(`${page} links files that there are`, async () => {
+    const links = (await read(page)).matchAll(/\]\((\.\.?\/[^)#]+)/g);
+    for (const [, path] of links) {
+      await Deno.stat(new URL(path!, new URL(page, root)));
+    }
+  });
+}
+
 Deno.test("examples/README.md links every recipe", async () => {
   const readme = await read("examples/README.md");
   for await (const { name } of Deno.readDir(new URL(RECIPES, root))) {
