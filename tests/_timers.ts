@@ -6,7 +6,7 @@
  */
 
 const { setTimeout, clearTimeout } = globalThis;
-const pending = new Set<number>();
+const pending = new Set<unknown>();
 
 globalThis.setTimeout = ((callback: () => void, delay?: number) => {
   const timer = setTimeout(() => {
@@ -18,7 +18,7 @@ globalThis.setTimeout = ((callback: () => void, delay?: number) => {
 }) as typeof globalThis.setTimeout;
 
 globalThis.clearTimeout = (timer) => {
-  pending.delete(timer as number);
+  pending.delete(timer);
   clearTimeout(timer);
 };
 
