@@ -233,10 +233,11 @@ export class Cell<T> extends Value<T> {
     made: unknown,
     keep: Keep<T>,
   ): Promise<InitResult<T>> {
-    const conceal = holdAgentLock(() => {
-      if (this.owns(run.generation)) this.markAnnounced();
-    });
+    let conceal = () => {};
     try {
+      conceal = holdAgentLock(() => {
+        if (this.owns(run.generation)) this.markAnnounced();
+      });
       return this.#publish(run, this.fill(run, filling, await made), keep);
     } catch (error) {
       return this.#fail(run, error);

@@ -71,7 +71,7 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   /** The tag of the cell's codec. */
   readonly tag: string;
   /** Never there: it keeps handles of different values apart for the compiler. */
-  readonly type?: T;
+  readonly "~value"?: T;
 }
 
 /**

@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { drawNonce } from "./_agent.ts";
+import { drawNonce, thisAgent, whenFrameEnds } from "./_agent.ts";
 import { type AsyncContext, builtinModule, sharedByThread } from "./_thread.ts";
 import type { Phase } from "./atomics.ts";
 
@@ -31,6 +31,8 @@ export interface RunningCell {
   readonly ownedByThisAgent: boolean;
   /** Whether this agent owns the cell in that generation. */
   owns(generation: number): boolean;
+  /** Takes the cell from an agent that has ended. */
+  recover(agentId: number): boolean;
 }
 
 const RUN_WORD = 3;
@@ -90,6 +92,15 @@ const runs = sharedByThread<Runs>("runs", () => ({
 }));
 
 const NO_RUNS: readonly Run[] = [];
+
+whenFrameEnds(() => {
+  for (const run of unfinishedRuns()) {
+    // The class is that of this copy of the package: other frames of the agent go on
+    if (!(run instanceof Run)) continue;
+    if (isRunOf(run, run.cell!)) run.cell!.recover(thisAgent);
+    finishRun(run);
+  }
+});
 
 /**
  * Begins the run of an initializer on a cell that this agent owns in that generation. A

@@ -184,14 +184,14 @@ export class LazyInit<T> {
   }
 
   /**
-   * Returns how many bytes a cell takes: a header of 16 and its slot.
+   * Returns how many bytes a cell takes: a header of 24 and its slot.
    *
    * @example Usage
    * ```ts
    * import { int32, LazyInit } from "@lazyinit/lazyinit";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(LazyInit.byteLength(int32), 24);
+   * assertEquals(LazyInit.byteLength(int32), 32);
    * ```
    *
    * @param codec How the value is laid out.

@@ -539,6 +539,10 @@ class FakeCell implements RunningCell {
     return this.generation === generation;
   }
 
+  recover(): boolean {
+    return false;
+  }
+
   get shown(): number {
     return Atomics.load(this.words, 4) >>> 0;
   }

@@ -21,7 +21,6 @@ import {
   json,
   LayoutMismatchError,
   LazyInit,
-  type LazyInitHandle,
   Mutex,
   MutexLazyInit,
   NotInitializedError,

@@ -591,7 +591,7 @@ Deno.test("LazyInit.handle and MutexLazyInit.handle can be cloned by their type"
     IsExact<typeof mutexHandle, LazyInitHandle<number, "MutexLazyInit">>
   >(true);
   assertType<
-    IsExact<Pick<typeof handle, Extract<keyof typeof handle, string>>, {
+    IsExact<Omit<typeof handle, "~value">, {
       readonly kind: "LazyInit";
       readonly buffer: SharedArrayBuffer;
       readonly byteOffset: number;

@@ -28,22 +28,27 @@ export const mutants: readonly Mutant[] = [
   {
     name: "publish before write",
     file: VALUE,
-    from: "      codec.encode(value, slot);\n      return codec.decode(slot);\n",
-    to: "      queueMicrotask(() => codec.encode(value, slot));\n      return value;\n",
+    from:
+      "      codec.encode(value, slot);\n      return codec.decode(slot);\n",
+    to:
+      "      queueMicrotask(() => codec.encode(value, slot));\n      return value;\n",
     scenarios: ["init-once-race-2"],
   },
   {
     name: "publish before write, as the crate does: by begin()",
     file: ATOMICS,
     from: "        claimant() | waiters,\n",
-    to: "        (bits === UNINITIALIZED ? word | INITIALIZED : claimant()) | waiters,\n",
+    to:
+      "        (bits === UNINITIALIZED ? word | INITIALIZED : claimant()) | waiters,\n",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "publish by a plain store",
     file: ATOMICS,
-    from: "      const found = Atomics.compareExchange(words, index, word, next);\n",
-    to: "      const found = words[index]!;\n      if (found === word) words[index] = next;\n",
+    from:
+      "      const found = Atomics.compareExchange(words, index, word, next);\n",
+    to:
+      "      const found = words[index]!;\n      if (found === word) words[index] = next;\n",
     scenarios: ["init-once-race-2"],
   },
   {
@@ -56,43 +61,53 @@ export const mutants: readonly Mutant[] = [
   {
     name: "missing notify on publish and rollback",
     file: ATOMICS,
-    from: "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
     to: "",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "missing notify on publish",
     file: ATOMICS,
-    from: "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
-    to: "        if ((word & STATE_WAITERS) !== 0 && (next & PHASE_MASK) !== INITIALIZED) Atomics.notify(words, index);\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
+    to:
+      "        if ((word & STATE_WAITERS) !== 0 && (next & PHASE_MASK) !== INITIALIZED) Atomics.notify(words, index);\n",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "missing notify on rollback",
     file: ATOMICS,
-    from: "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
-    to: "        if ((word & STATE_WAITERS) !== 0 && (next & PHASE_MASK) === INITIALIZED) Atomics.notify(words, index);\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
+    to:
+      "        if ((word & STATE_WAITERS) !== 0 && (next & PHASE_MASK) === INITIALIZED) Atomics.notify(words, index);\n",
     scenarios: ["get-or-init-failing-once-2"],
   },
   {
     name: "missing notify on reset",
     file: ATOMICS,
     from: "    return this.rollbackRun(next(generation));\n",
-    to: "    const word = this.load();\n    return (word & OWNED_MASK) === OWNED && Atomics.compareExchange(\n          this.words,\n          this.index,\n          word,\n          next(generation) << GENERATION_SHIFT,\n        ) === word;\n",
+    to:
+      "    const word = this.load();\n    return (word & OWNED_MASK) === OWNED && Atomics.compareExchange(\n          this.words,\n          this.index,\n          word,\n          next(generation) << GENERATION_SHIFT,\n        ) === word;\n",
     scenarios: ["reset-and-get-or-init-2"],
   },
   {
     name: "notify one instead of all (state)",
     file: ATOMICS,
-    from: "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
-    to: "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index, 1);\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
+    to:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index, 1);\n",
     scenarios: ["reader-during-publication-3"],
   },
   {
     name: "notify one instead of all (mutex)",
     file: ATOMICS,
-    from: "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);",
-    to: "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index, 1);",
+    from:
+      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);",
+    to:
+      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index, 1);",
     scenarios: ["mutex-3", "aborted-lock"],
   },
   {
@@ -120,7 +135,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "sleeps on the word without the waiters bit (state)",
     file: ATOMICS,
-    from: "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
+    from:
+      "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
     tests: ["spurious_wake_ups"],
   },
@@ -141,7 +157,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "unlock without wake",
     file: ATOMICS,
-    from: "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);\n",
+    from:
+      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);\n",
     to: "",
     scenarios: ["mutex-2"],
   },
@@ -155,16 +172,20 @@ export const mutants: readonly Mutant[] = [
   {
     name: "begins only if nobody has come to wait",
     file: ATOMICS,
-    from: "        return word;\n      }\n      word = found;\n    }\n    phaseOf(word);\n",
-    to: "        return word;\n      }\n      return NOT_TAKEN;\n    }\n    phaseOf(word);\n",
+    from:
+      "        return word;\n      }\n      word = found;\n    }\n    phaseOf(word);\n",
+    to:
+      "        return word;\n      }\n      return NOT_TAKEN;\n    }\n    phaseOf(word);\n",
     scenarios: ["waiters-through-a-failure-2"],
     tests: ["spurious_wake_ups"],
   },
   {
     name: "begins by a store",
     file: ATOMICS,
-    from: "      const found = Atomics.compareExchange(\n        words,\n        index,\n        word,\n        claimant() | waiters,\n      );\n      if (found === word) {\n        // Those",
-    to: "      Atomics.store(words, index, claimant() | waiters);\n      const found = word;\n      if (found === word) {\n        // Those",
+    from:
+      "      const found = Atomics.compareExchange(\n        words,\n        index,\n        word,\n        claimant() | waiters,\n      );\n      if (found === word) {\n        // Those",
+    to:
+      "      Atomics.store(words, index, claimant() | waiters);\n      const found = word;\n      if (found === word) {\n        // Those",
     scenarios: ["init-once-race-2"],
   },
   {
@@ -177,15 +198,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: "resets without taking the cell",
     file: ATOMICS,
-    from: "    const generation = this.tryBeginReset();\n    if (generation === NOT_TAKEN) return false;\n    if (this.#empty(generation)) return true;\n",
-    to: "    const word = this.loadInitialized();\n    if (word === undefined) return false;\n    const generation = word >>> GENERATION_SHIFT;\n    this.zero();\n    const state = next(generation) << GENERATION_SHIFT;\n    Atomics.store(this.words, this.index + GENERATION_WORD, next(generation));\n    Atomics.compareExchange(this.words, this.index, word, state);\n    if (this.load() === state) return true;\n",
+    from:
+      "    const generation = this.tryBeginReset();\n    if (generation === NOT_TAKEN) return false;\n    if (this.#empty(generation)) return true;\n",
+    to:
+      "    const word = this.loadInitialized();\n    if (word === undefined) return false;\n    const generation = word >>> GENERATION_SHIFT;\n    this.zero();\n    const state = next(generation) << GENERATION_SHIFT;\n    Atomics.store(this.words, this.index + GENERATION_WORD, next(generation));\n    Atomics.compareExchange(this.words, this.index, word, state);\n    if (this.load() === state) return true;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "zero before the state changes",
     file: ATOMICS,
     from: "    const word = this.take(PHASE_MASK, INITIALIZED);\n",
-    to: "    if (this.phase === \"initialized\") this.zero();\n    const word = this.take(PHASE_MASK, INITIALIZED);\n",
+    to:
+      '    if (this.phase === "initialized") this.zero();\n    const word = this.take(PHASE_MASK, INITIALIZED);\n',
     scenarios: ["reset-and-readers-2"],
   },
   {
@@ -205,22 +229,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: "zero-fill after the rollback",
     file: CELL,
-    from: "    if (this.owns(generation)) this.zero();\n    const isLost = !this.rollbackRun(generation);\n",
-    to: "    const isLost = !this.rollbackRun(generation);\n    if (!isLost) this.zero();\n",
+    from:
+      "    if (this.owns(generation)) this.zero();\n    const isLost = !this.rollbackRun(generation);\n",
+    to:
+      "    const isLost = !this.rollbackRun(generation);\n    if (!isLost) this.zero();\n",
     scenarios: ["refused-halfway-2"],
   },
   {
     name: "zero-fill skipped by reset()",
     file: ATOMICS,
     from: "    if (this.#empty(generation)) return true;\n",
-    to: "    this.words[this.index + 5] = 0;\n    if (this.#empty(generation)) return true;\n",
+    to:
+      "    this.words[this.index + 5] = 0;\n    if (this.#empty(generation)) return true;\n",
     scenarios: ["reset-and-get-or-init-2"],
   },
   {
     name: "recovers without zeroing the slot",
     file: ATOMICS,
     from: "    if (taken) this.#empty(this.#loadGeneration());\n",
-    to: "    if (taken) {\n      this.words[this.index + 5] = 0;\n      this.#empty(this.#loadGeneration());\n    }\n",
+    to:
+      "    if (taken) {\n      this.words[this.index + 5] = 0;\n      this.#empty(this.#loadGeneration());\n    }\n",
     scenarios: ["dead-owner-2"],
   },
   {
@@ -241,7 +269,8 @@ export const mutants: readonly Mutant[] = [
     name: "no generation bump by recover()",
     file: ATOMICS,
     from: "    if (taken) this.#empty(this.#loadGeneration());\n",
-    to: "    if (taken) this.#empty(this.#loadGeneration() - 1 & GENERATION_MASK);\n",
+    to:
+      "    if (taken) this.#empty(this.#loadGeneration() - 1 & GENERATION_MASK);\n",
     scenarios: ["owner-declared-dead-MutexLazyInit-2"],
     tests: ["recover"],
   },
@@ -255,8 +284,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "sets the generation back",
     file: ATOMICS,
-    from: "    Atomics.compareExchange(\n      this.words,\n      this.index + GENERATION_WORD,\n      generation,\n      next(generation),\n    );\n",
-    to: "    Atomics.store(\n      this.words,\n      this.index + GENERATION_WORD,\n      next(generation),\n    );\n",
+    from:
+      "    Atomics.compareExchange(\n      this.words,\n      this.index + GENERATION_WORD,\n      generation,\n      next(generation),\n    );\n",
+    to:
+      "    Atomics.store(\n      this.words,\n      this.index + GENERATION_WORD,\n      next(generation),\n    );\n",
     scenarios: ["recoverer-declared-dead-LazyInit-2"],
   },
   {
@@ -264,7 +295,10 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    if (!this.ownedByThisAgent) return false;\n    this.zero();\n",
     to: "    this.zero();\n",
-    scenarios: ["resetter-declared-dead-2", "recoverer-declared-dead-MutexLazyInit"],
+    scenarios: [
+      "resetter-declared-dead-2",
+      "recoverer-declared-dead-MutexLazyInit",
+    ],
   },
   {
     name: "publishes a cell that was taken",
@@ -276,15 +310,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: "publishes a later run of the same agent",
     file: ATOMICS,
-    from: "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
+    from:
+      "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
     to: "",
     tests: ["recover"],
   },
   {
     name: "takes a later run of the same agent for the run that asks",
     file: ATOMICS,
-    from: "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
-    to: "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
+    from:
+      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
+    to:
+      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
     tests: ["recover"],
   },
   {
@@ -297,50 +334,59 @@ export const mutants: readonly Mutant[] = [
   {
     name: "confirm by a plain load",
     file: ATOMICS,
-    from: "    return Atomics.compareExchange(this.words, this.index, word, word) === word;\n",
+    from:
+      "    return Atomics.compareExchange(this.words, this.index, word, word) === word;\n",
     to: "    return this.words[this.index] === word;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "confirm by an atomic load",
     file: ATOMICS,
-    from: "    return Atomics.compareExchange(this.words, this.index, word, word) === word;\n",
+    from:
+      "    return Atomics.compareExchange(this.words, this.index, word, word) === word;\n",
     to: "    return this.load() === word;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "cached value kept over reset",
     file: MUTEX,
-    from: "    return this.#state[0] === this.#word ? this.#value : this.#load();",
+    from:
+      "    return this.#state[0] === this.#word ? this.#value : this.#load();",
     to: "    return this.#word !== undefined ? this.#value : this.#load();",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "decodes without a look at the state",
     file: ATOMICS,
-    from: "    const word = this.load();\n    return phaseOf(word) === \"initialized\" ? word : undefined;\n",
-    to: "    const word = this.words[this.index]!;\n    return phaseOf(word) === \"initialized\" ? word : undefined;\n",
+    from:
+      '    const word = this.load();\n    return phaseOf(word) === "initialized" ? word : undefined;\n',
+    to:
+      '    const word = this.words[this.index]!;\n    return phaseOf(word) === "initialized" ? word : undefined;\n',
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "claim without the layout word",
     file: LAYOUT,
-    from: "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+    from:
+      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
     to: "    found = isClaimable ? 0 : Atomics.load(words, index);\n",
     scenarios: ["placing-two-kinds-2"],
   },
   {
     name: "claim by a store of the layout word",
     file: LAYOUT,
-    from: "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+    from:
+      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
     to: "    if (isClaimable) Atomics.store(words, index, layout);\n",
     scenarios: ["placing-two-kinds-2"],
   },
   {
     name: "second look at the layout word by a load",
     file: LAYOUT,
-    from: "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
-    to: "    found = isClaimable\n      ? Atomics.compareExchange(words, index, 0, layout)\n      : Atomics.load(words, index);\n",
+    from:
+      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+    to:
+      "    found = isClaimable\n      ? Atomics.compareExchange(words, index, 0, layout)\n      : Atomics.load(words, index);\n",
     scenarios: ["placing-2"],
   },
   {
@@ -396,7 +442,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "leaves a pending waitAsync behind",
     file: WAITING,
-    from: "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
+    from:
+      "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
     to: "",
     tests: ["sleeping"],
   },
@@ -433,22 +480,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: "stays in line though it was aborted",
     file: WAITING,
-    from: "  signal?.addEventListener(\"abort\", abort, { once: true });\n  try {\n    await turn;",
+    from:
+      '  signal?.addEventListener("abort", abort, { once: true });\n  try {\n    await turn;',
     to: "  try {\n    await turn;",
     tests: ["abort"],
   },
   {
     name: "remaining time not computed anew (OnceState.wait)",
     file: ATOMICS,
-    from: "    for (let left = timeout;; left = end - now()) {\n      const word",
-    to: "    for (let left = timeout;; left = end > 0 ? timeout : 0) {\n      const word",
+    from:
+      "    for (let left = timeout;; left = end - now()) {\n      const word",
+    to:
+      "    for (let left = timeout;; left = end > 0 ? timeout : 0) {\n      const word",
     tests: ["spurious_wake_ups"],
   },
   {
     name: "remaining time not computed anew (Mutex.lockIfAvailable)",
     file: ATOMICS,
     from: "    for (let left = timeout; left > 0; left = end - now()) {\n",
-    to: "    for (let left = timeout; left > 0; left = end > 0 ? timeout : 0) {\n",
+    to:
+      "    for (let left = timeout; left > 0; left = end > 0 ? timeout : 0) {\n",
     tests: ["spurious_wake_ups"],
   },
   {
@@ -461,28 +512,31 @@ export const mutants: readonly Mutant[] = [
   {
     name: "takes the end of a look for the end of the wait",
     file: CELL,
-    from: "      if (slept !== \"timed-out\" || left > interval) return undefined;\n",
-    to: "      if (slept !== \"timed-out\") return undefined;\n",
+    from:
+      '      if (slept !== "timed-out" || left > interval) return undefined;\n',
+    to: '      if (slept !== "timed-out") return undefined;\n',
     tests: ["spurious_wake_ups"],
   },
   {
     name: "goes on after a sleep of the whole rest (OnceState.wait)",
     file: ATOMICS,
-    from: "      if (this.sleep(word, left, \"waitAsync()\") === \"timed-out\") {\n        return this.phase === \"initialized\";\n      }\n",
-    to: "      this.sleep(word, left, \"waitAsync()\");\n",
+    from:
+      '      if (this.sleep(word, left, "waitAsync()") === "timed-out") {\n        return this.phase === "initialized";\n      }\n',
+    to: '      this.sleep(word, left, "waitAsync()");\n',
     tests: ["spurious_wake_ups"],
   },
   {
     name: "goes on after a sleep of the whole rest (Mutex.lockIfAvailable)",
     file: ATOMICS,
-    from: "      if (token !== null || slept === \"timed-out\") return token;\n",
+    from: '      if (token !== null || slept === "timed-out") return token;\n',
     to: "      if (token !== null || slept === undefined) return token;\n",
     tests: ["spurious_wake_ups"],
   },
   {
     name: "goes on after a sleep of the whole rest (cells)",
     file: CELL,
-    from: "      if (slept !== \"timed-out\" || left > interval) return undefined;\n",
+    from:
+      '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: "      if (slept !== undefined) return undefined;\n",
     tests: ["spurious_wake_ups"],
   },
@@ -496,7 +550,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "asks not whether the agent may block (mutex)",
     file: ATOMICS,
-    from: "    if (!canBlock()) throw cannotBlock(\"lockAsync()\");\n",
+    from: '    if (!canBlock()) throw cannotBlock("lockAsync()");\n',
     to: "",
     tests: ["atomics"],
   },
@@ -531,7 +585,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "writes to the slot of a cell that was taken",
     file: VALUE,
-    from: "    if (!this.owns(run.generation)) throw this.lost(\"write to\");\n",
+    from: '    if (!this.owns(run.generation)) throw this.lost("write to");\n',
     to: "",
     tests: ["recover"],
   },
@@ -566,7 +620,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "the search keeps an abort to itself",
     file: DEADLOCK,
-    from: "    signal?.addEventListener(\"abort\", abort);\n    wait.begin();\n",
+    from: '    signal?.addEventListener("abort", abort);\n    wait.begin();\n',
     to: "    wait.begin();\n",
     tests: ["abort"],
   },
@@ -580,21 +634,22 @@ export const mutants: readonly Mutant[] = [
   {
     name: "leaves a listener on the signal (waits)",
     file: WAITING,
-    from: "      signal?.removeEventListener(\"abort\", abort);\n      resolve();\n",
+    from:
+      '      signal?.removeEventListener("abort", abort);\n      resolve();\n',
     to: "      resolve();\n",
     tests: ["mutex_lazy_init"],
   },
   {
     name: "leaves a listener on the signal (search)",
     file: DEADLOCK,
-    from: "    signal?.removeEventListener(\"abort\", abort);\n",
+    from: '    signal?.removeEventListener("abort", abort);\n',
     to: "",
     tests: ["abort"],
   },
   {
     name: "leaves a listener on the signal (initializer)",
     file: MUTEX,
-    from: "      signal.removeEventListener(\"abort\", abort)\n",
+    from: '      signal.removeEventListener("abort", abort)\n',
     to: "      undefined\n",
     tests: ["mutex_lazy_init"],
   },
@@ -608,7 +663,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "watches a holder that is unannounced (mutex)",
     file: ATOMICS,
-    from: "    return word & MUTEX_ANNOUNCED ? word & HOLDER_MASK : undefined;\n",
+    from:
+      "    return word & MUTEX_ANNOUNCED ? word & HOLDER_MASK : undefined;\n",
     to: "    return isHeld(word) ? word & HOLDER_MASK : undefined;\n",
     tests: ["watching"],
   },
@@ -637,7 +693,8 @@ export const mutants: readonly Mutant[] = [
     name: "asks for the owner before the sleep begins",
     file: WAITING,
     from: "    if (Atomics.waitAsync === undefined) {\n      startTimer",
-    to: "    this.watch();\n    if (Atomics.waitAsync === undefined) {\n      startTimer",
+    to:
+      "    this.watch();\n    if (Atomics.waitAsync === undefined) {\n      startTimer",
     tests: ["watching"],
   },
   {
@@ -664,7 +721,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "begins without telling those who wait whom to watch",
     file: ATOMICS,
-    from: "        if (waiters !== 0 && isAnnounced()) Atomics.notify(words, index);\n",
+    from:
+      "        if (waiters !== 0 && isAnnounced()) Atomics.notify(words, index);\n",
     to: "",
     tests: ["watching"],
   },
@@ -728,7 +786,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "watches alone",
     file: AGENT,
-    from: "{ mode: \"shared\", signal }",
+    from: '{ mode: "shared", signal }',
     to: "{ signal }",
     tests: ["recover"],
   },
@@ -819,8 +877,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "draws a probe once a run",
     file: DEADLOCK,
-    from: "      if (waiter.waits.size === 0) waiters.delete(id);\n      else if (waiter.source !== this) continue;\n",
-    to: "      if (waiter.waits.size > 0 && waiter.source !== this) continue;\n",
+    from:
+      "      if (waiter.waits.size === 0) waiters.delete(id);\n      else if (waiter.source !== this) continue;\n",
+    to:
+      "      if (waiter.waits.size > 0 && waiter.source !== this) continue;\n",
     tests: ["deadlock"],
   },
   {
@@ -833,7 +893,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "reads a probe in a cell that is not initializing",
     file: DEADLOCK,
-    from: "    if (phase !== \"initializing\") return 0;\n",
+    from: '    if (phase !== "initializing") return 0;\n',
     to: "",
     tests: ["deadlock"],
   },
@@ -861,7 +921,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "lets a run look whose cell was taken",
     file: DEADLOCK,
-    from: "    if (isOwner(waiter.run)) lookFor(waiter);\n    else waiters.delete(id);\n",
+    from:
+      "    if (isOwner(waiter.run)) lookFor(waiter);\n    else waiters.delete(id);\n",
     to: "    lookFor(waiter);\n",
     tests: ["deadlock"],
   },
@@ -875,14 +936,16 @@ export const mutants: readonly Mutant[] = [
   {
     name: "finds no cycle within the agent",
     file: DEADLOCK,
-    from: "  if (closed !== undefined) throw deadlock(closed, target, unfinished);\n",
+    from:
+      "  if (closed !== undefined) throw deadlock(closed, target, unfinished);\n",
     to: "",
     tests: ["deadlock"],
   },
   {
     name: "follows a wait that is over",
     file: DEADLOCK,
-    from: "    for (const wait of waiter.waits) if (!wait.isOver) cells.add(wait.target);\n",
+    from:
+      "    for (const wait of waiter.waits) if (!wait.isOver) cells.add(wait.target);\n",
     to: "    for (const wait of waiter.waits) cells.add(wait.target);\n",
     tests: ["deadlock"],
   },
@@ -924,15 +987,18 @@ export const mutants: readonly Mutant[] = [
   {
     name: "takes an asynchronous context for what is on the stack",
     file: RUNNING,
-    from: "  return unfinishedFrom(runs.onStackWithin) === context\n    ? unfinishedFrom(runs.onStack) ?? context\n    : context;\n",
+    from:
+      "  return unfinishedFrom(runs.onStackWithin) === context\n    ? unfinishedFrom(runs.onStack) ?? context\n    : context;\n",
     to: "  return unfinishedFrom(runs.onStack) ?? context;\n",
     tests: ["deadlock"],
   },
   {
     name: "asks again after a sleep within which initializer a call is",
     file: CELL,
-    from: "    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
-    to: "    await undefined;\n    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
+    from:
+      "    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
+    to:
+      "    await undefined;\n    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
     tests: ["deadlock"],
   },
 ];
