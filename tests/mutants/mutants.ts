@@ -123,7 +123,6 @@ export const mutants: readonly Mutant[] = [
     from: "      word,\n      word | STATE_WAITERS,\n    ) === word;",
     to: "      word,\n      word,\n    ) === word;",
     scenarios: ["reader-during-publication-2"],
-    tests: ["spurious_wake_ups"],
   },
   {
     name: "waiters bit not set before the sleep (mutex)",
@@ -138,21 +137,21 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting"],
   },
   {
     name: "sleeps on the word without the waiters bit (state, asynchronously)",
     file: ATOMICS,
     from: "    const value = word | STATE_WAITERS;\n",
     to: "    const value = word;\n",
-    tests: ["sleeping"],
+    tests: ["waiting"],
   },
   {
     name: "sleeps on the word without the waiters bit (mutex)",
     file: ATOMICS,
     from: "      if (found === word) return announced;\n",
     to: "      if (found === word) return word;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting"],
   },
   {
     name: "unlock without wake",
@@ -177,7 +176,6 @@ export const mutants: readonly Mutant[] = [
     to:
       "        return word;\n      }\n      return NOT_TAKEN;\n    }\n    phaseOf(word);\n",
     scenarios: ["waiters-through-a-failure-2"],
-    tests: ["spurious_wake_ups"],
   },
   {
     name: "begins by a store",
@@ -392,8 +390,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "token not used up by the next lock",
     file: ATOMICS,
-    from: "    if (this.#token !== undefined) useUp(this.#token);\n",
-    to: "",
+    from:
+      "    if (words === undefined || this.#latest.token !== this) return false;\n",
+    to: "    if (words === undefined) return false;\n",
     tests: ["recover"],
   },
   {
@@ -430,7 +429,7 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  if (open.size === 0) {\n    stopTimer(timer);\n",
     to: "  if (open.size === 0) {\n",
-    tests: ["sleeping"],
+    tests: ["waiting"],
   },
   {
     name: "leaves the timer of the deadlock search behind",
@@ -445,7 +444,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
     to: "",
-    tests: ["sleeping"],
+    tests: ["waiting"],
   },
   {
     name: "ends the sleep of others who sleep on the word",
@@ -460,14 +459,14 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  if (found?.value === value) return found;\n",
     to: "",
-    tests: ["sleeping"],
+    tests: ["waiting"],
   },
   {
     name: "lets all tasks in line sleep on the word",
     file: WAITING,
     from: "  if (first === step) step();\n",
     to: "  step();\n",
-    tests: ["sleeping"],
+    tests: ["waiting"],
   },
   {
     name: "leaves the line without calling the next",
@@ -481,8 +480,8 @@ export const mutants: readonly Mutant[] = [
     name: "stays in line though it was aborted",
     file: WAITING,
     from:
-      '  signal?.addEventListener("abort", abort, { once: true });\n  try {\n    await turn;',
-    to: "  try {\n    await turn;",
+      '    signal?.addEventListener("abort", abort, { once: true });\n    await turn;',
+    to: "    await turn;",
     tests: ["abort"],
   },
   {
@@ -492,7 +491,7 @@ export const mutants: readonly Mutant[] = [
       "    for (let left = timeout;; left = end - now()) {\n      const word",
     to:
       "    for (let left = timeout;; left = end > 0 ? timeout : 0) {\n      const word",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting"],
   },
   {
     name: "remaining time not computed anew (Mutex.lockIfAvailable)",
@@ -500,14 +499,14 @@ export const mutants: readonly Mutant[] = [
     from: "    for (let left = timeout; left > 0; left = end - now()) {\n",
     to:
       "    for (let left = timeout; left > 0; left = end > 0 ? timeout : 0) {\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting"],
   },
   {
     name: "remaining time not computed anew (cells)",
     file: CELL,
     from: "      const left = end - now();\n",
     to: "      const left = timeout;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting"],
   },
   {
     name: "takes the end of a look for the end of the wait",
@@ -515,7 +514,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: '      if (slept !== "timed-out") return undefined;\n',
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "goes on after a sleep of the whole rest (OnceState.wait)",
@@ -523,14 +522,14 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (this.sleep(word, left, "waitAsync()") === "timed-out") {\n        return this.phase === "initialized";\n      }\n',
     to: '      this.sleep(word, left, "waitAsync()");\n',
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "goes on after a sleep of the whole rest (Mutex.lockIfAvailable)",
     file: ATOMICS,
     from: '      if (token !== null || slept === "timed-out") return token;\n',
     to: "      if (token !== null || slept === undefined) return token;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "goes on after a sleep of the whole rest (cells)",
@@ -538,7 +537,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: "      if (slept !== undefined) return undefined;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "asks not whether the agent may block (state)",
@@ -559,7 +558,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    if (signal.aborted) abort();\n",
     to: "",
-    tests: ["abort"],
+    tests: ["waiting"],
   },
   {
     name: "calls the initializer though the signal was aborted before",
@@ -573,7 +572,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    signal?.throwIfAborted();\n    const { result } = attempt() ??",
     to: "    const { result } = attempt() ??",
-    tests: ["abort"],
+    tests: ["waiting"],
   },
   {
     name: "zeroes slices of a cell that was taken",

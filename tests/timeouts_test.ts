@@ -1,0 +1,74 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+// First, as the modules may keep what they find of `Atomics`
+import { replaceable } from "./_platform.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Mutex, MutexLazyInit, OnceState } from "../mod.ts";
+import { Agents } from "./_agents.ts";
+import { pair, pairOf } from "./_jobs.ts";
+
+const { wait } = replaceable;
+
+type Sleep = (...args: Parameters<typeof wait>) => ReturnType<typeof wait>;
+
+/** Runs `body` with `sleep` in the place of the sleeps of this agent. */
+function sleepingBy(sleep: Sleep, body: () => void): void {
+  replaceable.wait = (words, index, value, timeout) =>
+    // An agent that asks whether it may block does not sleep
+    timeout === 0
+      ? wait(words, index, value, timeout)
+      : sleep(words, index, value, timeout);
+  try {
+    body();
+  } finally {
+    replaceable.wait = wait;
+  }
+}
+
+Deno.test("A sleep of the whole rest is the end of a wait, even if the clock stands still", async () => {
+  using agents = await Agents.start(1);
+  const cell = new MutexLazyInit(pair);
+  const mutex = new Mutex();
+  const winner = await agents.initialize(0, cell, { value: pairOf(1) });
+  let sleeps = 0;
+  sleepingBy(() => {
+    if (++sleeps === 100) throw new Error("It waits for ever");
+    return "timed-out";
+  }, () => {
+    const timeout = 60_000;
+    assertEquals(new OnceState().wait(timeout), false);
+    assertThrows(
+      () => cell.getOrInit(() => pairOf(2), { timeout }),
+      DOMException,
+    );
+  });
+  assertEquals(sleeps, 2);
+  winner.leave();
+  await winner.done;
+  const holder = await agents.hold(0, mutex);
+  sleepingBy(() => {
+    if (++sleeps === 100) throw new Error("It waits for ever");
+    return "timed-out";
+  }, () => assertEquals(mutex.lockIfAvailable(60_000), null));
+  assertEquals(sleeps, 3);
+  holder.leave();
+  await holder.done;
+});
+
+Deno.test("MutexLazyInit.getOrInit() within an initializer goes on waiting after each look for deadlocks", async () => {
+  using agents = await Agents.start(1);
+  const [outer, inner] = [new MutexLazyInit(pair), new MutexLazyInit(pair)];
+  const winner = await agents.initialize(0, inner, { value: pairOf(1) });
+  let sleeps = 0;
+  const value = outer.getOrInit(() => {
+    let made = pairOf(2);
+    sleepingBy((...args) => {
+      if (++sleeps === 3) winner.leave();
+      return wait(...args);
+    }, () => made = inner.getOrInit(() => pairOf(3)));
+    return made;
+  });
+  assertEquals(value, pairOf(1));
+  assert(sleeps > 2);
+  await winner.done;
+});
