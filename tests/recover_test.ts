@@ -208,8 +208,13 @@ Deno.test("recover() refuses what is no agent id", () => {
         `'agentId' must be a positive integer: current value is ${agentId}`,
       );
     }
+    assertThrows(
+      () => subject.recover(2 ** 28),
+      RangeError,
+      "'agentId' must be at most 2^28 - 1: current value is 268435456",
+    );
     assertEquals(subject.recover(agentId()), false);
-    assertEquals(subject.recover(2 ** 40), false);
+    assertEquals(subject.recover(2 ** 28 - 1), false);
   }
   assertThrows(
     () => new Mutex().recover(agentId(), 1 as never),
@@ -249,7 +254,7 @@ Deno.test("LazyInit.recover() keeps an initializer that goes on from writing to 
         return 2;
       }),
     OwnerLostError,
-    'Cannot publish the value of LazyInit "answer" as this agent must own the cell: it was declared dead by recover() meanwhile',
+    'Cannot write to LazyInit "answer" as this agent must own the cell: it was declared dead by recover() meanwhile',
   );
   assertEquals(LazyInit.from(cell.handle, int32).value, 1);
 });
@@ -278,7 +283,7 @@ Deno.test("MutexLazyInit.recover() empties the cell, and the agent cannot publis
           return 1;
         }),
       OwnerLostError,
-      'Cannot publish the value of MutexLazyInit "answer"',
+      'Cannot write to MutexLazyInit "answer"',
     );
     assertEquals(cell.phase, "uninitialized");
     assert(isSlotZeroed(cell));

@@ -323,6 +323,13 @@ export const mutants: readonly Mutant[] = [
     tests: ["recover"],
   },
   {
+    name: "takes a cell without room on the stack for giving it back",
+    file: ATOMICS,
+    from: "    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);\n",
+    to: "",
+    tests: ["stack"],
+  },
+  {
     name: "no re-check after decode",
     file: VALUE,
     from: "      return this.confirm(word) ? { result } : undefined;\n",
