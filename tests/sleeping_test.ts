@@ -61,6 +61,17 @@ Deno.test("MutexLazyInit.waitAsync() within an initializer leaves no timer behin
   assertEquals(pendingTimers(), 0);
 });
 
+Deno.test("MutexLazyInit.waitAsync() goes on when the initializer that has called it is done", async () => {
+  const [outer, inner] = [new MutexLazyInit(int32), new MutexLazyInit(int32)];
+  let left: Promise<number> | undefined;
+  outer.init(() => {
+    left = inner.waitAsync();
+    return 1;
+  });
+  inner.init(() => 2);
+  assertEquals(await left, 2);
+});
+
 Deno.test("MutexLazyInit.getOrInitAsync() calls the initializers of its agent in the order of the calls", async () => {
   const cell = new MutexLazyInit(int32);
   const order: number[] = [];

@@ -10,7 +10,10 @@ export interface Mutant {
   readonly to: string;
   /** Which scenarios are asked first, by the beginning of their names, … */
   readonly scenarios?: readonly string[];
-  /** … and which test files then, by their names without `_test.ts`. */
+  /**
+   * … and which test files then, by their names without `_test.ts`; after a colon, which
+   * of their tests.
+   */
   readonly tests?: readonly string[];
 }
 
@@ -808,77 +811,77 @@ export const mutants: readonly Mutant[] = [
     file: DEADLOCK,
     from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
     to: "  if (returned !== undefined && returned === null) {\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "believes a probe that comes round once",
     file: DEADLOCK,
     from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
     to: "  if (returned !== undefined) {\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "believes a probe that comes round by another wait",
     file: DEADLOCK,
     from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
     to: "  if (returned !== undefined && waiter.suspect !== undefined) {\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes no probe on",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : waiter.probe;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes a probe on for ever",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : Math.max(greatest, waiter.probe);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes a probe on for half as long",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : Math.max(greatest - 2, waiter.probe);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes on a probe that has come to its end",
     file: DEADLOCK,
     from: "    const passable = isSpent(shown) ? MAX_DEPTH : shown;\n",
     to: "    const passable = shown;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes the last probe on instead of the greatest",
     file: DEADLOCK,
     from: "    if (passable <= greatest) continue;\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes its own probe on instead of a greater one",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : Math.min(greatest - 1, waiter.probe);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "takes every probe for its own",
     file: DEADLOCK,
     from: "    const isOwn = (shown ^ waiter.probe) >>> NONCE_SHIFT === 0;\n",
     to: "    const isOwn = shown > MAX_DEPTH;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "draws no probe anew",
     file: DEADLOCK,
     from: "  return idleLooks > QUICK_LOOKS && drawNonce() % LIFETIME === 0;\n",
     to: "  return false;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "draws a probe once a run",
@@ -887,42 +890,42 @@ export const mutants: readonly Mutant[] = [
       "      if (waiter.waits.size === 0) waiters.delete(id);\n      else if (waiter.source !== this) continue;\n",
     to:
       "      if (waiter.waits.size > 0 && waiter.source !== this) continue;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "draws a second probe that is no greater",
     file: DEADLOCK,
     from: "  waiter.probe = drawProbe(suspect === undefined ? 0 : SECOND);\n",
     to: "  waiter.probe = drawProbe(0);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "reads a probe in a cell that is not initializing",
     file: DEADLOCK,
     from: '    if (phase !== "initializing") return 0;\n',
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "shows what a wait has seen that has ended",
     file: DEADLOCK,
     from: "      show(waiter, 0, undefined);\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
-    name: "shows a probe in a cell that was taken",
+    name: "shows a probe for a run that has finished",
     file: DEADLOCK,
     from: "  if (!isOwner(run)) return false;\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["sleeping"],
   },
   {
     name: "leaves a probe in a cell that is taken meanwhile",
     file: DEADLOCK,
     from: "    Atomics.compareExchange(words, index + PROBE_WORD, word, 0);\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "lets a run look whose cell was taken",
@@ -930,14 +933,14 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (isOwner(waiter.run)) lookFor(waiter);\n    else waiters.delete(id);\n",
     to: "    lookFor(waiter);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:polls for no wait"],
   },
   {
     name: "ignores memory that was overwritten",
     file: DEADLOCK,
     from: "    wait.fail(error);\n    return -1;\n",
     to: "    return -1;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "finds no cycle within the agent",
@@ -945,50 +948,42 @@ export const mutants: readonly Mutant[] = [
     from:
       "  if (closed !== undefined) throw deadlock(closed, target, unfinished);\n",
     to: "",
-    tests: ["deadlock"],
-  },
-  {
-    name: "follows a wait that is over",
-    file: DEADLOCK,
-    from:
-      "    for (const wait of waiter.waits) if (!wait.isOver) cells.add(wait.target);\n",
-    to: "    for (const wait of waiter.waits) cells.add(wait.target);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:at once"],
   },
   {
     name: "blocks without regard to the agent's other initializers",
     file: DEADLOCK,
     from: "  const runs = unfinishedRuns();\n",
     to: "  const runs = unfinishedRuns().slice(-1);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "keeps initializers that have finished",
     file: RUNNING,
     from: "  while (run.outer?.finished) run.outer = run.outer.outer;\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:keeps no initializers"],
   },
   {
     name: "keeps finished runs on the list of unfinished ones",
     file: RUNNING,
     from: "    if (run.finished) finishRun(run);\n    else found.push(run);\n",
     to: "    found.push(run);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "run ids of 8 bits",
     file: RUNNING,
     from: "    this.id = drawNonce();\n",
     to: "    this.id = drawNonce() & 255;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:takes none of many"],
   },
   {
     name: "leaves the probe of an earlier owner",
     file: RUNNING,
     from: "    Atomics.store(words, index + PROBE_WORD, 0);\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:beginRun()"],
   },
   {
     name: "takes an asynchronous context for what is on the stack",
@@ -996,7 +991,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "  return unfinishedFrom(runs.onStackWithin) === context\n    ? unfinishedFrom(runs.onStack) ?? context\n    : context;\n",
     to: "  return unfinishedFrom(runs.onStack) ?? context;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:within()"],
   },
   {
     name: "asks again after a sleep within which initializer a call is",
@@ -1005,6 +1000,6 @@ export const mutants: readonly Mutant[] = [
       "    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
     to:
       "    await undefined;\n    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
-    tests: ["deadlock"],
+    tests: ["deadlock:asynchronous contexts"],
   },
 ];
