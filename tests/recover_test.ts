@@ -339,6 +339,28 @@ Deno.test("MutexLazyInit.recover() keeps an earlier run from ending a later one 
   }
 });
 
+Deno.test("MutexLazyInit.recover() keeps an earlier run from the slot of a later one of the same agent", async () => {
+  for (const outcome of ["succeeds", "fails"]) {
+    const cell = new MutexLazyInit(typedArray(Int32Array, 2));
+    const ends = [0, 1].map(() => Promise.withResolvers<void>());
+    const earlier = cell.tryInitAsync(async () => {
+      await ends[0]!.promise;
+      if (outcome === "fails") throw new Error("Failed");
+      return Int32Array.of(1, 1);
+    });
+    assertEquals(cell.recover(agentId()), true);
+    const later = cell.initAsync(async (slot) => {
+      slot.fill(2);
+      await ends[1]!.promise;
+    });
+    ends[0]!.resolve();
+    if (outcome === "fails") assertEquals((await earlier).ok, false);
+    else await assertRejects(() => earlier, OwnerLostError);
+    ends[1]!.resolve();
+    assertEquals([...await later], [2, 2]);
+  }
+});
+
 Deno.test("MutexLazyInit.recover() rolls back an initializer that fails with another cell's OwnerLostError", () => {
   const cell = new MutexLazyInit(int32);
   const other = new MutexLazyInit(int32);

@@ -225,7 +225,7 @@ export const mutants: readonly Mutant[] = [
     file: CELL,
     from: "    if (this.owns(generation)) this.zero();\n",
     to: "    this.zero();\n",
-    tests: ["recover"],
+    tests: ["recover:from zeroing the slot"],
   },
   {
     name: "zero-fill after the rollback",
@@ -273,7 +273,6 @@ export const mutants: readonly Mutant[] = [
     to:
       "    if (taken) this.#empty(this.#loadGeneration() - 1 & GENERATION_MASK);\n",
     scenarios: ["owner-declared-dead-MutexLazyInit-2"],
-    tests: ["recover"],
   },
   {
     name: "generation that does not wrap",
@@ -314,7 +313,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
     to: "",
-    tests: ["recover"],
+    tests: ["recover:keeps an earlier run"],
   },
   {
     name: "takes a later run of the same agent for the run that asks",
@@ -323,7 +322,7 @@ export const mutants: readonly Mutant[] = [
       "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
     to:
       "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
-    tests: ["recover"],
+    tests: ["recover:keeps an earlier run"],
   },
   {
     name: "takes a cell without room on the stack for giving it back",
@@ -403,7 +402,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (words === undefined || this.#latest.token !== this) return false;\n",
     to: "    if (words === undefined) return false;\n",
-    tests: ["recover"],
+    tests: ["recover:worthless"],
   },
   {
     name: "forgets with the next lock how often the mutex was taken",
@@ -411,7 +410,6 @@ export const mutants: readonly Mutant[] = [
     from: "    const lock = holder() | word & MUTEX_LOSSES;\n",
     to: "    const lock = holder();\n",
     scenarios: ["holder-declared-dead-2"],
-    tests: ["recover"],
   },
   {
     name: "does not tell a lost lock from a later one",
@@ -554,7 +552,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    if (!canBlock()) throw cannotBlock(alternative);\n",
     to: "",
-    tests: ["mutex_lazy_init"],
+    tests: ["mutex_lazy_init:names the way out"],
   },
   {
     name: "asks not whether the agent may block (mutex)",
@@ -596,7 +594,7 @@ export const mutants: readonly Mutant[] = [
     file: VALUE,
     from: '    if (!this.owns(run.generation)) throw this.lost("write to");\n',
     to: "",
-    tests: ["recover"],
+    tests: ["recover:from writing to the slot"],
   },
   {
     name: "ends a reset that another agent has ended",
@@ -646,7 +644,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      signal?.removeEventListener("abort", abort);\n      resolve();\n',
     to: "      resolve();\n",
-    tests: ["mutex_lazy_init"],
+    tests: ["mutex_lazy_init:leaves no listener"],
   },
   {
     name: "leaves a listener on the signal (search)",
@@ -660,7 +658,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: '      signal.removeEventListener("abort", abort)\n',
     to: "      undefined\n",
-    tests: ["mutex_lazy_init"],
+    tests: ["mutex_lazy_init:leaves no listener"],
   },
   {
     name: "takes a generation for an owner",
@@ -725,7 +723,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      if (found === word) return this.notifyAll();\n",
     to: "      if (found === word) return;\n",
-    tests: ["recover"],
+    tests: ["recover:before the agent was announced"],
   },
   {
     name: "begins without telling those who wait whom to watch",
@@ -747,7 +745,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "  return isAnnounced() ? thisAgent | MUTEX_ANNOUNCED : thisAgent;\n",
     to: "  return thisAgent;\n",
-    tests: ["recover"],
+    tests: ["recover:lets Mutex.lockAsync() take over"],
   },
   {
     name: "asks for another Web Lock for each initializer",
@@ -783,7 +781,6 @@ export const mutants: readonly Mutant[] = [
     from: "  if (hold.granted) held();\n  else {",
     to: "  held();\n  if (!hold.granted) {",
     scenarios: ["owner-goes-on-unannounced-2"],
-    tests: ["recover"],
   },
   {
     name: "announces an initializer that has ended",
@@ -797,7 +794,7 @@ export const mutants: readonly Mutant[] = [
     file: AGENT,
     from: '{ mode: "shared", signal }',
     to: "{ signal }",
-    tests: ["recover"],
+    tests: ["recover:even if another agent"],
   },
   {
     name: "withdraws no watch",
