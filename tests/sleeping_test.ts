@@ -32,6 +32,18 @@ async function countingSleeps(
   }
 }
 
+Deno.test("MutexLazyInit.waitAsync() sleeps once for all tasks of its agent", async () => {
+  const cell = new MutexLazyInit(int32);
+  await countingSleeps(async (sleeps) => {
+    const values = Array.from({ length: 10 }, () => cell.waitAsync());
+    await turns();
+    assertEquals(sleeps, { begun: 1, ended: 0 });
+    cell.init(() => 1);
+    assertEquals(await Promise.all(values), Array(10).fill(1));
+    assertEquals(sleeps, { begun: 1, ended: 1 });
+  });
+});
+
 Deno.test("OnceState.waitAsync() lets the other tasks sleep on when one is aborted", async () => {
   const state = new OnceState();
   const controller = new AbortController();

@@ -25,6 +25,53 @@ function sleepingBy(sleep: Sleep, body: () => void): void {
   }
 }
 
+/** Runs `body`, whose sleep is woken by nobody, and returns how its sleeps have ended. */
+function endsOfSleeps(body: () => void): string[] {
+  const ends: string[] = [];
+  sleepingBy((...args) => {
+    if (ends.length === 100) throw new Error("It does not sleep");
+    const end = wait(...args);
+    ends.push(end);
+    return end;
+  }, body);
+  return ends;
+}
+
+Deno.test("OnceState.wait() sleeps until its time is up", () => {
+  const state = new OnceState();
+  assertEquals(
+    endsOfSleeps(() => assertEquals(state.wait(5), false)),
+    ["timed-out"],
+  );
+});
+
+Deno.test("MutexLazyInit.getOrInit() sleeps until its time is up", async () => {
+  using agents = await Agents.start(1);
+  const cell = new MutexLazyInit(pair);
+  const winner = await agents.initialize(0, cell, { value: pairOf(1) });
+  const ends = endsOfSleeps(() => {
+    assertThrows(
+      () => cell.getOrInit(() => pairOf(2), { timeout: 5 }),
+      DOMException,
+    );
+  });
+  assertEquals(ends, ["timed-out"]);
+  winner.leave();
+  await winner.done;
+});
+
+Deno.test("Mutex.lockIfAvailable() sleeps until its time is up", async () => {
+  using agents = await Agents.start(1);
+  const mutex = new Mutex();
+  const holder = await agents.hold(0, mutex);
+  const ends = endsOfSleeps(() => {
+    assertEquals(mutex.lockIfAvailable(5), null);
+  });
+  assertEquals(ends, ["timed-out"]);
+  holder.leave();
+  await holder.done;
+});
+
 Deno.test("A sleep of the whole rest is the end of a wait, even if the clock stands still", async () => {
   using agents = await Agents.start(1);
   const cell = new MutexLazyInit(pair);

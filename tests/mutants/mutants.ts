@@ -140,21 +140,21 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
-    tests: ["waiting"],
+    tests: ["timeouts"],
   },
   {
     name: "sleeps on the word without the waiters bit (state, asynchronously)",
     file: ATOMICS,
     from: "    const value = word | STATE_WAITERS;\n",
     to: "    const value = word;\n",
-    tests: ["waiting"],
+    tests: ["sleeping"],
   },
   {
     name: "sleeps on the word without the waiters bit (mutex)",
     file: ATOMICS,
     from: "      if (found === word) return announced;\n",
     to: "      if (found === word) return word;\n",
-    tests: ["waiting"],
+    tests: ["timeouts"],
   },
   {
     name: "unlock without wake",
@@ -437,7 +437,7 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  if (open.size === 0) {\n    stopTimer(timer);\n",
     to: "  if (open.size === 0) {\n",
-    tests: ["waiting"],
+    tests: ["waiting:pile up"],
   },
   {
     name: "leaves the timer of the deadlock search behind",
@@ -452,7 +452,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
     to: "",
-    tests: ["waiting"],
+    tests: ["waiting:pile up"],
   },
   {
     name: "ends the sleep of others who sleep on the word",
@@ -467,14 +467,14 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  if (found?.value === value) return found;\n",
     to: "",
-    tests: ["waiting"],
+    tests: ["sleeping"],
   },
   {
     name: "lets all tasks in line sleep on the word",
     file: WAITING,
     from: "  if (first === step) step();\n",
     to: "  step();\n",
-    tests: ["waiting"],
+    tests: ["waiting:twice as many"],
   },
   {
     name: "leaves the line without calling the next",
@@ -499,7 +499,7 @@ export const mutants: readonly Mutant[] = [
       "    for (let left = timeout;; left = end - now()) {\n      const word",
     to:
       "    for (let left = timeout;; left = end > 0 ? timeout : 0) {\n      const word",
-    tests: ["waiting"],
+    tests: ["waiting:what is left"],
   },
   {
     name: "remaining time not computed anew (Mutex.lockIfAvailable)",
@@ -507,14 +507,14 @@ export const mutants: readonly Mutant[] = [
     from: "    for (let left = timeout; left > 0; left = end - now()) {\n",
     to:
       "    for (let left = timeout; left > 0; left = end > 0 ? timeout : 0) {\n",
-    tests: ["waiting"],
+    tests: ["waiting:what is left"],
   },
   {
     name: "remaining time not computed anew (cells)",
     file: CELL,
     from: "      const left = end - now();\n",
     to: "      const left = timeout;\n",
-    tests: ["waiting"],
+    tests: ["waiting:what is left"],
   },
   {
     name: "takes the end of a look for the end of the wait",
@@ -566,7 +566,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    if (signal.aborted) abort();\n",
     to: "",
-    tests: ["waiting"],
+    tests: ["waiting:abort"],
   },
   {
     name: "calls the initializer though the signal was aborted before",
@@ -580,7 +580,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    signal?.throwIfAborted();\n    const { result } = attempt() ??",
     to: "    const { result } = attempt() ??",
-    tests: ["waiting"],
+    tests: ["waiting:abort"],
   },
   {
     name: "zeroes slices of a cell that was taken",
