@@ -64,33 +64,6 @@ async function outcomeOf(
   return early;
 }
 
-Deno.test("MutexLazyInit.getOrInitAsync() rejects when its initializer's first turn aborts its signal", async () => {
-  const cell = new MutexLazyInit(int32);
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const controller = new AbortController();
-  const reason = new Enough();
-  const value = cell.getOrInitAsync(() => {
-    controller.abort(reason);
-    return promise;
-  }, controller);
-  const outcome = await outcomeOf(value, {
-    async end() {
-      resolve(1);
-      return await cell.waitAsync();
-    },
-  });
-  assertEquals(outcome, reason);
-  assertEquals(cell.get(), 1);
-});
-
-Deno.test("MutexLazyInit.resetAsync() leaves the value if its signal is aborted before", async () => {
-  const cell = new MutexLazyInit(int32);
-  cell.init(() => 1);
-  const signal = AbortSignal.abort(new Enough());
-  await assertRejects(() => cell.resetAsync({ signal }), Enough);
-  assertEquals(cell.get(), 1);
-});
-
 Deno.test("MutexLazyInit.getOrInitAsync() calls no initializer if its signal is aborted before", async () => {
   const cell = new MutexLazyInit(int32);
   const signal = AbortSignal.abort(new Enough());

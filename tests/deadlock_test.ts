@@ -490,6 +490,20 @@ Deno.test("MutexLazyInit takes none of many initializers within one for another"
   assertEquals(value, 65_536);
 });
 
+Deno.test("MutexLazyInit takes none of many initializers that run at once for another", async () => {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const cells = Array.from({ length: 2_000 }, () => new MutexLazyInit(int32));
+  const slow = cells.map((cell) => cell.initAsync(() => promise));
+  const outer = new MutexLazyInit(int32);
+  const value = outer.initAsync(async () => {
+    const values = cells.map((cell) => cell.waitAsync());
+    resolve(1);
+    return (await Promise.all(values)).length;
+  });
+  assertEquals(await value, 2_000);
+  await Promise.all(slow);
+});
+
 Deno.test("MutexLazyInit.getOrInitAsync() within an initializer ends when its signal is aborted", async () => {
   for (const early of [false, true]) {
     const a = new MutexLazyInit(int32);

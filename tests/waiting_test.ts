@@ -105,7 +105,6 @@ Deno.test("Waits sleep for what is left of their time after each spurious wake-u
   using agents = await Agents.start(3);
   for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
     const timeouts = sleepsOf(() => wait(100), 20);
-    assert(timeouts.length > 2, name);
     assertEquals(timeouts[0]! <= 100, true, name);
     timeouts.reduce((before, timeout) => {
       assert(timeout < before, `${name}: ${timeouts}`);

@@ -165,9 +165,10 @@ async function catcher(
   try {
     const caught = await explore(directory, scenarios);
     if (caught !== undefined) return caught;
-    for (const name of tests) {
-      const file = `tests/${name}_test.ts`;
-      const caught = await test(directory, mutation, [file]);
+    for (const asked of tests) {
+      const [name, filter = ""] = asked.split(":");
+      const args = [`--filter=${filter}`, `tests/${name}_test.ts`];
+      const caught = await test(directory, mutation, args);
       if (caught !== undefined) return caught;
     }
     return await test(directory, mutation, ALL_TESTS);

@@ -10,7 +10,10 @@ export interface Mutant {
   readonly to: string;
   /** Which scenarios are asked first, by the beginning of their names, … */
   readonly scenarios?: readonly string[];
-  /** … and which test files then, by their names without `_test.ts`. */
+  /**
+   * … and which test files then, by their names without `_test.ts`; after a colon, which
+   * of their tests.
+   */
   readonly tests?: readonly string[];
 }
 
@@ -123,7 +126,6 @@ export const mutants: readonly Mutant[] = [
     from: "      word,\n      word | STATE_WAITERS,\n    ) === word;",
     to: "      word,\n      word,\n    ) === word;",
     scenarios: ["reader-during-publication-2"],
-    tests: ["spurious_wake_ups"],
   },
   {
     name: "waiters bit not set before the sleep (mutex)",
@@ -138,7 +140,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "sleeps on the word without the waiters bit (state, asynchronously)",
@@ -152,7 +154,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      if (found === word) return announced;\n",
     to: "      if (found === word) return word;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "unlock without wake",
@@ -177,7 +179,6 @@ export const mutants: readonly Mutant[] = [
     to:
       "        return word;\n      }\n      return NOT_TAKEN;\n    }\n    phaseOf(word);\n",
     scenarios: ["waiters-through-a-failure-2"],
-    tests: ["spurious_wake_ups"],
   },
   {
     name: "begins by a store",
@@ -224,7 +225,7 @@ export const mutants: readonly Mutant[] = [
     file: CELL,
     from: "    if (this.owns(generation)) this.zero();\n",
     to: "    this.zero();\n",
-    tests: ["recover"],
+    tests: ["recover:from zeroing the slot"],
   },
   {
     name: "zero-fill after the rollback",
@@ -272,7 +273,6 @@ export const mutants: readonly Mutant[] = [
     to:
       "    if (taken) this.#empty(this.#loadGeneration() - 1 & GENERATION_MASK);\n",
     scenarios: ["owner-declared-dead-MutexLazyInit-2"],
-    tests: ["recover"],
   },
   {
     name: "generation that does not wrap",
@@ -313,7 +313,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
     to: "",
-    tests: ["recover"],
+    tests: ["recover:keeps an earlier run"],
   },
   {
     name: "takes a later run of the same agent for the run that asks",
@@ -322,7 +322,14 @@ export const mutants: readonly Mutant[] = [
       "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
     to:
       "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
-    tests: ["recover"],
+    tests: ["recover:keeps an earlier run"],
+  },
+  {
+    name: "takes a cell without room on the stack for giving it back",
+    file: ATOMICS,
+    from: "    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);\n",
+    to: "",
+    tests: ["stack"],
   },
   {
     name: "no re-check after decode",
@@ -392,9 +399,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "token not used up by the next lock",
     file: ATOMICS,
-    from: "    if (this.#token !== undefined) useUp(this.#token);\n",
-    to: "",
-    tests: ["recover"],
+    from:
+      "    if (words === undefined || this.#latest.token !== this) return false;\n",
+    to: "    if (words === undefined) return false;\n",
+    tests: ["recover:worthless"],
   },
   {
     name: "forgets with the next lock how often the mutex was taken",
@@ -402,7 +410,6 @@ export const mutants: readonly Mutant[] = [
     from: "    const lock = holder() | word & MUTEX_LOSSES;\n",
     to: "    const lock = holder();\n",
     scenarios: ["holder-declared-dead-2"],
-    tests: ["recover"],
   },
   {
     name: "does not tell a lost lock from a later one",
@@ -430,7 +437,7 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  if (open.size === 0) {\n    stopTimer(timer);\n",
     to: "  if (open.size === 0) {\n",
-    tests: ["sleeping"],
+    tests: ["waiting:pile up"],
   },
   {
     name: "leaves the timer of the deadlock search behind",
@@ -445,7 +452,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
     to: "",
-    tests: ["sleeping"],
+    tests: ["waiting:pile up"],
   },
   {
     name: "ends the sleep of others who sleep on the word",
@@ -467,7 +474,7 @@ export const mutants: readonly Mutant[] = [
     file: WAITING,
     from: "  if (first === step) step();\n",
     to: "  step();\n",
-    tests: ["sleeping"],
+    tests: ["waiting:twice as many"],
   },
   {
     name: "leaves the line without calling the next",
@@ -481,8 +488,8 @@ export const mutants: readonly Mutant[] = [
     name: "stays in line though it was aborted",
     file: WAITING,
     from:
-      '  signal?.addEventListener("abort", abort, { once: true });\n  try {\n    await turn;',
-    to: "  try {\n    await turn;",
+      '    signal?.addEventListener("abort", abort, { once: true });\n    await turn;',
+    to: "    await turn;",
     tests: ["abort"],
   },
   {
@@ -492,7 +499,7 @@ export const mutants: readonly Mutant[] = [
       "    for (let left = timeout;; left = end - now()) {\n      const word",
     to:
       "    for (let left = timeout;; left = end > 0 ? timeout : 0) {\n      const word",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting:what is left"],
   },
   {
     name: "remaining time not computed anew (Mutex.lockIfAvailable)",
@@ -500,14 +507,14 @@ export const mutants: readonly Mutant[] = [
     from: "    for (let left = timeout; left > 0; left = end - now()) {\n",
     to:
       "    for (let left = timeout; left > 0; left = end > 0 ? timeout : 0) {\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting:what is left"],
   },
   {
     name: "remaining time not computed anew (cells)",
     file: CELL,
     from: "      const left = end - now();\n",
     to: "      const left = timeout;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["waiting:what is left"],
   },
   {
     name: "takes the end of a look for the end of the wait",
@@ -515,7 +522,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: '      if (slept !== "timed-out") return undefined;\n',
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "goes on after a sleep of the whole rest (OnceState.wait)",
@@ -523,14 +530,14 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (this.sleep(word, left, "waitAsync()") === "timed-out") {\n        return this.phase === "initialized";\n      }\n',
     to: '      this.sleep(word, left, "waitAsync()");\n',
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "goes on after a sleep of the whole rest (Mutex.lockIfAvailable)",
     file: ATOMICS,
     from: '      if (token !== null || slept === "timed-out") return token;\n',
     to: "      if (token !== null || slept === undefined) return token;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "goes on after a sleep of the whole rest (cells)",
@@ -538,14 +545,14 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: "      if (slept !== undefined) return undefined;\n",
-    tests: ["spurious_wake_ups"],
+    tests: ["timeouts"],
   },
   {
     name: "asks not whether the agent may block (state)",
     file: ATOMICS,
     from: "    if (!canBlock()) throw cannotBlock(alternative);\n",
     to: "",
-    tests: ["mutex_lazy_init"],
+    tests: ["mutex_lazy_init:names the way out"],
   },
   {
     name: "asks not whether the agent may block (mutex)",
@@ -559,7 +566,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    if (signal.aborted) abort();\n",
     to: "",
-    tests: ["abort"],
+    tests: ["waiting:abort"],
   },
   {
     name: "calls the initializer though the signal was aborted before",
@@ -573,7 +580,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: "    signal?.throwIfAborted();\n    const { result } = attempt() ??",
     to: "    const { result } = attempt() ??",
-    tests: ["abort"],
+    tests: ["waiting:abort"],
   },
   {
     name: "zeroes slices of a cell that was taken",
@@ -587,7 +594,7 @@ export const mutants: readonly Mutant[] = [
     file: VALUE,
     from: '    if (!this.owns(run.generation)) throw this.lost("write to");\n',
     to: "",
-    tests: ["recover"],
+    tests: ["recover:from writing to the slot"],
   },
   {
     name: "ends a reset that another agent has ended",
@@ -637,7 +644,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      signal?.removeEventListener("abort", abort);\n      resolve();\n',
     to: "      resolve();\n",
-    tests: ["mutex_lazy_init"],
+    tests: ["mutex_lazy_init:leaves no listener"],
   },
   {
     name: "leaves a listener on the signal (search)",
@@ -651,7 +658,7 @@ export const mutants: readonly Mutant[] = [
     file: MUTEX,
     from: '      signal.removeEventListener("abort", abort)\n',
     to: "      undefined\n",
-    tests: ["mutex_lazy_init"],
+    tests: ["mutex_lazy_init:leaves no listener"],
   },
   {
     name: "takes a generation for an owner",
@@ -716,7 +723,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      if (found === word) return this.notifyAll();\n",
     to: "      if (found === word) return;\n",
-    tests: ["recover"],
+    tests: ["recover:before the agent was announced"],
   },
   {
     name: "begins without telling those who wait whom to watch",
@@ -738,7 +745,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "  return isAnnounced() ? thisAgent | MUTEX_ANNOUNCED : thisAgent;\n",
     to: "  return thisAgent;\n",
-    tests: ["recover"],
+    tests: ["recover:lets Mutex.lockAsync() take over"],
   },
   {
     name: "asks for another Web Lock for each initializer",
@@ -774,7 +781,6 @@ export const mutants: readonly Mutant[] = [
     from: "  if (hold.granted) held();\n  else {",
     to: "  held();\n  if (!hold.granted) {",
     scenarios: ["owner-goes-on-unannounced-2"],
-    tests: ["recover"],
   },
   {
     name: "announces an initializer that has ended",
@@ -788,7 +794,7 @@ export const mutants: readonly Mutant[] = [
     file: AGENT,
     from: '{ mode: "shared", signal }',
     to: "{ signal }",
-    tests: ["recover"],
+    tests: ["recover:even if another agent"],
   },
   {
     name: "withdraws no watch",
@@ -802,77 +808,77 @@ export const mutants: readonly Mutant[] = [
     file: DEADLOCK,
     from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
     to: "  if (returned !== undefined && returned === null) {\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "believes a probe that comes round once",
     file: DEADLOCK,
     from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
     to: "  if (returned !== undefined) {\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "believes a probe that comes round by another wait",
     file: DEADLOCK,
     from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
     to: "  if (returned !== undefined && waiter.suspect !== undefined) {\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes no probe on",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : waiter.probe;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes a probe on for ever",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : Math.max(greatest, waiter.probe);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes a probe on for half as long",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : Math.max(greatest - 2, waiter.probe);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes on a probe that has come to its end",
     file: DEADLOCK,
     from: "    const passable = isSpent(shown) ? MAX_DEPTH : shown;\n",
     to: "    const passable = shown;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes the last probe on instead of the greatest",
     file: DEADLOCK,
     from: "    if (passable <= greatest) continue;\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "passes its own probe on instead of a greater one",
     file: DEADLOCK,
     from: "    : Math.max(greatest - 1, waiter.probe);\n",
     to: "    : Math.min(greatest - 1, waiter.probe);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "takes every probe for its own",
     file: DEADLOCK,
     from: "    const isOwn = (shown ^ waiter.probe) >>> NONCE_SHIFT === 0;\n",
     to: "    const isOwn = shown > MAX_DEPTH;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "draws no probe anew",
     file: DEADLOCK,
     from: "  return idleLooks > QUICK_LOOKS && drawNonce() % LIFETIME === 0;\n",
     to: "  return false;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "draws a probe once a run",
@@ -881,42 +887,42 @@ export const mutants: readonly Mutant[] = [
       "      if (waiter.waits.size === 0) waiters.delete(id);\n      else if (waiter.source !== this) continue;\n",
     to:
       "      if (waiter.waits.size > 0 && waiter.source !== this) continue;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "draws a second probe that is no greater",
     file: DEADLOCK,
     from: "  waiter.probe = drawProbe(suspect === undefined ? 0 : SECOND);\n",
     to: "  waiter.probe = drawProbe(0);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "reads a probe in a cell that is not initializing",
     file: DEADLOCK,
     from: '    if (phase !== "initializing") return 0;\n',
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "shows what a wait has seen that has ended",
     file: DEADLOCK,
     from: "      show(waiter, 0, undefined);\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
-    name: "shows a probe in a cell that was taken",
+    name: "shows a probe for a run that has finished",
     file: DEADLOCK,
     from: "  if (!isOwner(run)) return false;\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["sleeping"],
   },
   {
     name: "leaves a probe in a cell that is taken meanwhile",
     file: DEADLOCK,
     from: "    Atomics.compareExchange(words, index + PROBE_WORD, word, 0);\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "lets a run look whose cell was taken",
@@ -924,14 +930,14 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (isOwner(waiter.run)) lookFor(waiter);\n    else waiters.delete(id);\n",
     to: "    lookFor(waiter);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:polls for no wait"],
   },
   {
     name: "ignores memory that was overwritten",
     file: DEADLOCK,
     from: "    wait.fail(error);\n    return -1;\n",
     to: "    return -1;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "finds no cycle within the agent",
@@ -939,50 +945,42 @@ export const mutants: readonly Mutant[] = [
     from:
       "  if (closed !== undefined) throw deadlock(closed, target, unfinished);\n",
     to: "",
-    tests: ["deadlock"],
-  },
-  {
-    name: "follows a wait that is over",
-    file: DEADLOCK,
-    from:
-      "    for (const wait of waiter.waits) if (!wait.isOver) cells.add(wait.target);\n",
-    to: "    for (const wait of waiter.waits) cells.add(wait.target);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:at once"],
   },
   {
     name: "blocks without regard to the agent's other initializers",
     file: DEADLOCK,
     from: "  const runs = unfinishedRuns();\n",
     to: "  const runs = unfinishedRuns().slice(-1);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "keeps initializers that have finished",
     file: RUNNING,
     from: "  while (run.outer?.finished) run.outer = run.outer.outer;\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:keeps no initializers"],
   },
   {
     name: "keeps finished runs on the list of unfinished ones",
     file: RUNNING,
     from: "    if (run.finished) finishRun(run);\n    else found.push(run);\n",
     to: "    found.push(run);\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:Looking()"],
   },
   {
     name: "run ids of 8 bits",
     file: RUNNING,
     from: "    this.id = drawNonce();\n",
     to: "    this.id = drawNonce() & 255;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:takes none of many"],
   },
   {
     name: "leaves the probe of an earlier owner",
     file: RUNNING,
     from: "    Atomics.store(words, index + PROBE_WORD, 0);\n",
     to: "",
-    tests: ["deadlock"],
+    tests: ["deadlock:beginRun()"],
   },
   {
     name: "takes an asynchronous context for what is on the stack",
@@ -990,7 +988,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "  return unfinishedFrom(runs.onStackWithin) === context\n    ? unfinishedFrom(runs.onStack) ?? context\n    : context;\n",
     to: "  return unfinishedFrom(runs.onStack) ?? context;\n",
-    tests: ["deadlock"],
+    tests: ["deadlock:within()"],
   },
   {
     name: "asks again after a sleep within which initializer a call is",
@@ -999,6 +997,6 @@ export const mutants: readonly Mutant[] = [
       "    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
     to:
       "    await undefined;\n    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
-    tests: ["deadlock"],
+    tests: ["deadlock:asynchronous contexts"],
   },
 ];

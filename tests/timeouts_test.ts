@@ -3,12 +3,11 @@
 // First, as the modules may keep what they find of `Atomics`
 import { replaceable } from "./_platform.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { int32, LazyInit, Mutex, MutexLazyInit, OnceState } from "../mod.ts";
+import { Mutex, MutexLazyInit, OnceState } from "../mod.ts";
 import { Agents } from "./_agents.ts";
 import { pair, pairOf } from "./_jobs.ts";
 
 const { wait } = replaceable;
-const nowhere = new Int32Array(new SharedArrayBuffer(4));
 
 type Sleep = (...args: Parameters<typeof wait>) => ReturnType<typeof wait>;
 
@@ -26,21 +25,6 @@ function sleepingBy(sleep: Sleep, body: () => void): void {
   }
 }
 
-/** Runs `body`, all sleeps of which are woken spuriously, and checks what is left each time. */
-function assertTimeIsUp(body: () => void): void {
-  const timeouts: number[] = [];
-  sleepingBy((_words, _index, _value, timeout = Infinity) => {
-    timeouts.push(timeout);
-    if (timeouts.length === 100) throw new Error("It waits for ever");
-    wait(nowhere, 0, 0, Math.min(timeout, 3));
-    return "ok";
-  }, body);
-  for (const [index, timeout] of timeouts.entries()) {
-    assert(timeout <= 20);
-    assert(index === 0 || timeout < timeouts[index - 1]!);
-  }
-}
-
 /** Runs `body`, whose sleep is woken by nobody, and returns how its sleeps have ended. */
 function endsOfSleeps(body: () => void): string[] {
   const ends: string[] = [];
@@ -52,52 +36,6 @@ function endsOfSleeps(body: () => void): string[] {
   }, body);
   return ends;
 }
-
-Deno.test("OnceState.wait() ends when its time is up, however often it is woken", () => {
-  const state = new OnceState();
-  assertTimeIsUp(() => assertEquals(state.wait(20), false));
-});
-
-for (const Cell of [LazyInit, MutexLazyInit]) {
-  Deno.test(`${Cell.name}.wait() ends when its time is up, however often it is woken`, () => {
-    const cell = new Cell(int32);
-    assertTimeIsUp(() => {
-      assertThrows(
-        () => cell.wait({ timeout: 20 }),
-        DOMException,
-        "20 ms have elapsed",
-      );
-    });
-  });
-}
-
-Deno.test("MutexLazyInit.getOrInit() and .reset() end when their time is up, however often they are woken", async () => {
-  using agents = await Agents.start(1);
-  const cell = new MutexLazyInit(pair);
-  const winner = await agents.initialize(0, cell, { value: pairOf(1) });
-  const options = { timeout: 20 };
-  for (
-    const call of [
-      () => cell.getOrInit(() => pairOf(2), options),
-      () => cell.reset(options),
-    ]
-  ) {
-    assertTimeIsUp(() => {
-      assertThrows(call, DOMException, "20 ms have elapsed, and agent ");
-    });
-  }
-  winner.leave();
-  await winner.done;
-});
-
-Deno.test("Mutex.lockIfAvailable() ends when its time is up, however often it is woken", async () => {
-  using agents = await Agents.start(1);
-  const mutex = new Mutex();
-  const holder = await agents.hold(0, mutex);
-  assertTimeIsUp(() => assertEquals(mutex.lockIfAvailable(20), null));
-  holder.leave();
-  await holder.done;
-});
 
 Deno.test("OnceState.wait() sleeps until its time is up", () => {
   const state = new OnceState();
