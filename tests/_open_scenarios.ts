@@ -14,17 +14,17 @@ const ROUNDS = 200;
 
 /** The requests for locks with which an agent makes a cell, in their order. */
 const STEPS_OF_MAKING = [
-  "the gate, shared",
-  "the holders' lock, to look",
   "the gate, alone",
-  "the holders' lock, to look again",
+  "the holders' lock, to look",
   "the holders' lock",
 ];
 
 /** The requests with which it attaches to one. */
 const STEPS_OF_ATTACHING = [
-  "the gate, shared",
+  "the gate, alone",
   "the holders' lock, to look",
+  "the gate, shared",
+  "the holders' lock, to look again",
   "the holders' lock",
 ];
 
@@ -346,7 +346,7 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
     withOpeners(4, async (first, second, third, fourth) => {
       const name = "last words";
       strictEqual(await openAndGet(first, name, 1), 1);
-      const { order, hung } = hang(second, 3, false);
+      const { order, hung } = hang(second, 5, false);
       await order;
       second.do({ kind: "open", name });
       // It has the answer, and has not become a holder
