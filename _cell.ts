@@ -2,15 +2,14 @@
 // This module is browser compatible.
 
 /*
- * What both kinds of cell are: a state, a slot, a codec, and the one way through them.
+ * What both kinds of cell are: a value, its kind and name, and the one way through it.
  *
- * A run of an initializer goes through #own(), which takes the cell and gives it back
- * if anything fails, and #publish(), which gives it back with a value. Word 5 of the
- * header holds how many bytes of the slot are in use, so that no others are zeroed.
+ * A run takes the cell, and ends by #publish(), which gives it back with a value, or by
+ * #fail(), which gives it back without one or finds that it is lost.
  */
 
 import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
-import { assertFunction, label, show } from "./_checks.ts";
+import { assertFunction, label } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
 import {
@@ -20,7 +19,7 @@ import {
   type LazyInitOptions,
   placeOf,
 } from "./_layout.ts";
-import { alignToSlot, growTo } from "./_memory.ts";
+import { finishResets, SLICE_BYTES, zeroInTurns } from "./_resetting.ts";
 import {
   beginRun,
   currentRuns,
@@ -30,19 +29,16 @@ import {
   within,
   withinAsync,
 } from "./_running.ts";
-import { encodeOpen, fixedSlot } from "./_slot.ts";
+import { type Filling, type Keep, type Owner, Value } from "./_value.ts";
 import { inLine } from "./_waiting.ts";
-import { OnceState, type Phase } from "./atomics.ts";
+import type { Phase } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import {
   AlreadyInitializedError,
-  LayoutMismatchError,
   NotInitializedError,
   OwnerLostError,
   RecursiveInitializationError,
 } from "./errors.ts";
-
-const LENGTH_WORD = 5;
 
 /**
  * Options of the methods that may block.
@@ -134,9 +130,6 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/** Remembers a value, and the state word with which it is in the slot. */
-export type Keep<T> = (value: Readonly<T>, word: number) => void;
-
 /** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
   readonly words: Int32Array;
@@ -147,21 +140,16 @@ export interface Cell<T> {
 }
 
 /** A cell of either kind, without the read cache that its face has. */
-export class Cell<T> extends OnceState {
+export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
   readonly name: string;
-  readonly #codec: Codec<T>;
-  /** The size of the slot, in bytes; read once, as a codec could change. */
-  readonly #capacity: number;
 
   constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions) {
     const place = placeOf(kind, codec, options);
-    super(place.buffer, place.byteOffset);
-    claim(kind, codec, place);
+    super(codec, place.buffer, place.byteOffset);
+    claim(kind, codec, place, this.words, this.index);
     this.kind = kind;
     this.name = place.name;
-    this.#codec = codec;
-    this.#capacity = codec.byteLength;
   }
 
   override get label(): string {
@@ -171,39 +159,20 @@ export class Cell<T> extends OnceState {
   get handle(): LazyInitHandle {
     // From here on another agent may own the cell
     recoverWhenWorkersEnd(this);
-    const { kind, buffer, byteOffset, name } = this;
-    return { kind, buffer, byteOffset, name, tag: this.#codec.tag };
-  }
-
-  /** The value, of a cell that is initialized; anything, of another. */
-  decode(): Readonly<T> {
-    const codec = this.#codec;
-    const length = codec.open === true ? this.#length : this.#capacity;
-    return codec.decode(fixedSlot(this.#slotPlace, length));
-  }
-
-  /** Hands the value to `keep` if there is one, and returns whether there is. */
-  read(keep: Keep<T>): boolean {
-    for (;;) {
-      const word = this.loadInitialized();
-      if (word === undefined) return false;
-      try {
-        const value = this.decode();
-        // A reset since the load has torn what was read
-        if (!this.confirm(word)) continue;
-        keep(value, word);
-        return true;
-      } catch (error) {
-        if (this.confirm(word)) throw error;
-      }
-    }
+    const { kind, buffer, byteOffset, name, tag } = this;
+    return { kind, buffer, byteOffset, name, tag };
   }
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */
   store(value: T, keep: Keep<T>): InitResult<T> | undefined {
-    return this.#own((run) =>
-      this.#publish(run, this.#encode(run, value), keep)
-    );
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    const run: Owner = { generation, finished: false };
+    try {
+      return this.#publish(run, this.encode(run, value), keep);
+    } catch (error) {
+      return this.#fail(run, error);
+    }
   }
 
   /** Runs the initializer, if the cell is uninitialized; returns `undefined` if not. */
@@ -212,36 +181,50 @@ export class Cell<T> extends OnceState {
     alternative: string,
     keep: Keep<T>,
   ): InitResult<T> | undefined {
-    return this.#own((run) => {
-      const filling = this.#beginFilling(run);
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    let run: Owner = { generation, finished: false };
+    try {
+      const begun = run = beginRun(this, generation);
+      const filling = this.beginFilling(run);
       const made = within(
-        run,
-        () => initializer(filling?.view, filling?.allocate),
+        begun,
+        initializer,
+        filling?.view,
+        filling?.allocate,
       );
-      if (isPromiseLike(made)) {
-        // The error below tells of it, so its rejection is handled
-        made.then(undefined, () => {});
-        throw new TypeError(
-          `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
-        );
-      }
-      return this.#publish(run, this.#fill(run, filling, made), keep);
-    });
+      if (isPromiseLike(made)) throw mustNotBePromise(made, alternative);
+      const value = this.#publish(run, this.fill(run, filling, made), keep);
+      finishRun(begun);
+      return value;
+    } catch (error) {
+      return this.#fail(run, error);
+    }
   }
 
   /** As {@linkcode Cell.make}, for an initializer that may be asynchronous. */
   makeAsync(
     initializer: AnyInitializer,
     keep: Keep<T>,
+    outer?: Run,
   ): Promise<InitResult<T>> | InitResult<T> | undefined {
-    return this.#own((run) => {
-      const filling = this.#beginFilling(run);
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    let run: Owner = { generation, finished: false };
+    try {
+      const begun = run = beginRun(this, generation, outer);
+      const filling = this.beginFilling(run);
       const made = withinAsync(
-        run,
+        begun,
         () => initializer(filling?.view, filling?.allocate),
       );
-      return this.#settle(run, filling, made, keep);
-    });
+      if (isPromiseLike(made)) return this.#settle(begun, filling, made, keep);
+      const value = this.#publish(run, this.fill(run, filling, made), keep);
+      finishRun(begun);
+      return value;
+    } catch (error) {
+      return this.#fail(run, error);
+    }
   }
 
   async #settle(
@@ -250,35 +233,22 @@ export class Cell<T> extends OnceState {
     made: unknown,
     keep: Keep<T>,
   ): Promise<InitResult<T>> {
-    const conceal = holdAgentLock(() => this.#announce(run));
+    let conceal = () => {};
     try {
-      return this.#publish(run, this.#fill(run, filling, await made), keep);
+      conceal = holdAgentLock(() => {
+        if (this.owns(run.generation)) this.markAnnounced();
+      });
+      return this.#publish(run, this.fill(run, filling, await made), keep);
     } catch (error) {
       return this.#fail(run, error);
     } finally {
+      finishRun(run);
       conceal();
     }
   }
 
-  #announce(run: Run): void {
-    if (this.owns(run.generation)) this.markAnnounced();
-  }
-
-  /** Takes the cell, if it is uninitialized, for as long as `body` or what it returns lasts. */
-  #own<R>(body: (run: Run) => R): R | Failure | undefined {
-    const generation = this.tryBegin();
-    if (generation < 0) return undefined;
-    let run: Run | undefined;
-    try {
-      run = beginRun(this, generation);
-      return body(run);
-    } catch (error) {
-      return this.#fail(run ?? { generation, finished: false }, error);
-    }
-  }
-
   /** Gives the cell back without a value: see "Nothing may fail" in `atomics.ts`. */
-  #fail(run: Pick<Run, "generation" | "finished">, error: unknown): Failure {
+  #fail(run: Owner, error: unknown): Failure {
     // It has published, and what failed came after
     if (run.finished) throw error;
     const { generation } = run;
@@ -290,137 +260,44 @@ export class Cell<T> extends OnceState {
     return { ok: false, reason: "during-init", error };
   }
 
-  #publish(run: Run, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
+  #publish(run: Owner, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
     // I2: the value is whole
     const word = this.publishRun(run.generation);
     if (word === undefined) throw this.lost("publish the value of");
     run.finished = true;
     keep(value, word);
-    finishRun(run);
     return { ok: true, value };
   }
 
-  /** What an initializer gets to fill, if the values are views. */
-  #beginFilling(run: Run): Filling<T> | undefined {
-    const codec = this.#codec;
-    if (codec.view !== true) return undefined;
-    const length = codec.open === true ? 0 : this.#reserve(run, this.#capacity);
-    const filling: Filling<T> = {
-      view: codec.decode(fixedSlot(this.#slotPlace, length)),
-      allocated: undefined,
-      allocate: (length) => {
-        if (run.finished) throw allocatedTooLate();
-        const byteLength = this.#allocation(filling.view, length);
-        // Twice, so that the last is zero
-        this.#reserve(run, 0);
-        this.#reserve(run, byteLength);
-        const slot = fixedSlot(this.#slotPlace, byteLength);
-        return filling.allocated = codec.decode(slot);
+  /** As {@linkcode OnceState.reset}, but lets the event loop run while it zeroes much. */
+  resetInTurns(): boolean | Promise<boolean> {
+    if (this.used <= SLICE_BYTES) return this.reset();
+    const generation = this.tryBeginReset();
+    if (generation < 0) return false;
+    try {
+      return this.#resetInTurns(generation);
+    } catch (error) {
+      // For want of stack
+      this.endReset(generation);
+      throw error;
+    }
+  }
+
+  #resetInTurns(generation: number): Promise<boolean> {
+    const conceal = holdAgentLock(() => {
+      if (this.owns(generation)) this.markAnnounced();
+    });
+    return zeroInTurns(
+      () => this.owns(generation) && this.zeroSlice(),
+      () => {
+        const isReset = this.endReset(generation);
+        conceal();
+        return isReset;
       },
-    };
-    return filling;
-  }
-
-  /** How many bytes so many elements of a view take. */
-  #allocation(view: T, length: unknown): number {
-    const { open, tag } = this.#codec;
-    const { BYTES_PER_ELEMENT = 1 } = view as { BYTES_PER_ELEMENT?: number };
-    const max = this.#capacity / BYTES_PER_ELEMENT;
-    if (typeof length !== "number") {
-      throw new TypeError(
-        `Cannot allocate ${tag} as 'length' must be a number: current value is ${
-          show(length)
-        }`,
-      );
-    }
-    if (
-      !Number.isInteger(length) || length < (open === true ? 0 : max) ||
-      length > max
-    ) {
-      throw new RangeError(
-        `Cannot allocate ${tag} as 'length' must be ${
-          open === true ? `an integer from 0 to ${max}` : max
-        }: current value is ${length}`,
-      );
-    }
-    return length * BYTES_PER_ELEMENT;
-  }
-
-  /** Lays out what an initializer made, and returns it as every agent reads it. */
-  #fill(run: Run, filling: Filling<T> | undefined, made: unknown): Readonly<T> {
-    if (!this.owns(run.generation)) throw this.lost("publish the value of");
-    if (filling === undefined) return this.#encode(run, made as T);
-    const { view, allocated = this.#codec.open === true ? undefined : view } =
-      filling;
-    if (made !== undefined && made !== allocated) {
-      return this.#encode(run, made as T);
-    }
-    if (allocated !== undefined) return allocated;
-    throw new TypeError(
-      `Cannot initialize ${this.label} as the initializer must call 'allocate' or return a value: it has done neither`,
-    );
-  }
-
-  #encode(run: Run, value: T): Readonly<T> {
-    const codec = this.#codec;
-    const place = this.#slotPlace;
-    if (codec.open === true) {
-      encodeOpen(codec, value, place, (byteLength) => {
-        this.#reserve(run, byteLength);
-        return place;
-      });
-    } else {
-      codec.encode(value, fixedSlot(place, this.#reserve(run, this.#capacity)));
-    }
-    return this.decode();
-  }
-
-  /** Makes room for a value of that length, in bytes, and returns that. */
-  #reserve(run: Run, byteLength: number): number {
-    if (!this.owns(run.generation)) throw this.lost("write to");
-    const { words, index, buffer } = this;
-    const used = words[index + LENGTH_WORD]! >>> 0;
-    const { byteOffset } = this.#slotPlace;
-    if (byteLength < used) {
-      new Uint8Array(buffer, byteOffset + byteLength, used - byteLength).fill(
-        0,
-      );
-    }
-    growTo(buffer, byteOffset + alignToSlot(byteLength));
-    // Plain: I1
-    words[index + LENGTH_WORD] = byteLength;
-    return byteLength;
-  }
-
-  get #slotPlace(): { buffer: SharedArrayBuffer; byteOffset: number } {
-    const { buffer, byteOffset } = this;
-    return { buffer, byteOffset: byteOffset + OnceState.byteLength };
-  }
-
-  /** How many bytes of the slot are in use. */
-  get #length(): number {
-    const length = this.words[this.index + LENGTH_WORD]! >>> 0;
-    const { buffer, byteOffset } = this.#slotPlace;
-    if (
-      length <= this.#capacity && byteOffset + length <= buffer.byteLength
-    ) return length;
-    throw new LayoutMismatchError(
-      `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
-    );
-  }
-
-  /** Leaves nothing behind of a value that has failed or is reset. */
-  protected override zero(): void {
-    const { words, index, buffer } = this;
-    const byteOffset = this.byteOffset + OnceState.byteLength;
-    // The word may have been overwritten
-    const used = Math.min(
-      words[index + LENGTH_WORD]! >>> 0,
-      this.#capacity,
-      buffer.byteLength - byteOffset,
-    );
-    new Uint8Array(buffer, byteOffset, used).fill(0);
-    words[index + LENGTH_WORD] = 0;
+    ).then((isReset) => {
+      if (isReset) return true;
+      throw this.lost("reset");
+    });
   }
 
   /** Blocks until `attempt`, which has just returned nothing, returns something. */
@@ -429,6 +306,8 @@ export class Cell<T> extends OnceState {
     alternative: string,
     attempt: () => R | undefined,
   ): R {
+    // This agent may be resetting the cell, which then needs no wait
+    finishResets();
     this.assertNotOwned();
     const end = now() + timeout;
     return blockLooking(this, (interval) => {
@@ -451,34 +330,42 @@ export class Cell<T> extends OnceState {
     signal: AbortSignal | undefined,
     attempt: () => R | undefined,
   ): Promise<R> {
-    return this.#looking(signal, (signal) => this.#sleepUntil(signal, attempt));
-  }
-
-  /** As {@linkcode Cell.until}, for one after the other of the tasks of this agent. */
-  untilTurn<R>(
-    signal: AbortSignal | undefined,
-    attempt: () => R | undefined,
-  ): Promise<R> {
     return this.#looking(
       signal,
-      (signal) =>
-        inLine(
-          this.words,
-          this.index,
-          signal,
-          () => this.#sleepUntil(signal, attempt),
-        ),
+      (_, signal) => this.#sleepUntil(signal, attempt),
     );
+  }
+
+  /**
+   * As {@linkcode Cell.until}, for one after the other of the tasks of this agent. Tells
+   * `attempt` of which run the call is part.
+   */
+  untilTurn<R>(
+    signal: AbortSignal | undefined,
+    attempt: (outer: Run | undefined) => R | undefined,
+  ): Promise<R> {
+    return this.#looking(signal, (runs, signal) => {
+      const sleep = () => this.#sleepUntil(signal, () => attempt(runs.at(-1)));
+      return inLine(this.words, this.index, signal, sleep);
+    });
   }
 
   async #looking<R>(
     signal: AbortSignal | undefined,
-    sleep: (signal: AbortSignal | undefined) => Promise<R>,
+    sleep: (
+      runs: readonly Run[],
+      signal: AbortSignal | undefined,
+    ) => Promise<R>,
   ): Promise<R> {
     // Taken once, as nothing tells after the first sleep in browsers
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
-    return await sleepLooking(this, runs, signal, sleep);
+    return await sleepLooking(
+      this,
+      runs,
+      signal,
+      (signal) => sleep(runs, signal),
+    );
   }
 
   async #sleepUntil<R>(
@@ -511,15 +398,6 @@ export class Cell<T> extends OnceState {
   /** Throws if this agent owns the cell: a synchronous call can then never succeed. */
   assertNotOwned(): void {
     if (this.ownedByThisAgent) throw this.recursive();
-  }
-
-  /** Throws unless the codec's values are views, which alone can be written through. */
-  assertView(): void {
-    const { view, tag } = this.#codec;
-    if (view === true) return;
-    throw new TypeError(
-      `Cannot write to the value in place as its codec must be a view codec: current codec is ${tag}`,
-    );
   }
 
   alreadyInitialized(
@@ -556,16 +434,14 @@ export class Cell<T> extends OnceState {
   }
 }
 
-/** What the initializer of a view is given, and what it has taken. */
-interface Filling<T> {
-  readonly view: T;
-  readonly allocate: (length: number) => T;
-  allocated: T | undefined;
-}
-
-function allocatedTooLate(): TypeError {
+function mustNotBePromise(
+  made: PromiseLike<unknown>,
+  alternative: string,
+): TypeError {
+  // The error tells of it, so its rejection is handled
+  made.then(undefined, () => {});
   return new TypeError(
-    "Cannot allocate as the initializer must be running: it has ended",
+    `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
   );
 }
 
@@ -576,7 +452,8 @@ type Failure = {
   readonly error: unknown;
 };
 
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+/** Whether it is a promise, of any realm or library. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }

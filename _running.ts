@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { drawNonce } from "./_agent.ts";
+import { drawNonce, thisAgent, whenFrameEnds } from "./_agent.ts";
 import { type AsyncContext, builtinModule, sharedByThread } from "./_thread.ts";
 import type { Phase } from "./atomics.ts";
 
@@ -31,6 +31,8 @@ export interface RunningCell {
   readonly ownedByThisAgent: boolean;
   /** Whether this agent owns the cell in that generation. */
   owns(generation: number): boolean;
+  /** Takes the cell from an agent that has ended. */
+  recover(agentId: number): boolean;
 }
 
 const RUN_WORD = 3;
@@ -91,12 +93,32 @@ const runs = sharedByThread<Runs>("runs", () => ({
 
 const NO_RUNS: readonly Run[] = [];
 
-/** Begins the run of an initializer on a cell that this agent owns in that generation. */
-export function beginRun(cell: RunningCell, generation: number): Run {
+whenFrameEnds(() => {
+  for (const run of unfinishedRuns()) {
+    // The class is that of this copy of the package: other frames of the agent go on
+    if (!(run instanceof Run)) continue;
+    if (isRunOf(run, run.cell!)) run.cell!.recover(thisAgent);
+    finishRun(run);
+  }
+});
+
+/**
+ * Begins the run of an initializer on a cell that this agent owns in that generation. A
+ * call that has waited tells of which run it is part, as it knew when it began.
+ */
+export function beginRun(
+  cell: RunningCell,
+  generation: number,
+  outer?: Run,
+): Run {
   const { words, index } = cell;
   const previous = lastUnfinished();
-  const outer = previous && current();
-  const run = new Run(cell, generation, outer, previous);
+  const run = new Run(
+    cell,
+    generation,
+    unfinishedFrom(outer) ?? (previous && current()),
+    previous,
+  );
   // Plain, as only the owner reads it
   words[index + RUN_WORD] = run.id;
   // Plain, as it is 0 but for what an agent has left behind that lost the cell
@@ -122,14 +144,19 @@ export function finishRun(run: Run): void {
 }
 
 /** Calls `body`, a synchronous part of the run. */
-export function within<R>(run: Run, body: () => R): R {
+export function within<A, B, R>(
+  run: Run,
+  body: (first?: A, second?: B) => R,
+  first?: A,
+  second?: B,
+): R {
   const { onStack, onStackWithin } = runs;
   // The context says nothing if the run is the only one
   const context = run.previous && currentContext();
   try {
     runs.onStack = run;
     runs.onStackWithin = context;
-    return body();
+    return body(first, second);
   } finally {
     runs.onStack = onStack;
     runs.onStackWithin = onStackWithin;

@@ -202,21 +202,22 @@ export async function inLine<R>(
   if (line === undefined) ofBuffer.set(index, line = new Set());
   let step = () => {};
   const turn = new Promise<void>((resolve) => step = resolve);
-  line.add(step);
-  const [first] = line;
-  if (first === step) step();
   // An aborted task leaves the line wherever it stands
   const abort = () => step();
-  signal?.addEventListener("abort", abort, { once: true });
   try {
+    line.add(step);
+    const [first] = line;
+    if (first === step) step();
+    signal?.addEventListener("abort", abort, { once: true });
     await turn;
     signal?.throwIfAborted();
     return await body();
   } finally {
-    signal?.removeEventListener("abort", abort);
+    // First, as what follows may fail at the end of the stack
     line.delete(step);
     const [next] = line;
     if (next === undefined) ofBuffer.delete(index);
     else next();
+    signal?.removeEventListener("abort", abort);
   }
 }

@@ -93,9 +93,13 @@
  * never written; an initializer that throws there leaves it so for ever.
  *
  * NOTHING MAY FAIL between the CAS that takes a cell and the CAS that gives it back, not
- * even for want of stack. What gives a cell back is therefore called from the frame that
- * has called take(), is a single frame deep, and calls nothing but built-ins, which need
- * no stack of their own; take() is two frames deep, so it fails first.
+ * even for want of stack. take() therefore first asks for more stack than giving back
+ * takes, which is a few frames and built-ins. The token of a mutex is made before the CAS
+ * that locks it.
+ *
+ * A RESET MAY TAKE SEVERAL TURNS of its agent's event loop (`_resetting.ts`). The agent
+ * owns the cell all that time, and word 5 says what is left to zero. It waits for nothing
+ * meanwhile, as an agent that is about to block finishes its resets first.
  *
  * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that stays
  * so and names the owner; initialized, a cell that every agent can read; a held mutex,
@@ -146,6 +150,7 @@ import {
   wordIndex,
   wordsOf,
 } from "./_memory.ts";
+import { finishResets } from "./_resetting.ts";
 import { inLine, sleepAsync } from "./_waiting.ts";
 import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
 
@@ -467,10 +472,9 @@ export class OnceState {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(): boolean {
-    // I2: a reader that has the old word fails to confirm from here on
-    const word = this.take(PHASE_MASK, INITIALIZED);
-    if (word === NOT_TAKEN) return false;
-    if (this.#empty(word >>> GENERATION_SHIFT)) return true;
+    const generation = this.tryBeginReset();
+    if (generation === NOT_TAKEN) return false;
+    if (this.#empty(generation)) return true;
     throw this.lost("reset");
   }
 
@@ -566,7 +570,7 @@ export class OnceState {
    * @param options How to end the wait.
    * @returns A promise that rejects with the reason of an aborted signal.
    */
-  async waitAsync(options: AtomicsWaitAsyncOptions = {}): Promise<void> {
+  async waitAsync(options?: AtomicsWaitAsyncOptions): Promise<void> {
     const signal = signalOf(options);
     for (;;) {
       const word = this.load();
@@ -583,6 +587,8 @@ export class OnceState {
 
   /** The error of a run that has lost the cell when it was about to do that. */
   protected lost(action: string): OwnerLostError {
+    // Throws if the memory has been overwritten, which is another matter
+    phaseOf(this.load());
     return new OwnerLostError(
       `Cannot ${action} ${this.label} as this agent must own the cell: it was declared dead by recover() meanwhile`,
     );
@@ -612,11 +618,25 @@ export class OnceState {
     return word === NOT_TAKEN ? NOT_TAKEN : word >>> GENERATION_SHIFT;
   }
 
+  /** Begins a reset, and returns the generation that it ends, or -1. */
+  protected tryBeginReset(): number {
+    // I2: a reader that has the old word fails to confirm from here on
+    const word = this.take(PHASE_MASK, INITIALIZED);
+    return word === NOT_TAKEN ? NOT_TAKEN : word >>> GENERATION_SHIFT;
+  }
+
+  /** Ends that reset, and returns whether this agent still owned the cell for it. */
+  protected endReset(generation: number): boolean {
+    // I5: by the generation, too, as this agent may have lost the cell and begun anew
+    return this.owns(generation) && this.#empty(generation);
+  }
+
   /**
    * Makes this agent the owner of the cell if those bits of the state word are `bits`, and
    * returns the word that it replaces.
    */
   protected take(mask: number, bits: number): number {
+    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);
     // Plain (stale-state): a word that does not fit is loaded again
     const word = this.words[this.index]!;
     return this.#take((word & mask) === bits ? word : this.load(), mask, bits);
@@ -751,6 +771,7 @@ export class OnceState {
     alternative: string,
   ): "ok" | "not-equal" | "timed-out" {
     if (!canBlock()) throw cannotBlock(alternative);
+    finishResets();
     if (!this.#announceWaiter(word)) return "not-equal";
     // Pairs with the notify of #leave()
     return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);
@@ -823,14 +844,29 @@ function next(generation: number): number {
   return generation + 1 & GENERATION_MASK;
 }
 
-/** Creates a token; only a mutex that has just been locked may. */
+/** How many frames of {@linkcode useStack} are more than any that give a cell back. */
+const STACK_FRAMES = 12;
+
+/**
+ * Throws a `RangeError` unless so many frames fit on the stack. It adds 1, so that it is no
+ * tail call, and takes what it does not use, so that its frames are large.
+ */
+function useStack(frames: number, ..._unused: number[]): number {
+  return frames === 0 ? 0 : 1 + useStack(frames - 1, 0, 0, 0, 0, 0, 0, 0);
+}
+
+/** The token of the last lock by a `Mutex`: an earlier one has lost its lock, if it has not unlocked. */
+interface Latest {
+  token: UnlockToken | undefined;
+}
+
+/** Creates a token; only a mutex may. */
 let createToken: (
   words: Int32Array,
   index: number,
   word: number,
+  latest: Latest,
 ) => UnlockToken;
-/** Uses a token up without unlocking anything. */
-let useUp: (token: UnlockToken) => void;
 
 /**
  * The proof that a {@linkcode Mutex} was locked, and the only way to unlock it.
@@ -852,7 +888,6 @@ let useUp: (token: UnlockToken) => void;
 export class UnlockToken implements Disposable {
   static {
     createToken = (...lock) => new UnlockToken(...lock);
-    useUp = (token) => token.#words = undefined;
   }
 
   /** The words that the mutex is in; `undefined` when the token is used up. */
@@ -860,11 +895,18 @@ export class UnlockToken implements Disposable {
   readonly #index: number;
   /** What the mutex was locked with. */
   readonly #word: number;
+  readonly #latest: Latest;
 
-  private constructor(words: Int32Array, index: number, word: number) {
+  private constructor(
+    words: Int32Array,
+    index: number,
+    word: number,
+    latest: Latest,
+  ) {
     this.#words = words;
     this.#index = index;
     this.#word = word;
+    this.#latest = latest;
   }
 
   /**
@@ -885,7 +927,8 @@ export class UnlockToken implements Disposable {
   get locked(): boolean {
     const words = this.#words;
     // Pairs with the CAS of recover() in other agents
-    return words !== undefined && this.#isOf(Atomics.load(words, this.#index));
+    return words !== undefined && this.#latest.token === this &&
+      this.#isOf(Atomics.load(words, this.#index));
   }
 
   /** Whether a word is that of the lock of this token, no matter who waits and what is announced. */
@@ -909,7 +952,7 @@ export class UnlockToken implements Disposable {
    */
   unlock(): boolean {
     const words = this.#words;
-    if (words === undefined) return false;
+    if (words === undefined || this.#latest.token !== this) return false;
     this.#words = undefined;
     const expected = this.#word;
     // I8: pairs with the CAS of the next lock()
@@ -1032,8 +1075,7 @@ export class Mutex {
   readonly byteOffset: number;
   readonly #words: Int32Array;
   readonly #index: number;
-  /** Of the last lock, so that it cannot unlock a later one of the same agent. */
-  #token: UnlockToken | undefined = undefined;
+  readonly #latest: Latest = { token: undefined };
 
   /**
    * Constructs a new instance over zeroed memory or over a mutex that exists.
@@ -1136,7 +1178,7 @@ export class Mutex {
    * of an aborted signal, and then the mutex is not locked.
    */
   async lockAsync(
-    options: AtomicsWaitAsyncOptions = {},
+    options?: AtomicsWaitAsyncOptions,
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
     signal?.throwIfAborted();
@@ -1201,9 +1243,10 @@ export class Mutex {
     let word = this.#load();
     while ((word & HOLDER_MASK) === agentId) {
       const lock = holder() | word + MUTEX_LOSS & MUTEX_LOSSES;
+      const token = createToken(this.#words, this.#index, lock, this.#latest);
       // I8: pairs with the CAS of unlock() in the agent, should it live
       const found = this.#exchange(word, lock | word & MUTEX_WAITERS);
-      if (found === word) return this.#createToken(lock);
+      if (found === word) return this.#latest.token = token;
       word = found;
     }
     return null;
@@ -1211,25 +1254,22 @@ export class Mutex {
 
   #tryLock(): UnlockToken | null {
     const lock = holder();
+    // Before the CAS: see "Nothing may fail" at the top
+    const token = createToken(this.#words, this.#index, lock, this.#latest);
     // I8: pairs with the CAS of unlock(): what the last holder wrote can be read after this
     const found = this.#exchange(UNLOCKED, lock);
-    return found === UNLOCKED
-      ? this.#createToken(lock)
-      : this.#tryLockAnew(found);
+    if (found !== UNLOCKED) return this.#tryLockAnew(found);
+    return this.#latest.token = token;
   }
 
   /** Cold: the mutex is held, or was taken from a holder before. */
   #tryLockAnew(word: number): UnlockToken | null {
     if (isHeld(word)) return null;
     const lock = holder() | word & MUTEX_LOSSES;
+    const token = createToken(this.#words, this.#index, lock, this.#latest);
     // I8: as above
-    return this.#exchange(word, lock) === word ? this.#createToken(lock) : null;
-  }
-
-  #createToken(lock: number): UnlockToken {
-    // An agent that has just locked the mutex has lost the lock before, if it has a token
-    if (this.#token !== undefined) useUp(this.#token);
-    return this.#token = createToken(this.#words, this.#index, lock);
+    if (this.#exchange(word, lock) !== word) return null;
+    return this.#latest.token = token;
   }
 
   #lockWithin(timeout: number): UnlockToken | null {
@@ -1245,6 +1285,7 @@ export class Mutex {
 
   #sleep(timeout: number): "ok" | "not-equal" | "timed-out" {
     if (!canBlock()) throw cannotBlock("lockAsync()");
+    finishResets();
     const word = this.#announceWaiter();
     if (!isHeld(word)) return "not-equal";
     // Pairs with the notify of unlock()

@@ -22,7 +22,6 @@ import {
   assertInitializer,
   Cell,
   type InitResult,
-  type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
@@ -38,6 +37,7 @@ import {
   type LazyInitOpenOptions,
   openByName,
 } from "./_rendezvous.ts";
+import type { Keep } from "./_value.ts";
 import type { Phase } from "./atomics.ts";
 import type { Codec, Initializer } from "./codec.ts";
 
@@ -184,14 +184,14 @@ export class LazyInit<T> {
   }
 
   /**
-   * Returns how many bytes a cell takes: a header of 16 and its slot.
+   * Returns how many bytes a cell takes: a header of 24 and its slot.
    *
    * @example Usage
    * ```ts
    * import { int32, LazyInit } from "@lazyinit/lazyinit";
    * import { assertEquals } from "@std/assert";
    *
-   * assertEquals(LazyInit.byteLength(int32), 24);
+   * assertEquals(LazyInit.byteLength(int32), 32);
    * ```
    *
    * @param codec How the value is laid out.
@@ -585,7 +585,7 @@ export class LazyInit<T> {
    * calls it, or with a {@linkcode DeadlockError} as {@linkcode LazyInit.wait} throws it.
    */
   async waitAsync(
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
     if (!this.initialized) {

@@ -1,7 +1,12 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 // First, as the modules may keep what they find of `Atomics`
-import { withoutBlocking, withoutWaitAsync } from "./_platform.ts";
+import {
+  onceTaken,
+  replaceable,
+  withoutBlocking,
+  withoutWaitAsync,
+} from "./_platform.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   agentId,
@@ -13,13 +18,38 @@ import {
   MutexLazyInit,
   OnceState,
   OwnerLostError,
-  phaseOf,
   UnlockToken,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
 import { Flag, until } from "./_flag.ts";
 
+/* The protocol of one word, which this and the schedules alone look at. */
+
+const PHASE = 0b11;
 const WAITERS = 0b100;
+const ANNOUNCED = 0b1000;
+const GENERATION_SHIFT = 3;
+const OWNER_SHIFT = 4;
+const INITIALIZING = 1;
+const INITIALIZED = 2;
+const LAST_GENERATION = 2 ** 29 - 1;
+const OTHER_AGENT = agentId() === 7 ? 8 : 7;
+
+/** A cell without a slot, and the words of its header. */
+function newState(): { state: OnceState; words: Int32Array } {
+  const buffer = new SharedArrayBuffer(OnceState.byteLength);
+  return { state: new OnceState(buffer), words: new Int32Array(buffer) };
+}
+
+/** The state word of a cell that an agent owns. */
+function ownedBy(agentId: number): number {
+  return agentId << OWNER_SHIFT | INITIALIZING;
+}
+
+/** Resolves when a task sleeps on the state word, or is about to. */
+async function asleep(words: Int32Array): Promise<void> {
+  await until(() => (words[0]! & WAITERS) !== 0);
+}
 
 Deno.test("agentId() returns a positive integer that stays the same", () => {
   assert(Number.isInteger(agentId()) && agentId() > 0 && agentId() < 2 ** 28);
@@ -32,12 +62,6 @@ Deno.test("agentId() differs from agent to agent", async () => {
   assertEquals(new Set([agentId(), ...ids]).size, 4);
 });
 
-Deno.test("agentId() is shared by two copies of the module", async () => {
-  const copy = await import("../atomics.ts?copy");
-  assertEquals(Object.is(copy.Mutex, Mutex), false);
-  assertEquals(copy.agentId(), agentId());
-});
-
 Deno.test("canBlock() tells whether Atomics.wait is allowed", () => {
   assertEquals(canBlock(), true);
   withoutBlocking(() => assertEquals(canBlock(), false));
@@ -47,20 +71,21 @@ Deno.test("OnceState() starts from zeroed memory", () => {
   const state = new OnceState();
   assertEquals(state.phase, "uninitialized");
   assertEquals(state.generation, 0);
-  assertEquals(state.layout, 0);
-  assertEquals(state.ownedByThisAgent, false);
+  assertEquals(state.byteOffset, 0);
+  assertEquals(state.buffer.byteLength, OnceState.byteLength);
+  assertEquals(OnceState.byteLength, 24);
 });
 
 Deno.test("OnceState() refuses memory that it cannot use", () => {
   assertThrows(
-    () => new OnceState(new ArrayBuffer(16) as unknown as SharedArrayBuffer),
+    () => new OnceState(new ArrayBuffer(24) as unknown as SharedArrayBuffer),
     TypeError,
     "'buffer' must be a SharedArrayBuffer: current value is an object",
   );
   assertThrows(
-    () => new OnceState(new SharedArrayBuffer(8)),
+    () => new OnceState(new SharedArrayBuffer(16)),
     RangeError,
-    "must have 16 bytes at byte 0: it ends at byte 8",
+    "must have 24 bytes at byte 0: it ends at byte 16",
   );
   assertThrows(
     () => new OnceState(new SharedArrayBuffer(64), 4),
@@ -69,16 +94,33 @@ Deno.test("OnceState() refuses memory that it cannot use", () => {
   );
 });
 
-Deno.test("OnceState() goes through its phases", () => {
-  const state = new OnceState();
+Deno.test("OnceState() finds a header that another object has over the same memory", () => {
+  const buffer = new SharedArrayBuffer(64);
+  const [state, other] = [new OnceState(buffer, 8), new OnceState(buffer, 8)];
+  assertEquals(state.begin(), true);
+  assertEquals(other.phase, "initializing");
+  assertEquals(other.begin(), false);
+  state.publish();
+  assertEquals(other.phase, "initialized");
+  assertEquals(other.reset(), true);
+  assertEquals(state.generation, 1);
+  const words = new Int32Array(buffer);
+  assertEquals([...words.subarray(0, 2)], [0, 0]);
+  assert(words.subarray(8).every((word) => word === 0));
+});
+
+Deno.test("OnceState goes through its phases", () => {
+  const { state } = newState();
   assertEquals(state.begin(), true);
   assertEquals(state.phase, "initializing");
+  assertEquals(state.generation, 0);
   assertEquals(state.begin(), false);
+  assertEquals(state.reset(), false);
   state.rollback();
   assertEquals(state.phase, "uninitialized");
+  assertEquals(state.generation, 0);
   assertEquals(state.begin(), true);
-  const word = state.publish();
-  assertEquals(word, state.load());
+  state.publish();
   assertEquals(state.phase, "initialized");
   assertEquals(state.begin(), false);
   assertEquals(state.generation, 0);
@@ -86,70 +128,67 @@ Deno.test("OnceState() goes through its phases", () => {
   assertEquals(state.phase, "uninitialized");
   assertEquals(state.generation, 1);
   assertEquals(state.reset(), false);
+  assertEquals(state.generation, 1);
   assertEquals(state.begin(), true);
+  assertEquals(state.generation, 1);
 });
 
-Deno.test("OnceState.publish() and .rollback() refuse a cell that nobody initializes", () => {
-  const state = new OnceState();
-  assertThrows(() => state.publish(), Error, "the cell is uninitialized");
-  assertThrows(() => state.rollback(), Error, "the cell is uninitialized");
+Deno.test("OnceState writes its words as the protocol says", () => {
+  const { state, words } = newState();
+  state.begin();
+  assertEquals([...words], [ownedBy(agentId()), 0, 0, 0, 0, 0]);
+  state.rollback();
+  assertEquals([...words], [0, 0, 0, 0, 0, 0]);
+  state.begin();
+  state.publish();
+  assertEquals([...words], [INITIALIZED, 0, 0, 0, 0, 0]);
+  state.reset();
+  assertEquals([...words], [1 << GENERATION_SHIFT, 1, 0, 0, 0, 0]);
+  state.begin();
+  assertEquals([...words], [ownedBy(agentId()), 1, 0, 0, 0, 0]);
+  state.publish();
+  assertEquals(
+    [...words],
+    [1 << GENERATION_SHIFT | INITIALIZED, 1, 0, 0, 0, 0],
+  );
+});
+
+Deno.test("OnceState.publish() and .rollback() refuse a cell that this object has not begun", () => {
+  const { state } = newState();
+  const other = new OnceState(state.buffer);
+  for (const end of ["publish", "rollback"] as const) {
+    assertThrows(() => state[end](), Error, "the cell is uninitialized");
+    other.begin();
+    assertThrows(() => state[end](), Error, "the cell is initializing");
+    other[end]();
+    // It has left already
+    assertThrows(() => other[end](), Error, "must have entered it by begin()");
+    other.reset();
+  }
   state.begin();
   state.publish();
   assertThrows(() => state.publish(), Error, "the cell is initialized");
   assertEquals(state.phase, "initialized");
 });
 
-Deno.test("OnceState.reset() wraps the generation and keeps the phase legal", () => {
-  const buffer = new SharedArrayBuffer(16);
-  const words = new Int32Array(buffer);
-  words[0] = -8 | 2; // the last generation, initialized
-  const state = new OnceState(buffer);
-  assertEquals(state.generation, 2 ** 29 - 1);
-  assertEquals(state.reset(), true);
-  assertEquals(state.generation, 0);
-  assertEquals(words[0], 0);
-});
-
-Deno.test("OnceState.reset() wakes whoever waits for a change", async () => {
-  const buffer = new SharedArrayBuffer(16);
-  const state = new OnceState(buffer);
-  state.begin();
-  const word = state.publish();
-  const changed = state.waitForChangeAsync(word);
-  state.reset();
-  // Otherwise it would wake by itself, but after a minute
-  assertEquals(Atomics.notify(new Int32Array(buffer), 0), 0);
-  await changed;
-});
-
-Deno.test("OnceState.confirm() fails after any transition", () => {
-  const state = new OnceState();
-  state.begin();
-  const word = state.publish();
-  assertEquals(state.confirm(word), true);
-  state.reset();
-  assertEquals(state.confirm(word), false);
-  state.begin();
-  state.publish();
-  assertEquals(state.confirm(word), false);
-});
-
-Deno.test("OnceState.claim() takes the first layout only", () => {
-  const state = new OnceState();
-  assertEquals(state.claim(1), true);
-  assertEquals(state.claim(1), true);
-  assertEquals(state.claim(2), false);
-  assertEquals(state.layout, 1);
+Deno.test("OnceState.begin() leaves a cell to its owner, announced or not", () => {
+  const { state, words } = newState();
+  for (const bits of [0, WAITERS, ANNOUNCED, WAITERS | ANNOUNCED]) {
+    words[0] = ownedBy(OTHER_AGENT) | bits;
+    assertEquals(state.phase, "initializing");
+    assertEquals(state.begin(), false);
+    assertEquals(state.reset(), false);
+    assertEquals(state.recover(agentId()), false);
+    assertEquals([...words], [ownedBy(OTHER_AGENT) | bits, 0, 0, 0, 0, 0]);
+  }
 });
 
 Deno.test("OnceState.begin() keeps the waiters bit and the generation", () => {
-  const buffer = new SharedArrayBuffer(16);
-  const words = new Int32Array(buffer);
-  const state = new OnceState(buffer);
+  const { state, words } = newState();
   state.begin();
   state.publish();
   state.reset();
-  state.waitForChange(state.load(), 0);
+  assertEquals(state.wait(1), false);
   assertEquals(words[0]! & WAITERS, WAITERS);
   state.begin();
   assertEquals(words[0]! & WAITERS, WAITERS);
@@ -158,143 +197,181 @@ Deno.test("OnceState.begin() keeps the waiters bit and the generation", () => {
   assertEquals(state.generation, 1);
 });
 
-Deno.test("OnceState.begin() names its owner in the state word, if it is to", () => {
-  const buffer = new SharedArrayBuffer(16);
-  const words = new Int32Array(buffer);
-  const state = new OnceState(buffer, 0, { namesOwner: true });
-  assertEquals(state.ownedByThisAgent, false);
-  state.begin();
-  assertEquals(words[0], agentId() << 4 | 1);
-  assertEquals(state.ownedByThisAgent, true);
-  assertEquals(state.announcedOwner, undefined);
-  state.publish();
-  assertEquals([...words], [2, 0, 0, 0]);
-  assertEquals(state.ownedByThisAgent, false);
-});
-
-Deno.test("OnceState.replaceRun() leaves alone what somebody else has recorded", () => {
-  const buffer = new SharedArrayBuffer(16);
-  const state = new OnceState(buffer);
-  state.recordRun(7);
-  assertEquals(new Int32Array(buffer)[3], 7);
-  assertEquals(state.replaceRun(8, 9), false);
-  assertEquals(state.run, 7);
-  assertEquals(state.replaceRun(7, -1), true);
-  assertEquals(state.run, -1);
-});
-
-Deno.test("OnceState.takeOver() takes a cell from the agent that is initializing it only", () => {
-  const buffer = new SharedArrayBuffer(16);
-  const words = new Int32Array(buffer);
-  const state = new OnceState(buffer, 0, { namesOwner: true });
-  const other = agentId() === 7 ? 8 : 7;
-  assertEquals(state.takeOver(other), false);
-  words[0] = other << 4 | WAITERS | 1;
-  assertEquals(state.takeOver(agentId()), false);
-  assertEquals(state.takeOver(other), true);
-  assertEquals(words[0], agentId() << 4 | WAITERS | 1);
-  words[0] = 2;
-  assertEquals(state.takeOver(0), false);
-});
-
-Deno.test("OnceState.revoke() ends a run for good, and wakes", async () => {
-  for (const namesOwner of [false, true]) {
-    const state = new OnceState(undefined, 0, { namesOwner });
-    state.begin();
-    const { begun } = state;
-    assertEquals(state.owns(begun), true);
-    const changed = state.waitForChangeAsync(state.load());
-    assertEquals(state.owns(begun), true);
-    assertEquals(state.revoke(), true);
-    await changed;
-    assertEquals(state.phase, "uninitialized");
-    assertEquals(state.generation, 1);
-    assertEquals(state.owns(begun), false);
-    assertThrows(() => state.publish(begun), OwnerLostError);
-    assertThrows(() => state.rollback(begun), OwnerLostError);
-
-    state.begin();
-    assertEquals(state.generation, 1);
-    if (!namesOwner) assertThrows(() => state.publish(begun), OwnerLostError);
-    state.publish();
-    assertEquals(state.generation, 1);
+Deno.test("OnceState begins and resets though a task has begun to wait since the word was loaded", async () => {
+  const { state, words } = newState();
+  const { compareExchange } = replaceable;
+  for (const change of ["begin", "reset"] as const) {
+    if (change === "reset") {
+      state.begin();
+      state.publish();
+    }
+    let raced = false;
+    replaceable.compareExchange = (...args) => {
+      if (!raced) {
+        raced = true;
+        // As a waiter does that comes in between
+        Atomics.or(words, 0, WAITERS);
+      }
+      return compareExchange(...args);
+    };
+    try {
+      assertEquals(state[change](), true);
+    } finally {
+      replaceable.compareExchange = compareExchange;
+    }
+    assert(raced);
+    if (change === "begin") {
+      assertEquals(words[0], ownedBy(agentId()) | WAITERS);
+      const waiting = state.waitAsync();
+      await asleep(words);
+      state.publish();
+      await waiting;
+      state.reset();
+    }
+    assertEquals(words[0]! & (PHASE | WAITERS), 0);
   }
 });
 
-Deno.test("OnceState.revoke() keeps whoever was about to begin or to reset from it", () => {
-  const state = new OnceState();
-  const fresh = state.load();
-  assertEquals(state.revoke(), true);
-  assertEquals(state.phase, "uninitialized");
-  const empty = state.load();
-  assertEquals(state.begin(fresh), false);
-  assertEquals(state.begin(empty), true);
-  const word = state.publish();
-  assertEquals(state.revoke(), true);
-  assertEquals(state.phase, "initialized");
-  assertEquals(state.generation, 2);
-  assertEquals(state.confirm(word), false);
-  assertEquals(state.reset(word), false);
-  assertEquals(state.revoke(word), false);
-  assertEquals(state.reset(state.load()), true);
-  assertEquals(state.begin(empty), false);
-  assertEquals(state.begin(), true);
-  assertEquals(state.generation, 3);
-});
-
-Deno.test("OnceState.revoke() leaves a cell alone that names another owner", () => {
-  const buffer = new SharedArrayBuffer(16);
-  const words = new Int32Array(buffer);
-  const state = new OnceState(buffer, 0, { namesOwner: true });
-  assertEquals(state.revoke(), false);
-  const other = agentId() === 7 ? 8 : 7;
-  words[0] = other << 4 | 1;
-  assertEquals(state.revoke(), false);
-  assertEquals([...words], [other << 4 | 1, 0, 0, 0]);
-  words[0] = 8 | 2;
-  assertEquals(state.revoke(), false);
-  assertEquals([...words], [8 | 2, 0, 0, 0]);
-});
-
-Deno.test("OnceState transitions do not care who has begun to wait since the word was loaded", async () => {
-  const state = new OnceState();
-  for (const end of ["publish", "revoke"] as const) {
-    const word = state.load();
-    const begun = state.waitForChangeAsync(word);
-    assertEquals(state.begin(word), true);
-    const running = state.load();
-    const changed = state.waitForChangeAsync(running);
-    if (end === "publish") state.publish();
-    else assertEquals(state.revoke(running & ~WAITERS), true);
-    await Promise.all([begun, changed]);
-    const last = state.load();
-    const after = state.waitForChangeAsync(last);
-    if (end === "publish") assertEquals(state.reset(last), true);
-    else assertEquals(state.revoke(last), true);
-    await after;
-    assertEquals(state.phase, "uninitialized");
-  }
-});
-
-Deno.test("OnceState.revoke() wraps the generation and keeps the phase legal", () => {
-  for (const namesOwner of [false, true]) {
-    const buffer = new SharedArrayBuffer(16);
-    const words = new Int32Array(buffer);
-    const state = new OnceState(buffer, 0, { namesOwner });
-    words[0] = -8; // the last generation, uninitialized
-    words[1] = 2 ** 29 - 1;
+Deno.test("OnceState.reset() and .recover() wrap the generation and keep the phase legal", () => {
+  for (const ends of ["reset", "recover"] as const) {
+    const { state, words } = newState();
+    words[0] = -1 << GENERATION_SHIFT;
+    words[1] = LAST_GENERATION;
+    assertEquals(state.generation, LAST_GENERATION);
     state.begin();
-    assertEquals(state.generation, 2 ** 29 - 1);
-    assertEquals(state.revoke(), true);
-    assertEquals(words[0], 0);
+    assertEquals(state.generation, LAST_GENERATION);
+    if (ends === "reset") {
+      state.publish();
+      assertEquals(words[0], -1 << GENERATION_SHIFT | INITIALIZED);
+      assertEquals(state.reset(), true);
+    } else assertEquals(state.recover(agentId()), true);
+    assertEquals([...words], [0, 0, 0, 0, 0, 0]);
     assertEquals(state.generation, 0);
     state.begin();
-    assertEquals(state.publish() >>> 3, namesOwner ? 0 : state.generation);
+    state.publish();
+    assertEquals(state.generation, 0);
   }
+});
+
+Deno.test("OnceState transitions wake all that wait", async () => {
+  for (const change of ["publish", "rollback", "reset", "recover"] as const) {
+    const { state, words } = newState();
+    state.begin();
+    if (change === "reset") state.publish();
+    // In the place of waiters, which would look again by themselves
+    Atomics.or(words, 0, WAITERS);
+    const woken: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const sleep = Atomics.waitAsync(words, 0, words[0]!);
+      if (sleep.async) sleep.value.then((how) => woken.push(how));
+    }
+    if (change === "recover") state.recover(agentId());
+    else state[change]();
+    await until(() => woken.length === 2);
+    assertEquals(woken, ["ok", "ok"]);
+    assertEquals(words[0]! & WAITERS, 0);
+  }
+});
+
+Deno.test("OnceState.recover() wakes all that wait, even if there is nothing to recover", async () => {
+  const { state, words } = newState();
+  words[0] = WAITERS;
+  let woken: string | undefined;
+  const sleep = Atomics.waitAsync(words, 0, WAITERS);
+  if (sleep.async) sleep.value.then((how) => woken = how);
+  assertEquals(state.recover(OTHER_AGENT), false);
+  await until(() => woken === "ok");
+  assertEquals(words[0], WAITERS);
+});
+
+Deno.test("OnceState.recover() takes a cell from the agent that owns it only", () => {
+  const { state, words } = newState();
+  assertEquals(state.recover(OTHER_AGENT), false);
+  for (const bits of [0, WAITERS, ANNOUNCED, WAITERS | ANNOUNCED]) {
+    words[0] = ownedBy(OTHER_AGENT) | bits;
+    const { generation } = state;
+    assertEquals(state.recover(agentId()), false);
+    assertEquals(state.recover(OTHER_AGENT ^ 1), false);
+    assertEquals(state.generation, generation);
+    assertEquals(state.recover(OTHER_AGENT), true);
+    assertEquals(state.phase, "uninitialized");
+    assertEquals(state.generation, generation + 1);
+    assertEquals(words[0]! & WAITERS, 0);
+    assertEquals(state.recover(OTHER_AGENT), false);
+  }
+  // The bits that name an owner in another phase say something else
+  words[0] = OTHER_AGENT << OWNER_SHIFT | INITIALIZED;
+  assertEquals(state.recover(OTHER_AGENT), false);
+  assertEquals(state.phase, "initialized");
+});
+
+Deno.test("OnceState.recover() ends a run for good", () => {
+  for (const end of ["publish", "rollback"] as const) {
+    const { state } = newState();
+    const [lost, next] = [state, new OnceState(state.buffer)];
+    lost.begin();
+    assertEquals(next.recover(agentId()), true);
+    assertThrows(() => lost[end](), OwnerLostError);
+    assertEquals(state.phase, "uninitialized");
+    assertEquals(state.generation, 1);
+
+    // Nor does it end a later one of the same agent
+    lost.begin();
+    next.recover(agentId());
+    next.begin();
+    assertThrows(() => lost[end](), OwnerLostError);
+    assertEquals(state.phase, "initializing");
+    next.publish();
+    assertEquals(state.phase, "initialized");
+    assertEquals(state.generation, 2);
+  }
+});
+
+Deno.test("OnceState.begin() and .reset() fail if the cell has been recovered since the word was loaded", () => {
+  const { compareExchange } = replaceable;
+  for (const change of ["begin", "reset"] as const) {
+    const { state } = newState();
+    const other = new OnceState(state.buffer);
+    if (change === "reset") {
+      state.begin();
+      state.publish();
+    }
+    replaceable.compareExchange = (...args) => {
+      replaceable.compareExchange = compareExchange;
+      // As another agent does that is faster
+      if (change === "begin") other.begin();
+      else other.reset();
+      return compareExchange(...args);
+    };
+    try {
+      assertEquals(state[change](), false);
+    } finally {
+      replaceable.compareExchange = compareExchange;
+    }
+    if (change === "begin") other.publish();
+    assertEquals(state.generation, change === "begin" ? 0 : 1);
+  }
+});
+
+Deno.test("OnceState.reset() fails if its agent is declared dead meanwhile", () => {
+  const { state, words } = newState();
+  state.begin();
+  state.publish();
+  onceTaken(state.buffer, () => {
+    assertEquals(state.phase, "initializing");
+    assertEquals(new OnceState(state.buffer).recover(agentId()), true);
+  });
+  assertThrows(
+    () => state.reset(),
+    OwnerLostError,
+    "Cannot reset the cell as this agent must own the cell: it was declared dead by recover() meanwhile",
+  );
+  assertEquals(state.phase, "uninitialized");
+  assertEquals([...words.subarray(0, 2)], [1 << GENERATION_SHIFT, 1]);
 });
 
 Deno.test("OnceState.wait() times out, and refuses bad timeouts", () => {
-  const state = new OnceState();
+  const { state } = newState();
   assertEquals(state.wait(0), false);
   assertEquals(state.wait(1), false);
   assertThrows(() => state.wait(-1), RangeError, "current value is -1");
@@ -306,29 +383,60 @@ Deno.test("OnceState.wait() times out, and refuses bad timeouts", () => {
   );
 });
 
+Deno.test("OnceState.wait() sleeps on a word that says so, for the rest of its time only", () => {
+  const { state, words } = newState();
+  const { wait } = replaceable;
+  const timeouts: number[] = [];
+  replaceable.wait = (found, index, value, timeout) => {
+    // What canBlock() asks sleeps on no cell
+    if (found.buffer !== state.buffer) {
+      return wait(found, index, value, timeout);
+    }
+    assertEquals([index, value], [0, words[0]! | WAITERS]);
+    timeouts.push(timeout!);
+    if (timeouts.length === 4) {
+      state.begin();
+      state.publish();
+      return "ok";
+    }
+    // Spuriously, after some time
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    return "ok";
+  };
+  try {
+    assertEquals(state.wait(60_000), true);
+  } finally {
+    replaceable.wait = wait;
+  }
+  assertEquals(timeouts.length, 4);
+  for (let i = 1; i < timeouts.length; i++) {
+    assert(timeouts[i]! < timeouts[i - 1]!);
+  }
+});
+
 Deno.test("OnceState.wait() names the way out where it may not block", () => {
-  const state = new OnceState();
+  const { state } = newState();
   withoutBlocking(() => {
     assertThrows(() => state.wait(), TypeError, "use waitAsync() instead");
     assertEquals(state.wait(0), false);
-    assertThrows(
-      () => state.waitForChange(state.load()),
-      TypeError,
-      "use waitForChangeAsync() instead",
-    );
     state.begin();
     state.publish();
     assertEquals(state.wait(), true);
   });
 });
 
-Deno.test("OnceState.waitAsync() goes on waiting after a rollback", async () => {
-  const state = new OnceState();
+Deno.test("OnceState.waitAsync() goes on waiting after a rollback and a reset", async () => {
+  const { state, words } = newState();
   let done = false;
   const waited = state.waitAsync().then(() => done = true);
+  await asleep(words);
   state.begin();
   state.rollback();
-  await until(() => (state.load() & WAITERS) !== 0);
+  await asleep(words);
+  assertEquals(done, false);
+  state.begin();
+  state.recover(agentId());
+  await asleep(words);
   assertEquals(done, false);
   state.begin();
   state.publish();
@@ -336,7 +444,7 @@ Deno.test("OnceState.waitAsync() goes on waiting after a rollback", async () => 
 });
 
 Deno.test("OnceState.waitAsync() rejects with the reason of an aborted signal", async () => {
-  const state = new OnceState();
+  const { state } = newState();
   const reason = new Error("Enough");
   const controller = new AbortController();
   const waited = state.waitAsync({ signal: controller.signal });
@@ -346,6 +454,10 @@ Deno.test("OnceState.waitAsync() rejects with the reason of an aborted signal", 
     await assertRejects(() => state.waitAsync({ signal: controller.signal })),
     reason,
   );
+  // Nothing to wait for
+  state.begin();
+  state.publish();
+  await state.waitAsync({ signal: controller.signal });
 });
 
 Deno.test("OnceState.waitAsync() polls where Atomics.waitAsync is missing", async () => {
@@ -364,10 +476,35 @@ Deno.test("OnceState.waitAsync() polls where Atomics.waitAsync is missing", asyn
   });
 });
 
-Deno.test("phaseOf() refuses a word that no cell writes", () => {
-  assertThrows(() => phaseOf(3), LayoutMismatchError, "current value is 3");
-  assertThrows(() => phaseOf(-1), LayoutMismatchError, "in word 4294967295");
+Deno.test("OnceState refuses a word that no cell writes", async () => {
+  for (const [word, shown] of [[3, "3"], [-1, "4294967295"]] as const) {
+    const { state, words } = newState();
+    words[0] = word;
+    for (
+      const use of [
+        () => state.phase,
+        () => state.generation,
+        () => state.begin(),
+        () => state.reset(),
+        () => state.recover(agentId()),
+        () => state.wait(0),
+      ]
+    ) {
+      assertThrows(
+        use,
+        LayoutMismatchError,
+        `must be 0, 1 or 2: current value is 3 in word ${shown}`,
+      );
+    }
+    await assertRejects(() => state.waitAsync(), LayoutMismatchError);
+    assertEquals([...words], [word, 0, 0, 0, 0, 0]);
+  }
 });
+
+/** The id of the agent that holds a mutex, 0 if it is free. */
+function holderOf(mutex: Mutex): number {
+  return new Int32Array(mutex.buffer)[0]! & (1 << 28) - 1;
+}
 
 Deno.test("Mutex() refuses memory that it cannot use", () => {
   assertThrows(
@@ -391,11 +528,11 @@ Deno.test("Mutex.lock() excludes every other lock until it is unlocked", () => {
   const token = mutex.lock();
   assert(token instanceof UnlockToken);
   assertEquals(token.locked, true);
-  assertEquals(mutex.heldByThisAgent, true);
+  assertEquals(holderOf(mutex), agentId());
   assertEquals(mutex.lockIfAvailable(), null);
   assertEquals(token.unlock(), true);
   assertEquals(token.locked, false);
-  assertEquals(mutex.heldByThisAgent, false);
+  assertEquals(holderOf(mutex), 0);
   assertEquals(mutex.lock().unlock(), true);
 });
 
@@ -451,21 +588,31 @@ Deno.test("UnlockToken.unlock() leaves a word that names somebody else", () => {
 Deno.test("Mutex and OnceState refuse what is no signal, and change nothing", async () => {
   const mutex = new Mutex();
   const state = new OnceState();
-  for (const signal of [null, {}, { throwIfAborted() {}, aborted: false }]) {
+  for (const signal of [5, {}, { throwIfAborted() {}, aborted: false }]) {
     const options = { signal: signal as AbortSignal };
     for (
       const wait of [
         () => mutex.lockAsync(options),
-        () => mutex.waitForUnlockAsync(options),
         () => state.waitAsync(options),
-        () => state.waitForChangeAsync(0, options),
       ]
     ) {
       await assertRejects(wait, TypeError, "'signal' must be an AbortSignal");
     }
   }
-  assertEquals(mutex.heldByThisAgent, false);
-  assertEquals(state.load(), 0);
+  assertEquals(holderOf(mutex), 0);
+  assertEquals(state.phase, "uninitialized");
+});
+
+Deno.test("Mutex and OnceState take null and undefined for no signal", async () => {
+  for (const signal of [null, undefined]) {
+    const options = { signal } as { signal: null };
+    assertEquals((await new Mutex().lockAsync(options)).unlock(), true);
+    const state = new OnceState();
+    const waiting = state.waitAsync(options);
+    state.begin();
+    state.publish();
+    await waiting;
+  }
 });
 
 Deno.test("UnlockToken[Symbol.dispose]() unlocks at the end of a block, even by an error", () => {
@@ -474,7 +621,7 @@ Deno.test("UnlockToken[Symbol.dispose]() unlocks at the end of a block, even by 
     using _token = mutex.lock();
     throw new Error("Failed");
   });
-  assertEquals(mutex.heldByThisAgent, false);
+  assertEquals(holderOf(mutex), 0);
 });
 
 Deno.test("Mutex.lockIfAvailable() times out while another agent holds the mutex", async () => {
@@ -482,7 +629,7 @@ Deno.test("Mutex.lockIfAvailable() times out while another agent holds the mutex
   using agents = await Agents.start(1);
   const holder = await agents.hold(0, mutex);
   assertEquals(mutex.lockIfAvailable(5), null);
-  assertEquals(mutex.heldByThisAgent, false);
+  assert(holderOf(mutex) !== agentId());
   holder.leave();
   assertEquals(mutex.lockIfAvailable(10_000)?.locked, true);
   await holder.done;
@@ -499,7 +646,6 @@ Deno.test("Mutex.lock() names the way out where it may not block", async () => {
       "Cannot block in this agent: use lockAsync() instead",
     );
     assertThrows(() => mutex.lockIfAvailable(1), TypeError, "lockAsync()");
-    assertThrows(() => mutex.waitForUnlock(), TypeError, "waitForUnlockAsync");
     assertEquals(mutex.lockIfAvailable(), null);
   });
   holder.leave();
@@ -531,7 +677,7 @@ Deno.test("Mutex.lockAsync() rejects with the reason of an aborted signal and le
   controller.abort(reason);
   assertEquals(await assertRejects(() => aborted), reason);
   token.unlock();
-  assertEquals(mutex.heldByThisAgent, false);
+  assertEquals(holderOf(mutex), 0);
   assertEquals(
     await assertRejects(() => mutex.lockAsync({ signal: controller.signal })),
     reason,
@@ -613,7 +759,8 @@ for (const Cell of [LazyInit, MutexLazyInit]) {
           }),
         LayoutMismatchError,
       );
-      assertEquals(words[1], 0);
+      words[0] = 0;
+      assertEquals(cell.init(() => 2), 2);
     }
   });
 }

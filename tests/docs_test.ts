@@ -168,8 +168,13 @@ function* faultsOfSymbol(
   yield* faults.map((fault) => `${name} ${fault}`);
   const { constructors = [], properties = [], methods = [] } = def;
   for (const member of [...constructors, ...properties, ...methods]) {
-    if (member.accessibility === "private") continue;
-    for (const fault of faultsOfMember(kind, member)) {
+    const { accessibility } = member;
+    if (accessibility === "private") continue;
+    // Of what only the package itself extends, a line says enough
+    const faults = accessibility === "protected"
+      ? faultsOfText(member)
+      : faultsOfMember(kind, member);
+    for (const fault of faults) {
       yield `${name}.${member.name} ${fault}`;
     }
   }

@@ -26,7 +26,9 @@ import {
   MutexLazyInit,
   OnceState,
 } from "../mod.ts";
+import { Agents } from "./_agents.ts";
 import { run } from "./_commands.ts";
+import { pair, pairOf } from "./_jobs.ts";
 
 const ERRORS = {
   AlreadyInitializedError,
@@ -109,15 +111,18 @@ Deno.test("AlreadyInitializedError.value is the cell's value where this agent ha
   assertEquals(rejected.value, 1);
 });
 
-Deno.test("AlreadyInitializedError.value is undefined while the cell is being initialized", () => {
-  const cell = new LazyInit(int32);
-  beginElsewhere(cell.handle);
+Deno.test("AlreadyInitializedError.value is undefined while the cell is being initialized", async () => {
+  using agents = await Agents.start(1);
+  const cell = new LazyInit(pair);
+  const made = await agents.callOnce(0, cell, pairOf(1));
   const error = assertThrows(
-    () => cell.initOnce(1),
+    () => cell.initOnce(pairOf(2)),
     AlreadyInitializedError,
     "Cannot initialize LazyInit as it must be uninitialized: it is being initialized, use get() or wait() instead",
   );
   assertStrictEquals(error.value, undefined);
+  made.leave();
+  await made.done;
 });
 
 Deno.test("AlreadyInitializedError.message names the cell", () => {
@@ -158,7 +163,8 @@ Deno.test("NotInitializedError.message names the cell", () => {
 Deno.test("NotInitializedError is thrown while the cell is being initialized", () => {
   for (const Cell of [LazyInit, MutexLazyInit]) {
     const cell = new Cell(int32);
-    beginElsewhere(cell.handle);
+    const { buffer, byteOffset } = cell.handle;
+    assert(new OnceState(buffer, byteOffset).begin());
     assertThrows(
       () => cell.value,
       NotInitializedError,
@@ -217,7 +223,11 @@ Deno.test("LayoutMismatchError.message tells what was expected and what was foun
   const { handle } = cell;
   const cases: [() => unknown, string][] = [
     [
-      () => LazyInit.from(handle, float64),
+      () => LazyInit.from(handle as LazyInitHandle, float64),
+      "Cannot attach to LazyInit at byte 8 as it must be a LazyInit of float64 with 8 bytes: its handle says int32",
+    ],
+    [
+      () => LazyInit.from({ ...handle, tag: "float64" } as never, float64),
       "Cannot attach to LazyInit at byte 8 as it must be a LazyInit of float64 with 8 bytes: another kind, codec or capacity was placed there",
     ],
     [
@@ -225,8 +235,9 @@ Deno.test("LayoutMismatchError.message tells what was expected and what was foun
       "as it must be a MutexLazyInit of int32 with 4 bytes: another kind, codec or capacity was placed there",
     ],
     [
-      () => MutexLazyInit.from(handle, int32),
-      "Cannot attach to LazyInit at byte 8 as it must be a MutexLazyInit: its handle says LazyInit",
+      // A type error, too
+      () => MutexLazyInit.from(handle as never, int32),
+      "Cannot attach to MutexLazyInit at byte 8 as it must be a MutexLazyInit of int32 with 4 bytes: its handle says LazyInit",
     ],
     [
       () => LazyInit.from({ ...handle, byteOffset: 40 }, int32),
@@ -241,11 +252,6 @@ Deno.test("LayoutMismatchError.message tells what was expected and what was foun
     assertThrows(attempt, LayoutMismatchError, message);
   }
 });
-
-/** Leaves the cell as it is while another agent's initializer runs. */
-function beginElsewhere({ buffer, byteOffset }: LazyInitHandle) {
-  assert(new OnceState(buffer, byteOffset).begin());
-}
 
 Deno.test("AlreadyInitializedError tells an undefined value from one that is being made", () => {
   const codec: Codec<undefined> = {
@@ -271,22 +277,22 @@ Deno.test("AlreadyInitializedError tells an undefined value from one that is bei
 });
 
 Deno.test("LayoutMismatchError names the cell", () => {
-  const buffer = new SharedArrayBuffer(24);
+  const buffer = new SharedArrayBuffer(LazyInit.byteLength(int32));
   const { handle } = new LazyInit(int32, { buffer, name: "answer" });
   for (
-    const attach of [
-      () => LazyInit.from(handle, float64),
-      () => MutexLazyInit.from(handle, int32),
-      () => new LazyInit(float64, { buffer, name: "answer" }),
-    ]
+    const [attach, kind] of [
+      [() => LazyInit.from(handle as never, float64), "LazyInit"],
+      [() => MutexLazyInit.from(handle as never, int32), "MutexLazyInit"],
+      [() => new LazyInit(float64, { buffer, name: "answer" }), "LazyInit"],
+    ] as const
   ) {
     assertThrows(
       attach,
       LayoutMismatchError,
-      'Cannot attach to LazyInit "answer" at byte 0',
+      `Cannot attach to ${kind} "answer" at byte 0`,
     );
   }
-  const dirty = new SharedArrayBuffer(24);
+  const dirty = new SharedArrayBuffer(LazyInit.byteLength(int32));
   new Uint8Array(dirty)[20] = 1;
   assertThrows(
     () => new MutexLazyInit(int32, { buffer: dirty, name: "answer" }),

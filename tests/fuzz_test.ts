@@ -21,7 +21,6 @@ import {
   json,
   LayoutMismatchError,
   LazyInit,
-  type LazyInitHandle,
   Mutex,
   MutexLazyInit,
   NotInitializedError,
@@ -33,7 +32,7 @@ import {
   uint32,
 } from "../mod.ts";
 import { codecs, values } from "./_codecs.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 
 const CLASSES = [LazyInit, MutexLazyInit] as const;
 /** Bytes on either side of a cell, which nothing may touch. */
@@ -66,15 +65,19 @@ Deno.test("from() refuses everything that is no handle with a documented error",
   );
   const handles = fc.oneof(
     fc.anything(),
-    fc.record({ kind: field, buffer: field, byteOffset: field, name: field }, {
-      requiredKeys: [],
-    }),
+    fc.record({
+      kind: field,
+      buffer: field,
+      byteOffset: field,
+      name: field,
+      tag: fc.oneof(field, fc.constantFrom("int32", "string(100)")),
+    }, { requiredKeys: [] }),
   );
   fc.assert(
     fc.property(handles, (handle) => {
       for (const Cell of CLASSES) {
         for (const codec of [int32, string(100)] as Codec<unknown>[]) {
-          const call = () => Cell.from(handle as LazyInitHandle, codec);
+          const call = () => Cell.from(handle as never, codec);
           assert(
             documented(call, [TypeError, RangeError, LayoutMismatchError]),
           );
@@ -300,11 +303,15 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
           content === "another" && There === Cell && found === codec;
 
         const byteOffset = GUARD + shift;
+        const { tag } = codec;
         let cell: LazyInit<unknown> | MutexLazyInit<unknown> | undefined;
         documented(
           () =>
             cell = attaching
-              ? Cell.from({ kind, buffer, byteOffset, name: "" }, codec)
+              ? Cell.from(
+                { kind, buffer, byteOffset, name: "", tag } as never,
+                codec,
+              )
               : new Cell(codec, { buffer, byteOffset }),
           [TypeError, RangeError, LayoutMismatchError],
         );
@@ -315,7 +322,7 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
           assertEquals([...new Uint8Array(buffer)], before);
         } else if (shift === 0) {
           // Claimed for this kind and codec
-          Cell.from(cell.handle, codec);
+          Cell.from(cell.handle as never, codec);
           await useInAnyWay(cell, dead);
         }
         assert(untouched());

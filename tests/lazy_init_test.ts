@@ -3,6 +3,7 @@
 // First, as the modules may keep what they find of `Atomics`
 import { phasesWhileZeroing, withoutBlocking } from "./_platform.ts";
 import {
+  assert,
   assertEquals,
   assertRejects,
   assertStrictEquals,
@@ -24,13 +25,14 @@ import {
   RecursiveInitializationError,
   string,
   typedArray,
+  uint32,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
 import { codecs, values } from "./_codecs.ts";
 import { Flag } from "./_flag.ts";
 import { pair, pairOf } from "./_jobs.ts";
 
-const HEADER_BYTES = 16;
+const HEADER_BYTES = 24;
 
 /** A copy of memory, to be compared. */
 function bytesOf(
@@ -56,14 +58,14 @@ Deno.test("LazyInit() starts uninitialized", () => {
 
 Deno.test("LazyInit() places a cell in a given buffer and leaves the rest alone", () => {
   const buffer = new SharedArrayBuffer(64);
-  new Uint8Array(buffer).fill(7, 0, 16).fill(7, 40);
+  new Uint8Array(buffer).fill(7, 0, 16).fill(7, 48);
   const cell = new LazyInit(int32, { buffer, byteOffset: 16, name: "answer" });
   cell.initOnce(42);
   const { kind, byteOffset, name } = cell.handle;
   assertStrictEquals(cell.handle.buffer, buffer);
   assertEquals([kind, byteOffset, name], ["LazyInit", 16, "answer"]);
   assertEquals(bytesOf(buffer, 0, 16), new Uint8Array(16).fill(7));
-  assertEquals(bytesOf(buffer, 40), new Uint8Array(24).fill(7));
+  assertEquals(bytesOf(buffer, 48), new Uint8Array(16).fill(7));
 });
 
 Deno.test("LazyInit() attaches to the cell that is there already", () => {
@@ -93,8 +95,8 @@ Deno.test("LazyInit() refuses memory that holds something else", () => {
   ) assertThrows(place, LayoutMismatchError, "was placed there");
   assertEquals(bytesOf(buffer), before);
 
-  for (const dirty of [0, 4, 12, 16, 23]) {
-    const buffer = new SharedArrayBuffer(24);
+  for (const dirty of [0, 4, 12, 16, 20, 24, 31]) {
+    const buffer = new SharedArrayBuffer(LazyInit.byteLength(int32));
     new Uint8Array(buffer)[dirty] = 1;
     const before = bytesOf(buffer);
     assertThrows(
@@ -146,8 +148,8 @@ Deno.test("LazyInit() refuses options that it cannot use", () => {
 });
 
 Deno.test("LazyInit() judges the memory that it claims, even if an option changes", () => {
-  const dirty = new SharedArrayBuffer(24);
-  new Uint8Array(dirty).fill(1, 16);
+  const dirty = new SharedArrayBuffer(LazyInit.byteLength(int32));
+  new Uint8Array(dirty).fill(1, 24);
   let reads = 0;
   const options = {
     get buffer() {
@@ -204,21 +206,22 @@ Deno.test("LazyInit() refuses what is no codec", () => {
 });
 
 Deno.test("LazyInit() works in a buffer that has grown", () => {
-  const buffer = new SharedArrayBuffer(24, { maxByteLength: 64 });
+  const buffer = new SharedArrayBuffer(32, { maxByteLength: 72 });
   new LazyInit(int32, { buffer }).initOnce(1);
-  buffer.grow(64);
+  buffer.grow(72);
   const cell = new LazyInit(int32, { buffer, byteOffset: 40 });
   cell.initOnce(2);
   assertEquals(LazyInit.from(cell.handle, int32).get(), 2);
   assertEquals(new LazyInit(int32, { buffer }).get(), 1);
 });
 
-Deno.test("LazyInit.byteLength() is a header of 16 bytes and the slot, rounded up to 8", () => {
-  assertEquals(LazyInit.byteLength(int32), 24);
-  assertEquals(LazyInit.byteLength(typedArray(Float64Array, 3)), 40);
-  assertEquals(LazyInit.byteLength(typedArray(Uint8Array, 0)), 16);
+Deno.test("LazyInit.byteLength() is a header of 24 bytes and the slot, rounded up to 8", () => {
+  assertEquals(LazyInit.byteLength(int32), 32);
+  assertEquals(LazyInit.byteLength(typedArray(Float64Array, 3)), 48);
+  assertEquals(LazyInit.byteLength(typedArray(Uint8Array, 0)), 24);
   assertEquals(LazyInit.byteLength(string(13)), 40);
-  assertEquals(new LazyInit(int32).handle.buffer.byteLength, 24);
+  assertEquals(LazyInit.byteLength(json(16)), 40);
+  assertEquals(new LazyInit(int32).handle.buffer.byteLength, 32);
 });
 
 Deno.test("LazyInit.from() attaches through a clone of the handle", () => {
@@ -276,9 +279,11 @@ Deno.test("LazyInit.from() refuses another kind, codec or capacity", () => {
     );
   }
   assertThrows(
-    () => LazyInit.from({ ...handle, kind: "MutexLazyInit" }, string(16)),
+    // A type error, too
+    () =>
+      LazyInit.from({ ...handle, kind: "MutexLazyInit" } as never, string(16)),
     LayoutMismatchError,
-    "it must be a LazyInit: its handle says MutexLazyInit",
+    "it must be a LazyInit of string[16] with 16 bytes: its handle says MutexLazyInit",
   );
   assertThrows(
     () => MutexLazyInit.from({ ...handle, kind: "MutexLazyInit" }, string(16)),
@@ -289,16 +294,17 @@ Deno.test("LazyInit.from() refuses another kind, codec or capacity", () => {
 Deno.test("LazyInit.from() refuses memory that was never claimed", () => {
   const handle = {
     kind: "LazyInit",
-    buffer: new SharedArrayBuffer(24),
+    buffer: new SharedArrayBuffer(LazyInit.byteLength(int32)),
     byteOffset: 0,
     name: "",
+    tag: int32.tag,
   } as const;
   assertThrows(
     () => LazyInit.from(handle, int32),
     LayoutMismatchError,
     "no cell was placed there",
   );
-  assertEquals(bytesOf(handle.buffer), new Uint8Array(24));
+  assert(bytesOf(handle.buffer).every((byte) => byte === 0));
 });
 
 Deno.test("LazyInit.get() returns the same reference every time", () => {
@@ -507,7 +513,7 @@ Deno.test("LazyInit.waitAsync() rejects with the reason of an aborted signal", a
 Deno.test("LazyInit.waitAsync() refuses what is no signal", async () => {
   const cell = new LazyInit(int32);
   for (let i = 0; i < 2; i++) {
-    for (const signal of [null, {}, 5]) {
+    for (const signal of [{}, 5, { aborted: false }]) {
       await assertRejects(
         () => cell.waitAsync({ signal: signal as never }),
         TypeError,
@@ -521,6 +527,16 @@ Deno.test("LazyInit.waitAsync() refuses what is no signal", async () => {
     );
     if (i === 0) cell.initOnce(42);
   }
+});
+
+Deno.test("LazyInit.waitAsync() takes null and undefined for no signal", async () => {
+  const cell = new LazyInit(int32);
+  const waiting = [
+    cell.waitAsync({ signal: null }),
+    cell.waitAsync({ signal: undefined } as object),
+  ];
+  cell.initOnce(42);
+  assertEquals(await Promise.all(waiting), [42, 42]);
 });
 
 Deno.test("LazyInit shows itself in Deno and Node", () => {
@@ -598,8 +614,9 @@ Deno.test("LazyInit tells latecomers at once while another agent initializes", a
 
 Deno.test("LazyInit() may run over the same memory in all agents at once", async () => {
   using agents = await Agents.start(4);
-  const memory = new SharedArrayBuffer(24 * 50);
-  for (let byteOffset = 0; byteOffset < memory.byteLength; byteOffset += 24) {
+  const size = LazyInit.byteLength(uint32);
+  const memory = new SharedArrayBuffer(50 * size);
+  for (let byteOffset = 0; byteOffset < memory.byteLength; byteOffset += size) {
     const start = new Flag();
     const placed = agents.all((index) => ({
       kind: "place",

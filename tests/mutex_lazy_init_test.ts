@@ -27,7 +27,6 @@ import {
   LazyInit,
   MutexLazyInit,
   NotInitializedError,
-  OnceState,
   RecursiveInitializationError,
   string,
   typedArray,
@@ -35,7 +34,7 @@ import {
 import { Agents } from "./_agents.ts";
 import { Flag, until } from "./_flag.ts";
 import { pair, pairOf, view } from "./_jobs.ts";
-import { isSlotZeroed, slotOf } from "./_slot_bytes.ts";
+import { isSlotZeroed, slotOf } from "./_cell_slots.ts";
 
 const INITS = ["init", "tryInit", "getOrInit"] as const;
 const ASYNC_INITS = ["initAsync", "tryInitAsync", "getOrInitAsync"] as const;
@@ -78,7 +77,7 @@ Deno.test("MutexLazyInit() attaches to the cell that is there, and refuses anoth
     () => new MutexLazyInit(string(0), { buffer, byteOffset: 8 }),
     LayoutMismatchError,
   );
-  assertEquals(MutexLazyInit.byteLength(int32), 24);
+  assertEquals(MutexLazyInit.byteLength(int32), 32);
 });
 
 Deno.test("MutexLazyInit.from() attaches through a clone of the handle", () => {
@@ -88,9 +87,10 @@ Deno.test("MutexLazyInit.from() attaches through a clone of the handle", () => {
   attached.init(() => 42);
   assertEquals(cell.value, 42);
   assertThrows(
-    () => MutexLazyInit.from(new LazyInit(int32).handle, int32),
+    // A type error, too
+    () => MutexLazyInit.from(new LazyInit(int32).handle as never, int32),
     LayoutMismatchError,
-    "it must be a MutexLazyInit: its handle says LazyInit",
+    "it must be a MutexLazyInit of int32 with 4 bytes: its handle says LazyInit",
   );
 });
 
@@ -280,6 +280,19 @@ Deno.test("MutexLazyInit refuses bad timeouts, initialized or not", () => {
     }
     assertEquals(cell.initialized, i === 1);
     cell.getOrInit(() => 42);
+  }
+});
+
+Deno.test("MutexLazyInit takes null and undefined for no signal", async () => {
+  for (const signal of [null, undefined]) {
+    const options = { signal } as { signal: null };
+    const cell = new MutexLazyInit(int32);
+    const waiting = cell.waitAsync(options);
+    assertEquals(await cell.initAsync(() => 1, options), 1);
+    assertEquals(await waiting, 1);
+    assertEquals(await cell.getOrInitAsync(() => 2, options), 1);
+    assertEquals((await cell.tryInitAsync(() => 2, options)).ok, false);
+    assertEquals(await cell.resetAsync(options), true);
   }
 });
 
@@ -534,16 +547,16 @@ Deno.test("MutexLazyInit tells its initializers to another copy of the package",
   const copy: typeof import("../_running.ts") = await import(
     "../_running.ts?copy"
   );
-  const cell = new MutexLazyInit(int32);
-  const state = new OnceState(cell.handle.buffer);
-  assertEquals(copy.isWithinInitializer(state), false);
+  const told = () => copy.currentRuns().map(({ cell }) => cell!.name);
+  const cell = new MutexLazyInit(int32, { name: "answer" });
+  assertEquals(told(), []);
   await cell.getOrInitAsync(async () => {
-    assertEquals(copy.isWithinInitializer(state), true);
+    assertEquals(told(), ["answer"]);
     await Promise.resolve();
-    assertEquals(copy.isWithinInitializer(state), true);
+    assertEquals(told(), ["answer"]);
     return 1;
   });
-  assertEquals(copy.isWithinInitializer(state), false);
+  assertEquals(told(), []);
 });
 
 Deno.test("MutexLazyInit lets the cell go if it finds nothing to begin", () => {
@@ -566,7 +579,7 @@ Deno.test("MutexLazyInit refuses a signal that is none, and changes nothing", as
     throw new Error("Never called");
   };
   for (let i = 0; i < 2; i++) {
-    for (const signal of [null, {}, { throwIfAborted() {}, aborted: false }]) {
+    for (const signal of [5, {}, { throwIfAborted() {}, aborted: false }]) {
       const options = { signal: signal as AbortSignal };
       for (
         const call of [
@@ -1178,7 +1191,7 @@ Deno.test("MutexLazyInit.get() reads again when a reset comes in the middle of d
 Deno.test("MutexLazyInit.get() passes on the error of a codec that cannot decode", () => {
   const cell = new MutexLazyInit(json(16));
   cell.init(() => 42);
-  slotOf(cell).set(new TextEncoder().encode("{"), 4);
+  slotOf(cell).set(new TextEncoder().encode("{"));
   const other = MutexLazyInit.from(cell.handle, json(16));
   assertThrows(() => other.get(), SyntaxError);
 });

@@ -28,7 +28,7 @@ import { Agents } from "./_agents.ts";
 import { Flag, until } from "./_flag.ts";
 import { pair, pairOf } from "./_jobs.ts";
 import { isHeld, isWatched, lockName, locks } from "./_locks.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 import type { Birth, Message, Stage } from "./testdata/mortal_worker.ts";
 
 const RAISED = new Flag();
@@ -582,7 +582,7 @@ for (const stage of STAGES) {
     leave.raise();
     await ended.raised();
 
-    assertEquals(cell.recover(mortal.id), true);
+    assertEquals(cell.recover(mortal.id), !published);
     const values = [...await all, await here];
     const expected = pairOf(published ? 1 : 2);
     assertEquals(values, [expected, expected, expected]);
@@ -635,6 +635,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
       cell.waitAsync(soon()),
       cell.getOrInitAsync(() => pairOf(2), soon()),
     ];
+    await until(() => isWatched(mortal));
     end(mortal);
     for (const value of await Promise.all(values)) {
       assertEquals(value, pairOf(2));
@@ -646,6 +647,7 @@ for (const [ends, end] of Object.entries(ENDS)) {
     const cell = new MutexLazyInit(pair);
     await mortal.initialize(cell);
     const reset = cell.resetAsync(soon());
+    await until(() => isWatched(mortal));
     end(mortal);
     assertEquals(await reset, false);
     assertEquals(cell.init(() => pairOf(2)), pairOf(2));
@@ -792,11 +794,11 @@ for (const method of ["getOrInitAsync", "resetAsync"] as const) {
   });
 }
 
-Deno.test("MutexLazyInit.resetAsync() goes on if an announced agent ends when it has unlocked and woken nobody", async () => {
+Deno.test("MutexLazyInit.resetAsync() goes on if an announced agent ends when it has published and woken nobody", async () => {
   using mortal = await Mortal.start();
   const cell = new MutexLazyInit(pair);
   const leave = new Flag();
-  await mortal.initialize(cell, { leave, then: "end when it unlocks" });
+  await mortal.initialize(cell, { leave, then: "end when it publishes" });
   const reset = cell.resetAsync(soon());
   await until(() => isWatched(mortal));
   leave.raise();
@@ -807,15 +809,19 @@ Deno.test("MutexLazyInit.resetAsync() leaves a cell to an agent that goes on una
   using mortal = await Mortal.start();
   const cell = new MutexLazyInit(pair);
   const leave = new Flag();
-  await mortal.initialize(cell, { leave, then: "lock when it unlocks" });
+  await mortal.initialize(cell, {
+    leave,
+    then: "begin again when it publishes",
+  });
   const reset = cell.resetAsync(soon());
   await until(() => isWatched(mortal));
   leave.raise();
   // It comes free, as no initializer runs, and is granted to the watch
   await until(async () => !await isWatched(mortal));
   await locks.request(lockName(mortal), soon(), () => {});
+  assertEquals(cell.phase, "initializing");
   assertEquals(cell.recover(mortal.id), true);
-  assertEquals(await reset, true);
+  assertEquals(await reset, false);
 });
 
 Deno.test("MutexLazyInit.getOrInitAsync() leaves a cell to an announced agent that lives", async () => {

@@ -95,7 +95,7 @@ const BROKEN = {
   "confirmed-by-a-load":
     "Data race on slot: nothing orders the plain read by thread 1 in step 2 and the plain write by thread 0 in step 5",
   "zeroed-before-the-reset":
-    "Data race on slot: nothing orders the plain write by thread 0 in step 1 and the plain read by thread 1 in step 3 (slot, zeroed after reset(): the value may be used)",
+    "Data race on slot: nothing orders the plain write by thread 0 in step 1 and the plain read by thread 1 in step 3 (torn-decode: the value may be used)",
   "placed-without-a-claim":
     "Data race on state: nothing orders the atomic write by thread 0 in step 4 and the plain read by thread 1 in step 6",
 };

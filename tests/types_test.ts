@@ -550,7 +550,19 @@ Deno.test("LazyInit.from() and MutexLazyInit.from() infer the type of the value"
   const mutexCell = MutexLazyInit.from(new MutexLazyInit(codec).handle, codec);
   assertType<IsExact<typeof mutexCell, MutexLazyInit<Int8Array>>>(true);
 
-  function _check(handle: LazyInitHandle) {
+  function _check(
+    handle: LazyInitHandle,
+    typed: LazyInitHandle<number, "LazyInit">,
+  ) {
+    // One whose types were lost fits every cell
+    LazyInit.from(handle, bool);
+    MutexLazyInit.from(handle, bool);
+    // @ts-expect-error a cell of the other class
+    MutexLazyInit.from(typed, int32);
+    // @ts-expect-error a cell of other values
+    LazyInit.from(typed, bool);
+    const copy = structuredClone(typed);
+    assertType<IsExact<typeof copy, typeof typed>>(true);
     // @ts-expect-error the handle does not know the codec
     LazyInit.from(handle);
     // @ts-expect-error the memory alone says nothing
@@ -559,20 +571,32 @@ Deno.test("LazyInit.from() and MutexLazyInit.from() infer the type of the value"
     MutexLazyInit.from(new MutexLazyInit(int32), int32);
     // @ts-expect-error one class is not the other
     const _other: MutexLazyInit<number> = LazyInit.from(handle, int32);
+    // A cell of numbers is one of unknown values, not the other way round
+    const cells: [LazyInit<unknown>, MutexLazyInit<unknown>] = [
+      LazyInit.from(handle, int32),
+      MutexLazyInit.from(handle, int32),
+    ];
+    // @ts-expect-error its values may be anything
+    const _numbers: LazyInit<number> = cells[0];
+    // @ts-expect-error its values may be anything
+    const _mutexNumbers: MutexLazyInit<number> = cells[1];
   }
 });
 
 Deno.test("LazyInit.handle and MutexLazyInit.handle can be cloned by their type", () => {
   const { handle } = new LazyInit(int32);
-  assertType<IsExact<typeof handle, LazyInitHandle>>(true);
+  assertType<IsExact<typeof handle, LazyInitHandle<number, "LazyInit">>>(true);
   const mutexHandle = new MutexLazyInit(int32).handle;
-  assertType<IsExact<typeof mutexHandle, LazyInitHandle>>(true);
   assertType<
-    IsExact<LazyInitHandle, {
-      readonly kind: CellKind;
+    IsExact<typeof mutexHandle, LazyInitHandle<number, "MutexLazyInit">>
+  >(true);
+  assertType<
+    IsExact<Omit<typeof handle, "~value">, {
+      readonly kind: "LazyInit";
       readonly buffer: SharedArrayBuffer;
       readonly byteOffset: number;
       readonly name: string;
+      readonly tag: string;
     }>
   >(true);
   assertType<IsExact<CellKind, "LazyInit" | "MutexLazyInit">>(true);

@@ -143,5 +143,6 @@ export async function countHeldLocks(): Promise<number> {
     locks: { query(): Promise<{ held: { name: string }[] }> };
   };
   const { held } = await locks.query();
-  return held.filter(({ name }) => name.startsWith("@lazyinit/")).length;
+  return held.filter(({ name }) => name.startsWith("@lazyinit/lazyinit agent "))
+    .length;
 }

@@ -3,29 +3,40 @@
 /*
  * Makes one fault after the other in a copy of the repository, and looks whether
  * the explorer or the tests notice. Prints what caught each, and fails if one was
- * not caught. Arguments choose mutants by the beginning of their names.
+ * not caught. Arguments choose mutants by the beginning of their names; after
+ * `--from`, one that does has the run go on there.
+ *
+ * The scenarios and test files that a mutant names are asked first. If one of them
+ * notices the fault, nothing else is run.
  */
 
-import { mutants } from "./mutants.ts";
+import { type Mutant, mutants } from "./mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-/** How many times as long as without a mutation the tests may take; then they hang. */
-const PATIENCE = 2;
+/** How many times as long as without a mutation tests may take, … */
+const PATIENCE = 3;
+/** … and how much longer, in ms; then they hang. */
+const GRACE = 10_000;
+/** How long tests may take without a mutation, in ms. */
+const TEST_TIMEOUT = 600_000;
+/** How long the explorer may take for one, in ms; some mutants have schedules without end. */
+const EXPLORER_TIMEOUT = 60_000;
 const HANG = "hang";
 /** Tests of what the explorer has seen, and of what has nothing to do with the modules. */
 const IGNORED = [
   "bench_render",
   "bench",
+  "browser_places",
   "closed_network",
   "docs",
   "package",
   "schedules",
   "workflows",
 ];
-/** How long the explorer may take for one, in ms; some mutants have schedules without end. */
-const EXPLORER_TIMEOUT = 60_000;
-/** How long the tests may take, in ms. */
-let testTimeout = 600_000;
+const ALL_TESTS = [
+  `--ignore=${IGNORED.map((name) => `tests/${name}_test.ts`).join()}`,
+  "tests/",
+];
 
 async function print(text: string): Promise<void> {
   await Deno.stdout.write(new TextEncoder().encode(text));
@@ -59,45 +70,110 @@ async function failureOf(
   return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
 }
 
-/** What notices the fault in the copy. */
-async function catcher(
+function firstLine(text: string): string {
+  return text.trimStart().split("\n")[0]!;
+}
+
+/** Returns what one of the scenarios notices. */
+async function explore(
   directory: string,
   scenarios: readonly string[],
 ): Promise<string | undefined> {
-  if (scenarios.length > 0) {
-    const output = await failureOf(directory, [
-      "run",
-      "--no-check",
-      "--allow-read",
-      "tests/schedules/explore.ts",
-      ...scenarios,
-    ], EXPLORER_TIMEOUT);
-    // It notices threads that hang itself; otherwise there are just many schedules
-    if (output !== undefined && output !== HANG) {
-      return `scenario ${
-        /^FAILED (\S+)/m.exec(output)?.[1] ?? firstLine(output)
-      }`;
-    }
-  }
+  if (scenarios.length === 0) return undefined;
   const output = await failureOf(directory, [
+    "run",
+    "--no-check",
+    "--allow-read",
+    "tests/schedules/explore.ts",
+    ...scenarios,
+  ], EXPLORER_TIMEOUT);
+  // It notices threads that hang itself; otherwise there are just many schedules
+  if (output === undefined || output === HANG) return undefined;
+  const name = /^FAILED (\S+)/m.exec(output)?.[1];
+  return `scenario ${name ?? firstLine(output)}`;
+}
+
+/** How long tests may take with a mutation, in ms, by their arguments. */
+const timeouts = new Map<string, number>();
+
+/** Returns what the tests notice; they must pass without a mutation. */
+async function test(
+  directory: string,
+  mutation: Mutation,
+  tests: string[],
+): Promise<string | undefined> {
+  const args = [
     "test",
     "--no-check",
     "--fail-fast",
     "--allow-read",
     "--allow-run",
     ...flags,
-    `--ignore=${IGNORED.map((name) => `tests/${name}_test.ts`).join()}`,
-    "tests/",
-  ], testTimeout);
+    ...tests,
+  ];
+  const key = tests.join(" ");
+  let timeout = timeouts.get(key);
+  if (timeout === undefined) {
+    const start = performance.now();
+    await mutation.undo();
+    const failure = await failureOf(directory, args, TEST_TIMEOUT);
+    if (failure !== undefined) {
+      throw new Error(`The tests fail without any mutation: ${failure}`);
+    }
+    await mutation.make();
+    timeout = PATIENCE * (performance.now() - start) + GRACE;
+    timeouts.set(key, timeout);
+  }
+  const output = await failureOf(directory, args, timeout);
   if (output === undefined) return undefined;
-  if (output === HANG) return "tests that hang";
+  if (output === HANG) return `tests that hang: ${key}`;
   return `test ${
     /^(.+) \.\.\. ?FAILED/m.exec(output)?.[1] ?? firstLine(output)
   }`;
 }
 
-function firstLine(text: string): string {
-  return text.trimStart().split("\n")[0]!;
+/** What is wrong in the copy. */
+interface Mutation {
+  make(): Promise<void>;
+  undo(): Promise<void>;
+}
+
+async function mutationOf(
+  directory: string,
+  { name, file, from, to }: Mutant,
+): Promise<Mutation> {
+  const path = `${directory}/${file}`;
+  const source = await Deno.readTextFile(path);
+  if (source.split(from).length !== 2) {
+    throw new Error(`${file} must have the text of "${name}" once: ${from}`);
+  }
+  const mutated = source.replace(from, () => to);
+  return {
+    make: () => Deno.writeTextFile(path, mutated),
+    undo: () => Deno.writeTextFile(path, source),
+  };
+}
+
+/** Returns what notices the mutant. */
+async function catcher(
+  directory: string,
+  mutant: Mutant,
+): Promise<string | undefined> {
+  const { scenarios = [], tests = [] } = mutant;
+  const mutation = await mutationOf(directory, mutant);
+  await mutation.make();
+  try {
+    const caught = await explore(directory, scenarios);
+    if (caught !== undefined) return caught;
+    for (const name of tests) {
+      const file = `tests/${name}_test.ts`;
+      const caught = await test(directory, mutation, [file]);
+      if (caught !== undefined) return caught;
+    }
+    return await test(directory, mutation, ALL_TESTS);
+  } finally {
+    await mutation.undo();
+  }
 }
 
 async function flagsOf(): Promise<string[]> {
@@ -109,32 +185,35 @@ async function flagsOf(): Promise<string[]> {
   return text === "" ? [] : [text];
 }
 
+function choose([first, ...rest]: string[]): readonly Mutant[] {
+  if (first === undefined) return mutants;
+  if (first !== "--from") {
+    return mutants.filter(({ name }) =>
+      [first, ...rest].some((prefix) => name.startsWith(prefix))
+    );
+  }
+  const index = mutants.findIndex(({ name }) =>
+    name.startsWith(rest.join(" "))
+  );
+  return index === -1 ? [] : mutants.slice(index);
+}
+
 const flags = await flagsOf();
-const chosen = mutants.filter(({ name }) =>
-  Deno.args.length === 0 || Deno.args.some((prefix) => name.startsWith(prefix))
-);
+const chosen = choose(Deno.args);
 const directory = await Deno.makeTempDir();
 let survivors = 0;
 try {
   await copy(ROOT, directory);
-  const start = performance.now();
-  const failure = await catcher(directory, ["mutex-2"]);
+  for (const mutant of mutants) await mutationOf(directory, mutant);
+  const failure = await explore(directory, ["mutex-2"]);
   if (failure !== undefined) {
     throw new Error(`The modules fail without any mutation: ${failure}`);
   }
-  testTimeout = PATIENCE * (performance.now() - start);
   await print("| mutant | caught by |\n| --- | --- |\n");
-  for (const { name, file, from, to, scenarios } of chosen) {
-    const path = `${directory}/${file}`;
-    const source = await Deno.readTextFile(path);
-    if (source.split(from).length !== 2) {
-      throw new Error(`${file} must have the text of "${name}" once: ${from}`);
-    }
-    await Deno.writeTextFile(path, source.replace(from, () => to));
-    const caught = await catcher(directory, scenarios);
-    await Deno.writeTextFile(path, source);
+  for (const mutant of chosen) {
+    const caught = await catcher(directory, mutant);
     if (caught === undefined) survivors++;
-    await print(`| ${name} | ${caught ?? "NOTHING"} |\n`);
+    await print(`| ${mutant.name} | ${caught ?? "NOTHING"} |\n`);
   }
 } finally {
   await Deno.remove(directory, { recursive: true });

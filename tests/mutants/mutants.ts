@@ -8,87 +8,98 @@ export interface Mutant {
   readonly from: string;
   /** … and is replaced by this. */
   readonly to: string;
-  /** Which scenarios are asked first, by the beginning of their names. */
-  readonly scenarios: readonly string[];
+  /** Which scenarios are asked first, by the beginning of their names, … */
+  readonly scenarios?: readonly string[];
+  /** … and which test files then, by their names without `_test.ts`. */
+  readonly tests?: readonly string[];
 }
 
-const ANNOUNCEMENT = "_announcement.ts";
+const AGENT = "_agent.ts";
 const ATOMICS = "atomics.ts";
 const CELL = "_cell.ts";
 const DEADLOCK = "_deadlock.ts";
-const LAZY = "lazy_init.ts";
+const LAYOUT = "_layout.ts";
 const MUTEX = "mutex_lazy_init.ts";
+const RUNNING = "_running.ts";
+const VALUE = "_value.ts";
+const WAITING = "_waiting.ts";
 
 export const mutants: readonly Mutant[] = [
   {
     name: "publish before write",
-    file: LAZY,
-    from: "      this.#codec.encode(value, slot);\n",
+    file: VALUE,
+    from:
+      "      codec.encode(value, slot);\n      return codec.decode(slot);\n",
     to:
-      "      this.#state.publish(begun);\n      this.#codec.encode(value, slot);\n",
+      "      queueMicrotask(() => codec.encode(value, slot));\n      return value;\n",
     scenarios: ["init-once-race-2"],
   },
   {
     name: "publish before write, as the crate does: by begin()",
     file: ATOMICS,
-    from: "const claim = this.#namesOwner ? claimant : INITIALIZING;",
-    to: "const claim = INITIALIZED;",
+    from: "        claimant() | waiters,\n",
+    to:
+      "        (bits === UNINITIALIZED ? word | INITIALIZED : claimant()) | waiters,\n",
     scenarios: ["reader-during-publication-2"],
   },
   {
-    name: "no rollback on throw (LazyInit)",
-    file: LAZY,
-    from: "    zeroFill(this.#slot);\n    this.#state.rollback(begun);\n",
-    to: "    zeroFill(this.#slot);\n",
-    scenarios: ["call-once-failing-2"],
+    name: "publish by a plain store",
+    file: ATOMICS,
+    from:
+      "      const found = Atomics.compareExchange(words, index, word, next);\n",
+    to:
+      "      const found = words[index]!;\n      if (found === word) words[index] = next;\n",
+    scenarios: ["init-once-race-2"],
   },
   {
-    name: "no rollback on throw (MutexLazyInit)",
-    file: MUTEX,
-    from: "      this.#state.rollback(begun);\n",
-    to: "",
-    scenarios: ["get-or-init-failing-once-2"],
+    name: "no rollback on throw",
+    file: CELL,
+    from: "    const isLost = !this.rollbackRun(generation);\n",
+    to: "    const isLost = false;\n",
+    scenarios: ["call-once-failing-2", "get-or-init-failing-once-2"],
   },
   {
     name: "missing notify on publish and rollback",
     file: ATOMICS,
-    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
-    to:
-      "    if (found !== word) return false;\n    if ((found & PHASE_MASK) !== INITIALIZING) this.wakeAll();\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
+    to: "",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "missing notify on publish",
     file: ATOMICS,
-    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
     to:
-      "    if (found !== word) return false;\n    if ((next & PHASE_MASK) !== INITIALIZED) this.wakeAll();\n",
+      "        if ((word & STATE_WAITERS) !== 0 && (next & PHASE_MASK) !== INITIALIZED) Atomics.notify(words, index);\n",
     scenarios: ["reader-during-publication-2"],
   },
   {
     name: "missing notify on rollback",
     file: ATOMICS,
-    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
+    from:
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
     to:
-      "    if (found !== word) return false;\n    if ((found & PHASE_MASK) !== INITIALIZING || (next & PHASE_MASK) !== UNINITIALIZED) this.wakeAll();\n",
+      "        if ((word & STATE_WAITERS) !== 0 && (next & PHASE_MASK) === INITIALIZED) Atomics.notify(words, index);\n",
     scenarios: ["get-or-init-failing-once-2"],
   },
   {
     name: "missing notify on reset",
     file: ATOMICS,
-    from: "    if (found !== word) return false;\n    this.wakeAll();\n",
+    from: "    return this.rollbackRun(next(generation));\n",
     to:
-      "    if (found !== word) return false;\n    if ((found & PHASE_MASK) !== INITIALIZED) this.wakeAll();\n",
-    scenarios: [],
+      "    const word = this.load();\n    return (word & OWNED_MASK) === OWNED && Atomics.compareExchange(\n          this.words,\n          this.index,\n          word,\n          next(generation) << GENERATION_SHIFT,\n        ) === word;\n",
+    scenarios: ["reset-and-get-or-init-2"],
   },
   {
     name: "notify one instead of all (state)",
     file: ATOMICS,
     from:
-      "    // I5: pairs with the wait() of everybody who has set the waiters bit\n    Atomics.notify(this.#words, this.#index);\n  }\n\n  /**\n   * Goes from initialized",
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);\n",
     to:
-      "    Atomics.notify(this.#words, this.#index, 1);\n  }\n\n  /**\n   * Goes from initialized",
-    scenarios: ["reader-during-publication-3", "get-or-init-3"],
+      "        if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index, 1);\n",
+    scenarios: ["reader-during-publication-3"],
   },
   {
     name: "notify one instead of all (mutex)",
@@ -102,16 +113,46 @@ export const mutants: readonly Mutant[] = [
   {
     name: "waiters bit dropped by begin()",
     file: ATOMICS,
-    from: "        claim | waiters,\n",
-    to: "        claim,\n",
+    from: "        claimant() | waiters,\n",
+    to: "        claimant(),\n",
     scenarios: ["waiters-through-a-failure-2"],
   },
   {
-    name: "waiters bit not set before the sleep",
+    name: "waiters bit not set before the sleep (state)",
     file: ATOMICS,
     from: "      word,\n      word | STATE_WAITERS,\n    ) === word;",
     to: "      word,\n      word,\n    ) === word;",
-    scenarios: [],
+    scenarios: ["reader-during-publication-2"],
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "waiters bit not set before the sleep (mutex)",
+    file: ATOMICS,
+    from: "      const announced = word | MUTEX_WAITERS;\n",
+    to: "      const announced = word;\n",
+    scenarios: ["mutex-2"],
+  },
+  {
+    name: "sleeps on the word without the waiters bit (state)",
+    file: ATOMICS,
+    from:
+      "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
+    to: "    return Atomics.wait(this.words, this.index, word, timeout);",
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "sleeps on the word without the waiters bit (state, asynchronously)",
+    file: ATOMICS,
+    from: "    const value = word | STATE_WAITERS;\n",
+    to: "    const value = word;\n",
+    tests: ["sleeping"],
+  },
+  {
+    name: "sleeps on the word without the waiters bit (mutex)",
+    file: ATOMICS,
+    from: "      if (found === word) return announced;\n",
+    to: "      if (found === word) return word;\n",
+    tests: ["spurious_wake_ups"],
   },
   {
     name: "unlock without wake",
@@ -126,359 +167,838 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    while (this.#isOf(word)) {\n",
     to: "    while (isHeld(word)) {\n",
-    scenarios: [
-      "holder-declared-dead-2",
-      "owner-declared-dead-MutexLazyInit-3",
-    ],
+    scenarios: ["holder-declared-dead-2"],
+  },
+  {
+    name: "begins only if nobody has come to wait",
+    file: ATOMICS,
+    from:
+      "        return word;\n      }\n      word = found;\n    }\n    phaseOf(word);\n",
+    to:
+      "        return word;\n      }\n      return NOT_TAKEN;\n    }\n    phaseOf(word);\n",
+    scenarios: ["waiters-through-a-failure-2"],
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "begins by a store",
+    file: ATOMICS,
+    from:
+      "      const found = Atomics.compareExchange(\n        words,\n        index,\n        word,\n        claimant() | waiters,\n      );\n      if (found === word) {\n        // Those",
+    to:
+      "      Atomics.store(words, index, claimant() | waiters);\n      const found = word;\n      if (found === word) {\n        // Those",
+    scenarios: ["init-once-race-2"],
+  },
+  {
+    name: "begins and recovers whatever it finds instead",
+    file: ATOMICS,
+    from: "    while ((word & mask) === bits) {\n",
+    to: "    for (const fits = (word & mask) === bits; fits;) {\n",
+    scenarios: ["init-once-race-2"],
+  },
+  {
+    name: "resets without taking the cell",
+    file: ATOMICS,
+    from:
+      "    const generation = this.tryBeginReset();\n    if (generation === NOT_TAKEN) return false;\n    if (this.#empty(generation)) return true;\n",
+    to:
+      "    const word = this.loadInitialized();\n    if (word === undefined) return false;\n    const generation = word >>> GENERATION_SHIFT;\n    this.zero();\n    const state = next(generation) << GENERATION_SHIFT;\n    Atomics.store(this.words, this.index + GENERATION_WORD, next(generation));\n    Atomics.compareExchange(this.words, this.index, word, state);\n    if (this.load() === state) return true;\n",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "zero before the state changes",
+    file: ATOMICS,
+    from: "    const word = this.take(PHASE_MASK, INITIALIZED);\n",
+    to:
+      '    if (this.phase === "initialized") this.zero();\n    const word = this.take(PHASE_MASK, INITIALIZED);\n',
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "zero-fill skipped on throw",
+    file: CELL,
+    from: "    if (this.owns(generation)) this.zero();\n",
+    to: "",
+    scenarios: ["refused-halfway-2"],
+  },
+  {
+    name: "zero-fill on throw of a cell that was taken",
+    file: CELL,
+    from: "    if (this.owns(generation)) this.zero();\n",
+    to: "    this.zero();\n",
+    tests: ["recover"],
+  },
+  {
+    name: "zero-fill after the rollback",
+    file: CELL,
+    from:
+      "    if (this.owns(generation)) this.zero();\n    const isLost = !this.rollbackRun(generation);\n",
+    to:
+      "    const isLost = !this.rollbackRun(generation);\n    if (!isLost) this.zero();\n",
+    scenarios: ["refused-halfway-2"],
+  },
+  {
+    name: "zero-fill skipped by reset()",
+    file: ATOMICS,
+    from: "    if (this.#empty(generation)) return true;\n",
+    to:
+      "    this.words[this.index + 5] = 0;\n    if (this.#empty(generation)) return true;\n",
+    scenarios: ["reset-and-get-or-init-2"],
+  },
+  {
+    name: "recovers without zeroing the slot",
+    file: ATOMICS,
+    from: "    if (taken) this.#empty(this.#loadGeneration());\n",
+    to:
+      "    if (taken) {\n      this.words[this.index + 5] = 0;\n      this.#empty(this.#loadGeneration());\n    }\n",
+    scenarios: ["dead-owner-2"],
+  },
+  {
+    name: "recovers without a notification in the place of the dead",
+    file: ATOMICS,
+    from: "    this.notifyAll();\n    return taken;\n",
+    to: "    return taken;\n",
+    scenarios: ["dead-owner-and-waiters-3"],
   },
   {
     name: "no generation bump by reset()",
     file: ATOMICS,
-    from:
-      "      this.#replace(word, nextGeneration(word >>> GENERATION_SHIFT));\n",
-    to:
-      "      this.#replace(word, word >>> GENERATION_SHIFT << GENERATION_SHIFT);\n",
+    from: "    if (this.#empty(generation)) return true;\n",
+    to: "    if (this.#empty(generation - 1 & GENERATION_MASK)) return true;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
-    name: "no generation bump by revoke()",
+    name: "no generation bump by recover()",
     file: ATOMICS,
-    from: "      nextGeneration(word >>> GENERATION_SHIFT) | phase,\n",
-    to: "      word >>> GENERATION_SHIFT << GENERATION_SHIFT | phase,\n",
-    scenarios: ["owner-declared-dead-MutexLazyInit-3"],
+    from: "    if (taken) this.#empty(this.#loadGeneration());\n",
+    to:
+      "    if (taken) this.#empty(this.#loadGeneration() - 1 & GENERATION_MASK);\n",
+    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
+    tests: ["recover"],
+  },
+  {
+    name: "generation that does not wrap",
+    file: ATOMICS,
+    from: "  return generation + 1 & GENERATION_MASK;\n",
+    to: "  return generation + 1;\n",
+    tests: ["atomics"],
+  },
+  {
+    name: "sets the generation back",
+    file: ATOMICS,
+    from:
+      "    Atomics.compareExchange(\n      this.words,\n      this.index + GENERATION_WORD,\n      generation,\n      next(generation),\n    );\n",
+    to:
+      "    Atomics.store(\n      this.words,\n      this.index + GENERATION_WORD,\n      next(generation),\n    );\n",
+    scenarios: ["recoverer-declared-dead-LazyInit-2"],
+  },
+  {
+    name: "empties a cell that was taken over in turn",
+    file: ATOMICS,
+    from: "    if (!this.ownedByThisAgent) return false;\n    this.zero();\n",
+    to: "    this.zero();\n",
+    scenarios: [
+      "resetter-declared-dead-2",
+      "recoverer-declared-dead-MutexLazyInit",
+    ],
+  },
+  {
+    name: "publishes a cell that was taken",
+    file: ATOMICS,
+    from: "      if ((found & OWNED_MASK) !== OWNED) return false;\n",
+    to: "",
+    scenarios: ["owner-declared-dead-LazyInit-2"],
+  },
+  {
+    name: "publishes a later run of the same agent",
+    file: ATOMICS,
+    from:
+      "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
+    to: "",
+    tests: ["recover"],
+  },
+  {
+    name: "takes a later run of the same agent for the run that asks",
+    file: ATOMICS,
+    from:
+      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
+    to:
+      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
+    tests: ["recover"],
   },
   {
     name: "no re-check after decode",
-    file: MUTEX,
-    from: "        if (!this.#state.confirm(word)) continue;\n",
-    to: "",
+    file: VALUE,
+    from: "      return this.confirm(word) ? { result } : undefined;\n",
+    to: "      return { result };\n",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "confirm by a plain load",
+    file: ATOMICS,
+    from:
+      "    return Atomics.compareExchange(this.words, this.index, word, word) === word;\n",
+    to: "    return this.words[this.index] === word;\n",
+    scenarios: ["reset-and-readers-2"],
+  },
+  {
+    name: "confirm by an atomic load",
+    file: ATOMICS,
+    from:
+      "    return Atomics.compareExchange(this.words, this.index, word, word) === word;\n",
+    to: "    return this.load() === word;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "cached value kept over reset",
     file: MUTEX,
     from:
-      "    return this.#words[this.#index] === this.#word ? this.#value : this.#load();",
+      "    return this.#state[0] === this.#word ? this.#value : this.#load();",
     to: "    return this.#word !== undefined ? this.#value : this.#load();",
     scenarios: ["reset-and-readers-2"],
   },
   {
-    name: "zero-fill skipped by reset()",
-    file: MUTEX,
-    from:
-      "      if (this.#mutex.heldByThisAgent) zeroFill(this.#slot);\n      return true;\n",
-    to: "      return true;\n",
-    scenarios: ["reset-and-get-or-init-3"],
-  },
-  {
-    name: "zero-fill skipped on throw",
-    file: LAZY,
-    from: "    zeroFill(this.#slot);\n    this.#state.rollback(begun);\n",
-    to: "    this.#state.rollback(begun);\n",
-    scenarios: ["call-once-failing-2"],
-  },
-  {
-    name: "zero-fill before the reset of the state",
-    file: MUTEX,
-    from: "      if (!held || !this.#state.reset(word)) {\n",
-    to:
-      "      if (held) zeroFill(this.#slot);\n      if (!held || !this.#state.reset(word)) {\n",
-    scenarios: ["reset-and-readers-2"],
-  },
-  {
-    name: "owner not cleared by a failure (mutex kept)",
-    file: MUTEX,
-    from: "    token.unlock();\n    return failure;\n",
-    to: "    return failure;\n",
-    scenarios: ["get-or-init-failing-once-2"],
-  },
-  {
-    name: "owner not cleared by a publication (mutex kept)",
-    file: MUTEX,
-    from: "    this.#value = stored;\n    token.unlock();\n",
-    to: "    this.#value = stored;\n",
-    scenarios: ["reset-and-get-or-init-3"],
-  },
-  {
-    name: "begins without the mutex",
-    file: MUTEX,
-    from: "    if (token === null) return undefined;\n",
-    to: "",
-    scenarios: ["reset-and-get-or-init-3"],
-  },
-  {
-    name: "resets without the mutex",
-    file: MUTEX,
-    from: "    const token = this.#mutex.lockIfAvailable() ?? blockUntil(",
-    to:
-      "    const token = { unlock() {} } as unknown as UnlockToken ?? blockUntil(",
-    scenarios: ["reset-and-get-or-init-3"],
-  },
-  {
-    name: "publishes a cell that was taken",
+    name: "decodes without a look at the state",
     file: ATOMICS,
     from:
-      "    const found = Atomics.compareExchange(this.#words, this.#index, word, next);\n    if (found !== word) return false;\n",
-    to: "    Atomics.store(this.#words, this.#index, next);\n",
-    scenarios: ["owner-declared-dead-LazyInit-2"],
+      '    const word = this.load();\n    return phaseOf(word) === "initialized" ? word : undefined;\n',
+    to:
+      '    const word = this.words[this.index]!;\n    return phaseOf(word) === "initialized" ? word : undefined;\n',
+    scenarios: ["reader-during-publication-2"],
   },
   {
-    name: "begins with a mutex that was taken",
-    file: MUTEX,
-    from: "      begun = this.#state.begin(word);\n",
-    to: "      begun = this.#state.begin();\n",
-    scenarios: ["owner-declared-dead-MutexLazyInit-3"],
+    name: "claim without the layout word",
+    file: LAYOUT,
+    from:
+      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+    to: "    found = isClaimable ? 0 : Atomics.load(words, index);\n",
+    scenarios: ["placing-two-kinds-2"],
   },
   {
-    name: "resets with a mutex that was taken",
-    file: MUTEX,
-    from: "const held = this.#mutex.heldByThisAgent;",
-    to: "const held = true;",
-    scenarios: ["resetter-declared-dead-3"],
+    name: "claim by a store of the layout word",
+    file: LAYOUT,
+    from:
+      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+    to: "    if (isClaimable) Atomics.store(words, index, layout);\n",
+    scenarios: ["placing-two-kinds-2"],
+  },
+  {
+    name: "second look at the layout word by a load",
+    file: LAYOUT,
+    from:
+      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+    to:
+      "    found = isClaimable\n      ? Atomics.compareExchange(words, index, 0, layout)\n      : Atomics.load(words, index);\n",
+    scenarios: ["placing-2"],
   },
   {
     name: "token not used up by the next lock",
     file: ATOMICS,
     from: "    if (this.#token !== undefined) useUp(this.#token);\n",
     to: "",
-    scenarios: [],
+    tests: ["recover"],
   },
   {
     name: "forgets with the next lock how often the mutex was taken",
     file: ATOMICS,
-    from: "    const lock = holder | word & MUTEX_LOSSES;\n",
-    to: "    const lock = holder;\n",
+    from: "    const lock = holder() | word & MUTEX_LOSSES;\n",
+    to: "    const lock = holder();\n",
     scenarios: ["holder-declared-dead-2"],
-  },
-  {
-    name: "revokes nothing of an initialized cell",
-    file: MUTEX,
-    from: "        } while (!this.#state.revoke(word));\n",
-    to:
-      '        } while (phaseOf(word) !== "initialized" && !this.#state.revoke(word));\n',
-    scenarios: ["resetter-declared-dead-2"],
-  },
-  {
-    name: "revokes nothing of an uninitialized cell",
-    file: MUTEX,
-    from: "        } while (!this.#state.revoke(word));\n",
-    to:
-      '        } while (phaseOf(word) !== "uninitialized" && !this.#state.revoke(word));\n',
-    scenarios: ["owner-declared-dead-before-it-dies-2"],
-  },
-  {
-    name: "revokes once only",
-    file: MUTEX,
-    from: "        } while (!this.#state.revoke(word));\n",
-    to:
-      "          this.#state.revoke(word);\n        } while (word === NaN);\n",
-    scenarios: ["owner-declared-dead-MutexLazyInit-2"],
-  },
-  {
-    name: "sets the generation back",
-    file: ATOMICS,
-    from:
-      "    Atomics.compareExchange(\n      this.#words,\n      this.#index + GENERATION_WORD,\n      generation,\n",
-    to:
-      "    Atomics.store(\n      this.#words,\n      this.#index + GENERATION_WORD,\n",
-    scenarios: ["recoverer-declared-dead-LazyInit-2"],
-  },
-  {
-    name: "begins in whichever generation",
-    file: ATOMICS,
-    from: "      if ((found ^ word) !== STATE_WAITERS) return false;\n",
-    to: '      if (phaseOf(found) !== "uninitialized") return false;\n',
-    scenarios: ["owner-declared-dead-before-it-dies-2"],
-  },
-  {
-    name: "begins only if nobody has come to wait",
-    file: ATOMICS,
-    from: "      if ((found ^ word) !== STATE_WAITERS) return false;\n",
-    to: "      if (found !== word) return false;\n",
-    scenarios: [],
-  },
-  {
-    name: "resets in whichever generation",
-    file: MUTEX,
-    from:
-      "      if (!held || !this.#state.reset(word)) {\n        throw ownerLost",
-    to: "      if (!held || !this.#state.reset()) {\n        throw ownerLost",
-    scenarios: ["resetter-declared-dead"],
-  },
-  {
-    name: "revokes whatever has begun since",
-    file: ATOMICS,
-    from:
-      "    return this.#replace(\n      word,\n      nextGeneration(word >>> GENERATION_SHIFT) | phase,\n",
-    to:
-      "    return this.#replace(\n      this.load(),\n      nextGeneration(word >>> GENERATION_SHIFT) | phase,\n",
-    scenarios: ["recoverer-declared-dead-MutexLazyInit"],
-  },
-  {
-    name: "revokes a LazyInit that another agent has taken",
-    file: ATOMICS,
-    from: "    if (!this.ownedByThisAgent) return false;\n    const next",
-    to: "    const next",
-    scenarios: ["recoverer-declared-dead-LazyInit"],
-  },
-  {
-    name: "recovers a MutexLazyInit that another agent has taken",
-    file: MUTEX,
-    from: "          if (!this.#mutex.heldByThisAgent) return;\n",
-    to: "",
-    scenarios: ["recoverer-declared-dead-MutexLazyInit"],
+    tests: ["recover"],
   },
   {
     name: "does not tell a lost lock from a later one",
     file: ATOMICS,
-    from: "const lock = holder | word + MUTEX_LOSS & MUTEX_LOSSES;",
-    to: "const lock = holder | word & MUTEX_LOSSES;",
+    from: "const lock = holder() | word + MUTEX_LOSS & MUTEX_LOSSES;",
+    to: "const lock = holder() | word & MUTEX_LOSSES;",
     scenarios: ["holder-declared-dead-2"],
   },
   {
-    name: "recovers without zeroing the slot",
-    file: MUTEX,
-    from:
-      '        if (phaseOf(word) !== "initialized" && this.#mutex.heldByThisAgent) {\n          zeroFill(this.#slot);\n        }\n',
-    to: "",
-    scenarios: ["dead-owner-and-waiters-2", "dead-resetter-2"],
-  },
-  {
-    name: "recovers without a notification in the place of the dead",
-    file: MUTEX,
-    from:
-      "      // In place of an agent that has ended before it could\n      this.#state.wakeAll();\n",
-    to: "",
-    scenarios: ["dead-owner-and-waiters-3"],
-  },
-  {
-    name: "asks for another Web Lock for each initializer",
-    file: ANNOUNCEMENT,
-    from: "globals[HOLD] ??= requestHold(agentId);",
-    to: "requestHold(agentId);",
-    scenarios: [],
-  },
-  {
-    name: "releases the Web Lock with the first initializer that ends",
-    file: ANNOUNCEMENT,
-    from: "if (hold.holders.size === 0) hold.release();",
-    to: "hold.release();",
-    scenarios: [],
-  },
-  {
-    name: "never releases the Web Lock",
-    file: ANNOUNCEMENT,
-    from: "      resolve();\n",
-    to: "",
-    scenarios: [],
-  },
-  {
-    name: "takes a Web Lock that was released for held",
-    file: ANNOUNCEMENT,
-    from: "      forget();\n      // If",
-    to: "      // If",
-    scenarios: [],
-  },
-  {
-    name: "watches alone",
-    file: ANNOUNCEMENT,
-    from: '{ mode: "shared", signal: request.signal }',
-    to: "{ signal: request.signal }",
-    scenarios: [],
-  },
-  {
-    name: "withdraws no watch",
-    file: ANNOUNCEMENT,
-    from: "    request.abort();\n",
-    to: "",
-    scenarios: [],
-  },
-  {
-    name: "announces without a Web Lock",
+    name: "frees the lock of the dead without waking anyone",
     file: ATOMICS,
-    from: "    if (!holdsAgentLock()) return false;\n",
-    to: "",
-    scenarios: [],
+    from: "    } finally {\n      this.#notifyAll();\n    }\n",
+    to: "    } finally {\n      this.#load();\n    }\n",
+    scenarios: ["dead-holder-of-a-mutex-3"],
   },
   {
-    name: "announces an initializer to nobody who waits already",
-    file: MUTEX,
+    name: "sleeps without a timer that keeps the event loop alive",
+    file: WAITING,
+    from: "  } else timer ??= startTimer(look, LOOK_INTERVAL);\n",
+    to: "  }\n",
+    tests: ["sleeping"],
+  },
+  {
+    name: "leaves the timer of an asynchronous sleep behind",
+    file: WAITING,
+    from: "  if (open.size === 0) {\n    stopTimer(timer);\n",
+    to: "  if (open.size === 0) {\n",
+    tests: ["sleeping"],
+  },
+  {
+    name: "leaves the timer of the deadlock search behind",
+    file: DEADLOCK,
+    from: "    stopTimer(timer);\n",
+    to: "",
+    tests: ["sleeping"],
+  },
+  {
+    name: "leaves a pending waitAsync behind",
+    file: WAITING,
     from:
-      "        this.#mutex.markAnnounced();\n        this.#state.wakeAll();\n",
-    to: "        this.#mutex.markAnnounced();\n",
-    scenarios: [],
+      "    // Pairs with the wait of open()\n    Atomics.notify(this.#words, this.#index);\n",
+    to: "",
+    tests: ["sleeping"],
+  },
+  {
+    name: "ends the sleep of others who sleep on the word",
+    file: WAITING,
+    from: "    if (this.#sleepers.size > 0 || !open.has(this)) return;\n",
+    to: "    if (!open.has(this)) return;\n",
+    scenarios: ["aborted-waiter-beside-live-ones-2"],
+    tests: ["sleeping"],
+  },
+  {
+    name: "sleeps for each task",
+    file: WAITING,
+    from: "  if (found?.value === value) return found;\n",
+    to: "",
+    tests: ["sleeping"],
+  },
+  {
+    name: "lets all tasks in line sleep on the word",
+    file: WAITING,
+    from: "  if (first === step) step();\n",
+    to: "  step();\n",
+    tests: ["sleeping"],
+  },
+  {
+    name: "leaves the line without calling the next",
+    file: WAITING,
+    from: "    else next();\n",
+    to: "",
+    scenarios: ["aborted-lock-beside-live-ones-2"],
+    tests: ["sleeping"],
+  },
+  {
+    name: "stays in line though it was aborted",
+    file: WAITING,
+    from:
+      '  signal?.addEventListener("abort", abort, { once: true });\n  try {\n    await turn;',
+    to: "  try {\n    await turn;",
+    tests: ["abort"],
+  },
+  {
+    name: "remaining time not computed anew (OnceState.wait)",
+    file: ATOMICS,
+    from:
+      "    for (let left = timeout;; left = end - now()) {\n      const word",
+    to:
+      "    for (let left = timeout;; left = end > 0 ? timeout : 0) {\n      const word",
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "remaining time not computed anew (Mutex.lockIfAvailable)",
+    file: ATOMICS,
+    from: "    for (let left = timeout; left > 0; left = end - now()) {\n",
+    to:
+      "    for (let left = timeout; left > 0; left = end > 0 ? timeout : 0) {\n",
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "remaining time not computed anew (cells)",
+    file: CELL,
+    from: "      const left = end - now();\n",
+    to: "      const left = timeout;\n",
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "takes the end of a look for the end of the wait",
+    file: CELL,
+    from:
+      '      if (slept !== "timed-out" || left > interval) return undefined;\n',
+    to: '      if (slept !== "timed-out") return undefined;\n',
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "goes on after a sleep of the whole rest (OnceState.wait)",
+    file: ATOMICS,
+    from:
+      '      if (this.sleep(word, left, "waitAsync()") === "timed-out") {\n        return this.phase === "initialized";\n      }\n',
+    to: '      this.sleep(word, left, "waitAsync()");\n',
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "goes on after a sleep of the whole rest (Mutex.lockIfAvailable)",
+    file: ATOMICS,
+    from: '      if (token !== null || slept === "timed-out") return token;\n',
+    to: "      if (token !== null || slept === undefined) return token;\n",
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "goes on after a sleep of the whole rest (cells)",
+    file: CELL,
+    from:
+      '      if (slept !== "timed-out" || left > interval) return undefined;\n',
+    to: "      if (slept !== undefined) return undefined;\n",
+    tests: ["spurious_wake_ups"],
+  },
+  {
+    name: "asks not whether the agent may block (state)",
+    file: ATOMICS,
+    from: "    if (!canBlock()) throw cannotBlock(alternative);\n",
+    to: "",
+    tests: ["mutex_lazy_init"],
+  },
+  {
+    name: "asks not whether the agent may block (mutex)",
+    file: ATOMICS,
+    from: '    if (!canBlock()) throw cannotBlock("lockAsync()");\n',
+    to: "",
+    tests: ["atomics"],
+  },
+  {
+    name: "misses an abort in the initializer's first turn",
+    file: MUTEX,
+    from: "    if (signal.aborted) abort();\n",
+    to: "",
+    tests: ["abort"],
+  },
+  {
+    name: "calls the initializer though the signal was aborted before",
+    file: MUTEX,
+    from: "    signal?.throwIfAborted();\n    // In the same turn",
+    to: "    // In the same turn",
+    tests: ["abort"],
+  },
+  {
+    name: "resetAsync ignores a signal that was aborted before",
+    file: MUTEX,
+    from: "    signal?.throwIfAborted();\n    const { result } = attempt() ??",
+    to: "    const { result } = attempt() ??",
+    tests: ["abort"],
+  },
+  {
+    name: "zeroes slices of a cell that was taken",
+    file: CELL,
+    from: "      () => this.owns(generation) && this.zeroSlice(),\n",
+    to: "      () => this.zeroSlice(),\n",
+    tests: ["open_values"],
+  },
+  {
+    name: "writes to the slot of a cell that was taken",
+    file: VALUE,
+    from: '    if (!this.owns(run.generation)) throw this.lost("write to");\n',
+    to: "",
+    tests: ["recover"],
+  },
+  {
+    name: "ends a reset that another agent has ended",
+    file: ATOMICS,
+    from: "    return this.owns(generation) && this.#empty(generation);\n",
+    to: "    return this.#empty(generation);\n",
+    tests: ["open_values"],
+  },
+  {
+    name: "finishes no reset before it blocks (cells)",
+    file: CELL,
+    from: "    finishResets();\n",
+    to: "",
+    tests: ["open_values"],
+  },
+  {
+    name: "finishes no reset before it blocks (state)",
+    file: ATOMICS,
+    from: "    finishResets();\n    if (!this.#announceWaiter",
+    to: "    if (!this.#announceWaiter",
+    tests: ["open_values"],
+  },
+  {
+    name: "finishes no reset before it blocks (mutex)",
+    file: ATOMICS,
+    from: "    finishResets();\n    const word",
+    to: "    const word",
+    tests: ["open_values"],
+  },
+  {
+    name: "the search keeps an abort to itself",
+    file: DEADLOCK,
+    from: '    signal?.addEventListener("abort", abort);\n    wait.begin();\n',
+    to: "    wait.begin();\n",
+    tests: ["abort"],
+  },
+  {
+    name: "the search keeps an abort before to itself",
+    file: DEADLOCK,
+    from: "    if (signal?.aborted) abort();\n",
+    to: "",
+    tests: ["abort"],
+  },
+  {
+    name: "leaves a listener on the signal (waits)",
+    file: WAITING,
+    from:
+      '      signal?.removeEventListener("abort", abort);\n      resolve();\n',
+    to: "      resolve();\n",
+    tests: ["mutex_lazy_init"],
+  },
+  {
+    name: "leaves a listener on the signal (search)",
+    file: DEADLOCK,
+    from: '    signal?.removeEventListener("abort", abort);\n',
+    to: "",
+    tests: ["abort"],
+  },
+  {
+    name: "leaves a listener on the signal (initializer)",
+    file: MUTEX,
+    from: '      signal.removeEventListener("abort", abort)\n',
+    to: "      undefined\n",
+    tests: ["mutex_lazy_init"],
+  },
+  {
+    name: "takes a generation for an owner",
+    file: ATOMICS,
+    from: "    return (word & (PHASE_MASK | STATE_ANNOUNCED)) === announced\n",
+    to: "    return (word & announced) >= STATE_ANNOUNCED\n",
+    tests: ["watching"],
+  },
+  {
+    name: "watches a holder that is unannounced (mutex)",
+    file: ATOMICS,
+    from:
+      "    return word & MUTEX_ANNOUNCED ? word & HOLDER_MASK : undefined;\n",
+    to: "    return isHeld(word) ? word & HOLDER_MASK : undefined;\n",
+    tests: ["watching"],
   },
   {
     name: "takes over from an agent that goes on unannounced",
-    file: MUTEX,
-    from: "if (this.#mutex.announcedOwner === agentId) this.recover(agentId);",
-    to: "if (agentId > 0) this.recover(agentId);",
-    scenarios: [],
+    file: WAITING,
+    from: "      if (this.#watched.announcedOwner() === owner) {\n",
+    to: "      if (owner > 0) {\n",
+    tests: ["watching"],
   },
   {
     name: "wakes nobody in the place of an agent that has unlocked",
-    file: MUTEX,
-    from: "      else this.#wakeAll();\n",
+    file: WAITING,
+    from: "      else this.#watched.notifyAll();\n",
     to: "",
-    scenarios: [],
+    tests: ["watching"],
+  },
+  {
+    name: "watches nobody who takes the word after the sleep has begun",
+    file: WAITING,
+    from: "  for (const dormitory of open) dormitory.watch();\n",
+    to: "",
+    tests: ["watching"],
+  },
+  {
+    name: "asks for the owner before the sleep begins",
+    file: WAITING,
+    from: "    if (Atomics.waitAsync === undefined) {\n      startTimer",
+    to:
+      "    this.watch();\n    if (Atomics.waitAsync === undefined) {\n      startTimer",
+    tests: ["watching"],
+  },
+  {
+    name: "goes on to watch an owner that has left",
+    file: WAITING,
+    from: "    this.#stopWatching();\n    this.#owner = owner;\n",
+    to: "    this.#owner = owner;\n",
+    tests: ["watching"],
+  },
+  {
+    name: "goes on to watch after the sleep",
+    file: WAITING,
+    from: "    keepAwake();\n    this.#stopWatching();\n",
+    to: "    keepAwake();\n",
+    tests: ["watching"],
+  },
+  {
+    name: "announces an initializer to nobody who waits already",
+    file: ATOMICS,
+    from: "      if (found === word) return this.notifyAll();\n",
+    to: "      if (found === word) return;\n",
+    tests: ["recover"],
+  },
+  {
+    name: "begins without telling those who wait whom to watch",
+    file: ATOMICS,
+    from:
+      "        if (waiters !== 0 && isAnnounced()) Atomics.notify(words, index);\n",
+    to: "",
+    tests: ["watching"],
+  },
+  {
+    name: "begins unannounced in an agent that is announced",
+    file: ATOMICS,
+    from: "  return isAnnounced() ? OWNED | STATE_ANNOUNCED : OWNED;\n",
+    to: "  return OWNED;\n",
+    scenarios: ["announced-owner-dies-2"],
+  },
+  {
+    name: "locks unannounced in an agent that is announced",
+    file: ATOMICS,
+    from: "  return isAnnounced() ? thisAgent | MUTEX_ANNOUNCED : thisAgent;\n",
+    to: "  return thisAgent;\n",
+    tests: ["recover"],
+  },
+  {
+    name: "asks for another Web Lock for each initializer",
+    file: AGENT,
+    from: "announcement.hold ??= requestHold();",
+    to: "announcement.hold = requestHold();",
+    tests: ["agent"],
+  },
+  {
+    name: "releases the Web Lock with the first initializer that ends",
+    file: AGENT,
+    from: "  if (hold.holders > 0) return;\n",
+    to: "",
+    tests: ["agent"],
+  },
+  {
+    name: "never releases the Web Lock",
+    file: AGENT,
+    from: "  forget(hold);\n  hold.release();\n",
+    to: "  forget(hold);\n",
+    tests: ["agent"],
+  },
+  {
+    name: "gives a Web Lock that was released to the next initializer",
+    file: AGENT,
+    from: "  if (announcement.hold === hold) announcement.hold = undefined;\n",
+    to: "",
+    tests: ["agent"],
+  },
+  {
+    name: "announces without a Web Lock",
+    file: AGENT,
+    from: "  if (hold.granted) held();\n  else {",
+    to: "  held();\n  if (!hold.granted) {",
+    scenarios: ["owner-goes-on-unannounced-2"],
+    tests: ["recover"],
+  },
+  {
+    name: "announces an initializer that has ended",
+    file: AGENT,
+    from: "      if (granted && isWanted) held();\n",
+    to: "      if (granted) held();\n",
+    tests: ["watching"],
+  },
+  {
+    name: "watches alone",
+    file: AGENT,
+    from: '{ mode: "shared", signal }',
+    to: "{ signal }",
+    tests: ["recover"],
+  },
+  {
+    name: "withdraws no watch",
+    file: AGENT,
+    from: "  return () => request.abort();\n",
+    to: "  return () => {};\n",
+    tests: ["watching", "agent"],
   },
   {
     name: "believes no probe that comes round",
     file: DEADLOCK,
-    from: "const LAST_LEVEL = 3;",
-    to: "const LAST_LEVEL = -1;",
-    scenarios: [],
+    from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
+    to: "  if (returned !== undefined && returned === null) {\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "believes a probe that comes round once",
+    file: DEADLOCK,
+    from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
+    to: "  if (returned !== undefined) {\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "believes a probe that comes round by another wait",
+    file: DEADLOCK,
+    from: "  if (returned !== undefined && returned === waiter.suspect) {\n",
+    to: "  if (returned !== undefined && waiter.suspect !== undefined) {\n",
+    tests: ["deadlock"],
   },
   {
     name: "passes no probe on",
     file: DEADLOCK,
-    from:
-      "write(run, Math.max(greatest - 1, run.probe << HOPS_BITS | MAX_HOPS));",
-    to: "write(run, run.probe << HOPS_BITS | MAX_HOPS);",
-    scenarios: [],
+    from: "    : Math.max(greatest - 1, waiter.probe);\n",
+    to: "    : waiter.probe;\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "passes a probe on for ever",
+    file: DEADLOCK,
+    from: "    : Math.max(greatest - 1, waiter.probe);\n",
+    to: "    : Math.max(greatest, waiter.probe);\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "passes a probe on for half as long",
+    file: DEADLOCK,
+    from: "    : Math.max(greatest - 1, waiter.probe);\n",
+    to: "    : Math.max(greatest - 2, waiter.probe);\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "passes on a probe that has come to its end",
+    file: DEADLOCK,
+    from: "    const passable = isSpent(shown) ? MAX_DEPTH : shown;\n",
+    to: "    const passable = shown;\n",
+    tests: ["deadlock"],
   },
   {
     name: "passes the last probe on instead of the greatest",
     file: DEADLOCK,
-    from: "greatest = Math.max(greatest, seen);",
-    to: "greatest = seen;",
-    scenarios: [],
+    from: "    if (passable <= greatest) continue;\n",
+    to: "",
+    tests: ["deadlock"],
+  },
+  {
+    name: "passes its own probe on instead of a greater one",
+    file: DEADLOCK,
+    from: "    : Math.max(greatest - 1, waiter.probe);\n",
+    to: "    : Math.min(greatest - 1, waiter.probe);\n",
+    tests: ["deadlock"],
   },
   {
     name: "takes every probe for its own",
     file: DEADLOCK,
-    from: "if (seen >>> HOPS_BITS === run.probe) comeRound",
-    to: "if (seen !== 0) comeRound",
-    scenarios: [],
+    from: "    const isOwn = (shown ^ waiter.probe) >>> NONCE_SHIFT === 0;\n",
+    to: "    const isOwn = shown > MAX_DEPTH;\n",
+    tests: ["deadlock"],
   },
   {
     name: "draws no probe anew",
     file: DEADLOCK,
-    from: "Math.random() * LIFETIME < 1",
-    to: "LIFETIME < 1",
-    scenarios: [],
+    from: "  return idleLooks > QUICK_LOOKS && drawNonce() % LIFETIME === 0;\n",
+    to: "  return false;\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "draws a probe once a run",
+    file: DEADLOCK,
+    from:
+      "      if (waiter.waits.size === 0) waiters.delete(id);\n      else if (waiter.source !== this) continue;\n",
+    to:
+      "      if (waiter.waits.size > 0 && waiter.source !== this) continue;\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "draws a second probe that is no greater",
+    file: DEADLOCK,
+    from: "  waiter.probe = drawProbe(suspect === undefined ? 0 : SECOND);\n",
+    to: "  waiter.probe = drawProbe(0);\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "reads a probe in a cell that is not initializing",
+    file: DEADLOCK,
+    from: '    if (phase !== "initializing") return 0;\n',
+    to: "",
+    tests: ["deadlock"],
+  },
+  {
+    name: "shows what a wait has seen that has ended",
+    file: DEADLOCK,
+    from: "      show(waiter, 0, undefined);\n",
+    to: "",
+    tests: ["deadlock"],
+  },
+  {
+    name: "shows a probe in a cell that was taken",
+    file: DEADLOCK,
+    from: "  if (!isOwner(run)) return false;\n",
+    to: "",
+    tests: ["deadlock"],
+  },
+  {
+    name: "leaves a probe in a cell that is taken meanwhile",
+    file: DEADLOCK,
+    from: "    Atomics.compareExchange(words, index + PROBE_WORD, word, 0);\n",
+    to: "",
+    tests: ["deadlock"],
+  },
+  {
+    name: "lets a run look whose cell was taken",
+    file: DEADLOCK,
+    from:
+      "    if (isOwner(waiter.run)) lookFor(waiter);\n    else waiters.delete(id);\n",
+    to: "    lookFor(waiter);\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "ignores memory that was overwritten",
+    file: DEADLOCK,
+    from: "    wait.fail(error);\n    return -1;\n",
+    to: "    return -1;\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "finds no cycle within the agent",
+    file: DEADLOCK,
+    from:
+      "  if (closed !== undefined) throw deadlock(closed, target, unfinished);\n",
+    to: "",
+    tests: ["deadlock"],
+  },
+  {
+    name: "follows a wait that is over",
+    file: DEADLOCK,
+    from:
+      "    for (const wait of waiter.waits) if (!wait.isOver) cells.add(wait.target);\n",
+    to: "    for (const wait of waiter.waits) cells.add(wait.target);\n",
+    tests: ["deadlock"],
   },
   {
     name: "blocks without regard to the agent's other initializers",
     file: DEADLOCK,
-    from:
-      "  const runs = unfinishedRuns();\n  if (runs.length === 0) return blockAlone(block);\n",
-    to:
-      "  const runs = currentRuns();\n  if (runs.length === 0) return blockAlone(block);\n",
-    scenarios: [],
+    from: "  const runs = unfinishedRuns();\n",
+    to: "  const runs = unfinishedRuns().slice(-1);\n",
+    tests: ["deadlock"],
   },
   {
     name: "keeps initializers that have finished",
-    file: "_running.ts",
-    from: "  run.outer = unfinishedFrom(run.outer);\n",
+    file: RUNNING,
+    from: "  while (run.outer?.finished) run.outer = run.outer.outer;\n",
     to: "",
-    scenarios: [],
+    tests: ["deadlock"],
   },
   {
-    name: "asks not whether the agent may block",
-    file: CELL,
-    from: "    if (!canBlock()) throw cannotBlock(alternative);\n",
+    name: "keeps finished runs on the list of unfinished ones",
+    file: RUNNING,
+    from: "    if (run.finished) finishRun(run);\n    else found.push(run);\n",
+    to: "    found.push(run);\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "run ids of 8 bits",
+    file: RUNNING,
+    from: "    this.id = drawNonce();\n",
+    to: "    this.id = drawNonce() & 255;\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "leaves the probe of an earlier owner",
+    file: RUNNING,
+    from: "    Atomics.store(words, index + PROBE_WORD, 0);\n",
     to: "",
-    scenarios: [],
+    tests: ["deadlock"],
+  },
+  {
+    name: "takes an asynchronous context for what is on the stack",
+    file: RUNNING,
+    from:
+      "  return unfinishedFrom(runs.onStackWithin) === context\n    ? unfinishedFrom(runs.onStack) ?? context\n    : context;\n",
+    to: "  return unfinishedFrom(runs.onStack) ?? context;\n",
+    tests: ["deadlock"],
+  },
+  {
+    name: "asks again after a sleep within which initializer a call is",
+    file: CELL,
+    from:
+      "    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
+    to:
+      "    await undefined;\n    const runs = currentRuns();\n    if (isWithin(this, runs)) throw this.recursive();\n    return await sleepLooking",
+    tests: ["deadlock"],
   },
 ];

@@ -45,6 +45,7 @@ const THREADS = 8;
 const CELL = [...HEADER, "slot[0]", "slot[1]"];
 const STATE = HEADER.indexOf("state");
 const GENERATION = HEADER.indexOf("generation");
+const LENGTH = HEADER.indexOf("length");
 const SLOT = HEADER.length;
 /** How an agent looks whether it owns the slot. */
 const LOOKS: Looks = {
@@ -52,7 +53,10 @@ const LOOKS: Looks = {
   words: [STATE, GENERATION],
 };
 
-/** Writes and reads one word at a time; the explorer is asked by the view. */
+/**
+ * Writes and reads one word at a time; the explorer is asked by the view. Refuses a pair
+ * that does not agree when it has written half of it.
+ */
 function pairs(thread: Thread): Codec<Pair> {
   const { ledger } = thread;
   const words = new Int32Array(thread.memory);
@@ -63,6 +67,10 @@ function pairs(thread: Thread): Codec<Pair> {
       const word = byteOffset / 4;
       thread.check(++ledger[WRITING]! === 1, "Two agents write to the slot");
       words[word] = left;
+      if (left !== right) {
+        ledger[WRITING]!--;
+        throw new Failure();
+      }
       words[word + 1] = right;
       ledger[WRITING]!--;
       ledger[MADE + left] = 1;
@@ -155,29 +163,19 @@ function initialize(
 /** What is wrong with the header or the slot of a cell that nobody uses any more. */
 function illegal(memory: Int32Array, phases: number[]): string | undefined {
   const state = memory[STATE]!;
+  const generation = state >>> 3;
   if (!phases.includes(state & 3)) {
     return `The phase is ${state & 3} in the end`;
   }
-  if ((state & 3) === 0 && (memory[SLOT] !== 0 || memory[SLOT + 1] !== 0)) {
-    return "The slot of the uninitialized cell is not zero";
-  }
-  return undefined;
-}
-
-/** As {@linkcode illegal}, for a `LazyInit` that may have been recovered. */
-function illegalLazy(memory: Int32Array, phases: number[]) {
-  const generation = memory[STATE]! >>> 3;
   if (memory[GENERATION] !== generation) {
     return `The generation is ${generation} and ${
       memory[GENERATION]
     } in the end`;
   }
-  return illegal(memory, phases);
-}
-
-/** As {@linkcode illegal}, for a `MutexLazyInit`. */
-function illegalMutex(memory: Int32Array, phases: number[]) {
-  return illegalLazy(memory, phases);
+  if ((state & 3) === 0 && (memory[SLOT] !== 0 || memory[SLOT + 1] !== 0)) {
+    return "The slot of the uninitialized cell is not zero";
+  }
+  return undefined;
 }
 
 /** What is wrong with a mutex that nobody uses any more: how often it was lost does not matter. */
@@ -189,7 +187,7 @@ function held(mutex: number): string | undefined {
 
 function madeOnce(memory: Int32Array, ledger: Int32Array) {
   return ledger[MADE_BY_CALL] === 1
-    ? illegalMutex(memory, [2])
+    ? illegal(memory, [2])
     : `${ledger[MADE_BY_CALL]} initializers have succeeded`;
 }
 
@@ -199,7 +197,7 @@ function unlocked([mutex]: Int32Array): string | undefined {
 
 /** Resolves in a later turn of the event loop, in a scenario that has locks. */
 async function nextTurn({ index }: Thread): Promise<void> {
-  const { locks } = navigator as { locks?: ExploredLocks };
+  const { locks } = navigator as unknown as { locks?: ExploredLocks };
   await locks!.request(`turn of thread ${THREADS + index}`, {}, () => {});
 }
 
@@ -305,6 +303,19 @@ export const scenarios: Scenario[] = [
     end: (memory, ledger) =>
       illegal(memory, ledger[MADE_BY_CALL] === 0 ? [0] : [2]),
   }),
+  ...twoAndThree("refused-halfway", {
+    words: CELL,
+    prepare(thread) {
+      const cell = lazyInit(thread);
+      const left = thread.index + 1;
+      const right = thread.index === 0 ? 0 : left;
+      return () => {
+        look(thread, attempt(() => cell.callOnce(() => ({ left, right }))));
+        look(thread, cell.get());
+      };
+    },
+    end: (memory) => illegal(memory, [0, 2]),
+  }),
   ...twoAndThree("get-or-init", {
     words: CELL,
     prepare(thread) {
@@ -388,7 +399,7 @@ export const scenarios: Scenario[] = [
         }
       };
     },
-    end: (memory) => illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   }),
   ...twoAndThree("reset-and-get-or-init", {
     words: CELL,
@@ -401,7 +412,7 @@ export const scenarios: Scenario[] = [
     },
     end: (memory, ledger) =>
       ledger[MADE_BY_CALL]! <= ledger[RESETS]! + 1
-        ? illegalMutex(memory, [0, 2])
+        ? illegal(memory, [0, 2])
         : "Two initializers have succeeded in one generation",
   }),
   ...twoAndThree("mutex", {
@@ -477,7 +488,7 @@ export const scenarios: Scenario[] = [
         await aborted;
       };
     },
-    end: (memory) => illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   }),
   ...twoAndThree("aborted-lock-beside-live-ones", {
     words: ["mutex"],
@@ -526,17 +537,24 @@ export const scenarios: Scenario[] = [
     words: CELL,
     prepare(thread) {
       const cell = lazyInit(thread);
+      const words = new Int32Array(thread.memory);
       return () => {
         if (thread.index === 0) return cell.callOnce(make(thread, 1));
         thread.awaitEnd(0);
         forget(thread);
         cell.recover(1);
-        const value = look(thread, cell.callOnce(make(thread, 2)));
+        const initializer = make(thread, 2);
+        const made = cell.callOnce(() => {
+          const isZeroed = words[SLOT] === 0 && words[SLOT + 1] === 0;
+          thread.check(isZeroed, "The dead agent has left something behind");
+          return initializer();
+        });
+        const value = look(thread, made);
         thread.check(value === 2 || cell.initialized, "The cell is lost");
         look(thread, cell.get());
       };
     },
-    end: (memory) => illegalLazy(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   },
   ...twoAndThree("dead-owner-and-waiters", {
     mortal: 0,
@@ -552,7 +570,7 @@ export const scenarios: Scenario[] = [
         look(thread, cell.getOrInit(make(thread, thread.index + 1)));
       };
     },
-    end: (memory) => illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   }),
   {
     name: "dead-resetter-2",
@@ -573,7 +591,7 @@ export const scenarios: Scenario[] = [
         look(thread, cell.getOrInit(make(thread, 2)));
       };
     },
-    end: (memory) => illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   },
   {
     name: "dead-holder-of-a-mutex-3",
@@ -617,7 +635,10 @@ export const scenarios: Scenario[] = [
         look(thread, cell.getOrInit(make(thread, 1)));
       };
     },
-    end: madeOnce,
+    end: (memory, ledger) =>
+      memory[GENERATION] === 0
+        ? madeOnce(memory, ledger)
+        : "The cell was taken from an agent that lives",
   },
   {
     // It has announced itself, so that who waits takes over what it leaves at any step
@@ -642,7 +663,7 @@ export const scenarios: Scenario[] = [
         look(thread, value);
       };
     },
-    end: (memory) => illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   },
   // Nobody has died below, save where it is said: the slow thread must notice
   ...[LazyInit, MutexLazyInit].flatMap((Cell) =>
@@ -665,9 +686,7 @@ export const scenarios: Scenario[] = [
       end: (memory, ledger) =>
         ledger[MADE_BY_CALL]! > 1
           ? "Two initializers have succeeded in one generation"
-          : Cell === LazyInit
-          ? illegalLazy(memory, [0, 2])
-          : illegalMutex(memory, [2]),
+          : illegal(memory, Cell === LazyInit ? [0, 2] : [2]),
     })
   ),
   ...twoAndThree("resetter-declared-dead", {
@@ -678,6 +697,7 @@ export const scenarios: Scenario[] = [
       const cell = mutexLazyInit(thread);
       const words = new Int32Array(thread.memory);
       words[STATE] = 2;
+      words[LENGTH] = 8;
       words[SLOT] = words[SLOT + 1] = 9;
       thread.ledger[MADE + 9] = 1;
       return () => {
@@ -687,7 +707,7 @@ export const scenarios: Scenario[] = [
         look(thread, cell.get());
       };
     },
-    end: (memory) => illegalMutex(memory, [0, 2]),
+    end: (memory) => illegal(memory, [0, 2]),
   }),
   {
     // It then dies
@@ -709,7 +729,7 @@ export const scenarios: Scenario[] = [
         look(thread, live(thread, () => cell.getOrInit(initializer)));
       };
     },
-    end: (memory) => illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   },
   ...[LazyInit, MutexLazyInit].map((Cell): Scenario => ({
     // The owner has died, and the one that recovers it first is slow
@@ -723,6 +743,7 @@ export const scenarios: Scenario[] = [
       const words = new Int32Array(thread.memory);
       const dead = 7;
       words[STATE] = dead << 4 | 1;
+      words[LENGTH] = 8;
       words[SLOT] = -1;
       return () => {
         cell.recover(dead);
@@ -741,8 +762,7 @@ export const scenarios: Scenario[] = [
         thread.check(look(thread, made) === 2, "The cell is lost");
       };
     },
-    end: (memory) =>
-      Cell === LazyInit ? illegalLazy(memory, [2]) : illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, [2]),
   })),
   ...[LazyInit, MutexLazyInit].map((Cell): Scenario => ({
     // As above, and it recovers what was left behind at any step
@@ -767,10 +787,7 @@ export const scenarios: Scenario[] = [
         look(thread, cell.get());
       };
     },
-    end: (memory) =>
-      Cell === LazyInit
-        ? illegalLazy(memory, [0, 2])
-        : illegalMutex(memory, [2]),
+    end: (memory) => illegal(memory, Cell === LazyInit ? [0, 2] : [2]),
   })),
   ...twoAndThree("holder-declared-dead", {
     slow: 0,

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { Outcome as Copies } from "./agent_copies.ts";
-import { findRuntime, run } from "./commands.ts";
+import { findRuntime, run } from "../_commands.ts";
 import type { Outcome as Ends } from "./worker_ends.ts";
 
 /** Tests `_agent.ts` in a runtime that npx brings and that has the threads of Node. */

@@ -13,10 +13,12 @@ import {
   type LazyInitHandle,
   Mutex,
   MutexLazyInit,
+  OnceState,
 } from "../../mod.ts";
 import { Flag } from "../_flag.ts";
 import { type Pair, pair, pairOf } from "../_jobs.ts";
 import { locks } from "../_locks.ts";
+import { agentScript, type Copy } from "./agent_script.ts";
 
 /** What the agent tells of itself when it listens. */
 export interface Birth {
@@ -99,10 +101,10 @@ export type Message =
     then?:
       | "announce"
       | "announce from another copy"
-      /** Ends when it has unlocked the cell, before it wakes anybody, … */
-      | "end when it unlocks"
-      /** … or locks it again there. */
-      | "lock when it unlocks"
+      /** Ends when it has published the value, before it wakes anybody, … */
+      | "end when it publishes"
+      /** … or resets the cell there and begins again, for ever. */
+      | "begin again when it publishes"
       /** Closes its agent at once. */
       | "close";
   }
@@ -195,23 +197,21 @@ async function initialize(
       break;
 
     case "announce from another copy": {
-      const copy: typeof import("../../_announcement.ts") = await import(
-        "../../_announcement.ts?copy" as string
-      );
-      await new Promise<void>((held, refused) => {
-        copy.holdAgentLock(agentId(), held, refused);
-      });
+      const copy: Copy = (0, eval)(agentScript());
+      await copy.announceAgent();
       break;
     }
 
-    case "end when it unlocks":
-    case "lock when it unlocks": {
+    case "end when it publishes":
+    case "begin again when it publishes": {
       const { notify } = replaceable;
       replaceable.notify = (words, index, count) => {
         if (words.buffer !== handle.buffer) return notify(words, index, count);
-        if (then === "end when it unlocks") Deno.exit();
+        if (then === "end when it publishes") Deno.exit();
         replaceable.notify = notify;
-        new Mutex(handle.buffer, handle.byteOffset + 4).lock();
+        const state = new OnceState(handle.buffer, handle.byteOffset);
+        state.reset();
+        state.begin();
         return 0;
       };
     }

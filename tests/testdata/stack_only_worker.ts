@@ -4,7 +4,7 @@
 /* An agent without asynchronous contexts, as those of browsers are. */
 
 import type { LazyInitHandle } from "../../mod.ts";
-import { Flag } from "./flag.ts";
+import { Flag } from "../_flag.ts";
 
 /** A cell to initialize, and another one that its initializer needs. */
 export interface Need {

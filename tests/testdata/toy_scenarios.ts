@@ -280,7 +280,7 @@ export const scenarios: Scenario[] = [
     words: ["unused"],
     prepare(thread) {
       const { index, ledger } = thread;
-      const { locks } = navigator as { locks?: ExploredLocks };
+      const { locks } = navigator as unknown as { locks?: ExploredLocks };
       const mode = index === 0 ? "exclusive" : "shared";
       return () =>
         locks!.request("agent 1", { mode }, async () => {

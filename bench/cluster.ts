@@ -1,0 +1,242 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// deno-lint-ignore-file no-console
+
+/*
+ * What it costs to initialize once per cluster, for each engine, beside the engine's own
+ * primitive:
+ *
+ *   deno run --allow-all --unstable-kv bench/cluster.ts [engine …]
+ *
+ * Prints a table in Markdown. Engines are started for it, on this machine.
+ */
+
+import { DatabaseSync } from "node:sqlite";
+import postgres from "postgres";
+import { ClusterLazyInit } from "../cluster/mod.ts";
+import { string } from "../codec.ts";
+import { type RunningEngine, startEngine } from "../tests/cluster/engines.ts";
+import { Member } from "../tests/cluster/member.ts";
+import {
+  type Engine,
+  openStore,
+  type StoreAddress,
+} from "../tests/cluster/stores.ts";
+
+const ENGINES: readonly Engine[] = ["sqlite", "etcd", "postgres", "deno-kv"];
+const LEASE = 10_000;
+const ROUNDS = 100;
+const WARM_UP = 20;
+const PROCESSES = 8;
+const WAKE_ROUNDS = 30;
+/** How long the initializer that the others wait for takes, in ms. */
+const INITIALIZER = 100;
+/** For how long waiting processes are watched, in ms. */
+const IDLE = 5_000;
+const TICKS_PER_SECOND = 100;
+
+/** Takes a lock of the engine, writes a value under it, and gives the lock back. */
+interface Primitive extends AsyncDisposable {
+  readonly name: string;
+  run(key: string): Promise<void>;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
+
+function percentile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(Math.floor(part * sorted.length), sorted.length - 1)]!;
+}
+
+async function measure(
+  rounds: number,
+  run: (round: number) => Promise<void>,
+): Promise<number> {
+  const durations: number[] = [];
+  for (let round = 0; round < WARM_UP + rounds; round++) {
+    const start = performance.now();
+    await run(round);
+    if (round >= WARM_UP) durations.push(performance.now() - start);
+  }
+  return median(durations);
+}
+
+async function primitiveOf(
+  { engine, places }: StoreAddress,
+): Promise<Primitive> {
+  switch (engine) {
+    case "sqlite": {
+      const database = new DatabaseSync(`${places[0]}.own`);
+      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+      database.exec("CREATE TABLE value (key TEXT PRIMARY KEY, value TEXT)");
+      const insert = database.prepare("INSERT INTO value VALUES (?, ?)");
+      return {
+        name: "a bare transaction",
+        run(key) {
+          database.exec("BEGIN IMMEDIATE");
+          insert.run(key, "value");
+          database.exec("COMMIT");
+          return Promise.resolve();
+        },
+        [Symbol.asyncDispose]() {
+          database.close();
+          return Promise.resolve();
+        },
+      };
+    }
+    case "etcd": {
+      const ask = async (path: string, body: unknown) => {
+        const response = await fetch(`${places[0]}/v3/${path}`, {
+          method: "POST",
+          body: JSON.stringify(body),
+        });
+        if (!response.ok) throw new Error(await response.text());
+        return await response.json();
+      };
+      const lease = (await ask("lease/grant", { TTL: 60 })).ID;
+      return {
+        name: "its lock API, a put, and an unlock",
+        async run(key) {
+          const lock = await ask("lock/lock", {
+            name: btoa(`lock ${key}`),
+            lease,
+          });
+          await ask("kv/put", { key: btoa(key), value: btoa("value") });
+          await ask("lock/unlock", { key: lock.key });
+        },
+        [Symbol.asyncDispose]: () => ask("lease/revoke", { ID: lease }),
+      };
+    }
+    case "postgres": {
+      const sql = postgres({
+        host: places[0]!,
+        port: Number(places[1]),
+        user: "postgres",
+        max: 1,
+        onnotice: () => {},
+      });
+      await sql`CREATE TABLE own (key text PRIMARY KEY, value text)`;
+      return {
+        name: "an advisory lock, an insert, and an unlock",
+        async run(key) {
+          await sql`SELECT pg_advisory_lock(hashtext(${key}))`;
+          await sql`INSERT INTO own VALUES (${key}, 'value')`;
+          await sql`SELECT pg_advisory_unlock(hashtext(${key}))`;
+        },
+        [Symbol.asyncDispose]: () => sql.end(),
+      };
+    }
+    case "deno-kv": {
+      const kv = await Deno.openKv(`${places[0]}.own`);
+      return {
+        name: "an atomic check and set",
+        async run(key) {
+          await kv.atomic().check({ key: [key], versionstamp: null })
+            .set([key], "value").commit();
+        },
+        [Symbol.asyncDispose]() {
+          kv.close();
+          return Promise.resolve();
+        },
+      };
+    }
+  }
+}
+
+/** From a fresh key to the value: two writes and the look before them. */
+async function measureFresh(address: StoreAddress): Promise<number> {
+  await using opened = await openStore(address);
+  const codec = string(64);
+  return await measure(ROUNDS, async (round) => {
+    const cell = new ClusterLazyInit(opened.store, `fresh ${round}`, codec);
+    await cell.getOrInit(() => "value");
+    await cell[Symbol.asyncDispose]();
+  });
+}
+
+/** From the end of the initializer to the last of eight processes. */
+async function measureWakeUps(
+  members: readonly Member[],
+): Promise<readonly number[]> {
+  const durations: number[] = [];
+  for (let round = 0; round < WAKE_ROUNDS; round++) {
+    const key = `wake ${round}`;
+    const settled = await Promise.all(
+      members.map((member) =>
+        member.tell({
+          key,
+          call: "getOrInit",
+          value: "value",
+          duration: INITIALIZER,
+        }).settled
+      ),
+    );
+    const made = settled.find(({ made }) => made !== undefined)!.made!;
+    durations.push(Math.max(...settled.map(({ at }) => at)) - made);
+  }
+  return durations;
+}
+
+async function cpuTicks(pid: number): Promise<number> {
+  const fields = (await Deno.readTextFile(`/proc/${pid}/stat`))
+    .replace(/^.*\) /, "").split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** How much of a processor a process takes whose cells all wait, in percent. */
+async function measureIdle(
+  address: StoreAddress,
+  cells: number,
+): Promise<number> {
+  await using member = await Member.start(address, LEASE);
+  for (let cell = 0; cell < cells; cell++) {
+    member.tell({ key: `idle ${cell}`, call: "wait" });
+  }
+  await member.call({ key: "idle 0", call: "refresh" });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const before = await cpuTicks(member.pid);
+  await new Promise((resolve) => setTimeout(resolve, IDLE));
+  const ticks = await cpuTicks(member.pid) - before;
+  return 100 * ticks / TICKS_PER_SECOND / (IDLE / 1_000);
+}
+
+async function row(engine: Engine, running: RunningEngine): Promise<string> {
+  const { address } = running;
+  const fresh = await measureFresh(address);
+  await using primitive = await primitiveOf(address);
+  const own = await measure(ROUNDS, (round) => primitive.run(`own ${round}`));
+  const members = await Promise.all(
+    Array.from({ length: PROCESSES }, () => Member.start(address, LEASE)),
+  );
+  const wakeUps = await measureWakeUps(members);
+  for (const member of members) await member[Symbol.asyncDispose]();
+  const idle = [await measureIdle(address, 1), await measureIdle(address, 100)];
+  return [
+    engine,
+    `${fresh.toFixed(2)} ms`,
+    `${own.toFixed(2)} ms: ${primitive.name}`,
+    `${(fresh / own).toFixed(1)}×`,
+    `${median(wakeUps).toFixed(1)} ms (90 %: ${
+      percentile(wakeUps, 0.9).toFixed(1)
+    } ms)`,
+    ...idle.map((percent) => `${percent.toFixed(1)} %`),
+  ].join(" | ");
+}
+
+const [one, five, fifteen] = Deno.loadavg();
+console.log(
+  `Load of the machine before: ${one!.toFixed(1)}, ${five!.toFixed(1)}, ${
+    fifteen!.toFixed(1)
+  }; processors: ${navigator.hardwareConcurrency}\n`,
+);
+console.log(
+  "| engine | fresh key, alone | the engine's own | ratio | initializer's end to the last of 8 processes, median | idle CPU, 1 waiting cell | 100 waiting cells |",
+);
+console.log("| --- | --- | --- | --- | --- | --- | --- |");
+const chosen = Deno.args.length > 0 ? Deno.args as Engine[] : ENGINES;
+for (const engine of chosen) {
+  await using running = await startEngine(engine);
+  console.log(`| ${await row(engine, running)} |`);
+}

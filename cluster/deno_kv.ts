@@ -1,0 +1,425 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+/**
+ * {@linkcode DenoKvStore}: a Deno KV database as the store of `ClusterLazyInit` cells. Needs
+ * `Deno.openKv()`, with `--unstable-kv`, or the package `@deno/kv` in Node.
+ *
+ * ```ts
+ * import { json } from "@lazyinit/lazyinit";
+ * import { ClusterLazyInit } from "@lazyinit/lazyinit/cluster";
+ * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * async function readPort(kv: DenoKv): Promise<number> {
+ *   await using store = new DenoKvStore(kv);
+ *   await using cell = new ClusterLazyInit(store, "config", json<{ port: number }>(1024));
+ *   const { port } = await cell.getOrInit(() => ({ port: 80 }));
+ *   return port;
+ * }
+ * // using kv = await Deno.openKv();
+ * // await readPort(kv);
+ * assertEquals(readPort.name, "readPort");
+ * ```
+ *
+ * @module
+ */
+
+import { show } from "../_checks.ts";
+import { type Entry, PermanentStoreError, type Store } from "./store.ts";
+
+/** What Deno KV takes for a value, less what its serialization adds. */
+const MAX_BYTE_LENGTH = 65_536 - 64;
+/** How often a key is read beside the watch, in ms. */
+const POLL_INTERVAL = 100;
+/** What a locked file is asked again after, in ms; doubles until the most. */
+const FIRST_RETRY = 2;
+const MAX_RETRY = 50;
+/** The first part of all keys. */
+const PREFIX = "lazyinit";
+
+/**
+ * An entry of Deno KV.
+ *
+ * @example Usage
+ * ```ts
+ * import type { DenoKvEntry } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const none: DenoKvEntry = { value: null, versionstamp: null };
+ * assertEquals(none.versionstamp, null);
+ * ```
+ */
+export interface DenoKvEntry {
+  /** What is under the key. */
+  readonly value: unknown;
+  /** 20 hexadecimal digits; `null` if there is no entry. */
+  readonly versionstamp: string | null;
+}
+
+/**
+ * What of an atomic operation is used.
+ *
+ * @example Usage
+ * ```ts
+ * import type { DenoKvAtomic } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const refused: DenoKvAtomic = {
+ *   check: () => refused,
+ *   set: () => refused,
+ *   commit: () => Promise.resolve({ ok: false }),
+ * };
+ * assertEquals(await refused.check().commit(), { ok: false });
+ * ```
+ */
+export interface DenoKvAtomic {
+  /**
+   * Makes the operation depend on the version of a key.
+   *
+   * @param check The key, and the version that it must have.
+   * @returns The operation.
+   */
+  check(check: { key: string[]; versionstamp: string | null }): DenoKvAtomic;
+  /**
+   * Makes the operation write a key.
+   *
+   * @param key The key.
+   * @param value What to write.
+   * @returns The operation.
+   */
+  set(key: string[], value: unknown): DenoKvAtomic;
+  /**
+   * Carries the operation out.
+   *
+   * @returns A promise of whether it was, and of the new version.
+   */
+  commit(): Promise<{ ok: false } | { ok: true; versionstamp: string }>;
+}
+
+/**
+ * What of a `Deno.Kv` is used. That of `@deno/kv` fits, too.
+ *
+ * @example A database that is empty, and stays so
+ * ```ts
+ * import { type DenoKv, type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const refused: DenoKvAtomic = {
+ *   check: () => refused,
+ *   set: () => refused,
+ *   commit: () => Promise.resolve({ ok: false }),
+ * };
+ * const kv: DenoKv = {
+ *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+ *   atomic: () => refused,
+ *   watch: () => new ReadableStream(),
+ * };
+ * await using store = new DenoKvStore(kv);
+ * assertEquals(await store.get("key"), null);
+ * ```
+ */
+export interface DenoKv {
+  /**
+   * Reads a key, strongly consistent.
+   *
+   * @param key The key.
+   * @returns A promise of what is under it.
+   */
+  get(key: string[]): Promise<DenoKvEntry>;
+  /**
+   * Begins an atomic operation.
+   *
+   * @returns The operation.
+   */
+  atomic(): DenoKvAtomic;
+  /**
+   * Tells of changes of keys.
+   *
+   * @param keys The keys.
+   * @returns A stream of what is under them.
+   */
+  watch(keys: string[][]): ReadableStream<readonly DenoKvEntry[]>;
+}
+
+/**
+ * A store in a Deno KV database: denokv and Deno Deploy first, and a local file.
+ *
+ * The watch of a local file never tells of what another process has written, so every key
+ * that is watched is read ten times a second, too. A local file that another process has
+ * locked is asked again a little later.
+ *
+ * A value may take 64 KiB. Tested on local files of one machine, with several
+ * processes; not against denokv or Deno Deploy.
+ *
+ * @example An empty database
+ * ```ts
+ * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const refused: DenoKvAtomic = {
+ *   check: () => refused,
+ *   set: () => refused,
+ *   commit: () => Promise.resolve({ ok: false }),
+ * };
+ * await using store = new DenoKvStore({
+ *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+ *   atomic: () => refused,
+ *   watch: () => new ReadableStream(),
+ * });
+ * assertEquals(await store.get("key"), null);
+ * ```
+ */
+export class DenoKvStore implements Store, AsyncDisposable {
+  /**
+   * The most bytes of a value: somewhat less than 64 KiB.
+   *
+   * @example Usage
+   * ```ts
+   * import { type DenoKv, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assert } from "@std/assert";
+   *
+   * const kv = { get() {}, atomic() {}, watch() {} } as unknown as DenoKv;
+   * assert(new DenoKvStore(kv).maxByteLength < 65_536);
+   * ```
+   */
+  readonly maxByteLength: number = MAX_BYTE_LENGTH;
+  readonly #kv: DenoKv;
+  readonly #end = new AbortController();
+
+  /**
+   * Constructs a new instance. Does no I/O.
+   *
+   * @param kv The database, which stays open when the store is disposed.
+   * @throws {TypeError} If `kv` is not a database.
+   */
+  constructor(kv: DenoKv) {
+    const { get, atomic, watch } = Object(kv);
+    if (
+      ![get, atomic, watch].every((method) => typeof method === "function")
+    ) {
+      throw new TypeError(
+        `Cannot create the store as 'kv' must have 'get', 'atomic' and 'watch': current value is ${
+          show(kv)
+        }`,
+      );
+    }
+    this.#kv = kv;
+  }
+
+  /**
+   * Returns what is under `key`, as of a moment during the call.
+   *
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
+   * assertEquals(await store.get("key"), null);
+   * ```
+   *
+   * @param key The key.
+   * @returns A promise of the entry, or of `null` if there is none.
+   */
+  async get(key: string): Promise<Entry | null> {
+    return entryOf(await this.#persist(() => this.#kv.get([PREFIX, key])));
+  }
+
+  /**
+   * Replaces what is under `key`, if that still is the entry of version `expected`.
+   *
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
+   * assertEquals(await store.set("key", new Uint8Array([42]), 0n), null);
+   * ```
+   *
+   * @param key The key.
+   * @param value The new bytes.
+   * @param expected The version to replace; `0n` if there must be no entry.
+   * @returns A promise of the new version, or of `null` if another entry, or none, is there.
+   */
+  async set(
+    key: string,
+    value: Uint8Array,
+    expected: bigint,
+  ): Promise<bigint | null> {
+    const path = [PREFIX, key];
+    const result = await this.#persist(() =>
+      this.#kv.atomic()
+        .check({ key: path, versionstamp: versionstampOf(expected) })
+        .set(path, value)
+        .commit()
+    );
+    return result.ok ? versionOf(result.versionstamp) : null;
+  }
+
+  /**
+   * Yields what is under `key`, and then every change that is told or found.
+   *
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
+   * const controller = new AbortController();
+   * for await (const entry of store.watch("key", controller.signal)) {
+   *   assertEquals(entry, null);
+   *   controller.abort();
+   * }
+   * ```
+   *
+   * @param key The key.
+   * @param signal Ends the watch.
+   * @returns The changes. Of several between two looks the last is told.
+   */
+  async *watch(
+    key: string,
+    signal: AbortSignal,
+  ): AsyncIterable<Entry | null> {
+    this.#end.signal.throwIfAborted();
+    const end = AbortSignal.any([signal, this.#end.signal]);
+    const reader = this.#kv.watch([[PREFIX, key]]).getReader();
+    let wake = () => {};
+    const stop = () => wake();
+    end.addEventListener("abort", stop);
+    let told: bigint | undefined;
+    try {
+      let change = reader.read();
+      while (!end.aborted) {
+        const entry = await this.get(key);
+        const version = entry?.version ?? 0n;
+        if (version !== told) {
+          told = version;
+          yield entry;
+        }
+        const woken = new Promise<void>((resolve) => wake = resolve);
+        const timer = setTimeout(wake, POLL_INTERVAL);
+        try {
+          // What it tells is read, as it may be older than what was told before
+          const changed = await Promise.race([change, woken]);
+          if (changed?.done) return;
+          if (changed !== undefined) change = reader.read();
+        } finally {
+          clearTimeout(timer);
+        }
+      }
+    } finally {
+      end.removeEventListener("abort", stop);
+      await reader.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * Ends the watches. Calls that come later reject; the database stays open. Calling it
+   * again does nothing.
+   *
+   * @example An empty database
+   * ```ts
+   * import { type DenoKvAtomic, DenoKvStore } from "@lazyinit/lazyinit/cluster/deno-kv";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const refused: DenoKvAtomic = {
+   *   check: () => refused,
+   *   set: () => refused,
+   *   commit: () => Promise.resolve({ ok: false }),
+   * };
+   * await using store = new DenoKvStore({
+   *   get: () => Promise.resolve({ value: null, versionstamp: null }),
+   *   atomic: () => refused,
+   *   watch: () => new ReadableStream(),
+   * });
+   * await store[Symbol.asyncDispose]();
+   * assertEquals(await store.get("key").catch(({ name }) => name), "PermanentStoreError");
+   * ```
+   *
+   * @returns A promise that resolves at once.
+   */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(
+      new PermanentStoreError(
+        "Cannot use the store as it must not be closed: it was closed",
+      ),
+    );
+    return Promise.resolve();
+  }
+
+  /** Carries `work` out as soon as the file is not locked. */
+  async #persist<R>(work: () => Promise<R>): Promise<R> {
+    for (let wait = FIRST_RETRY;; wait = Math.min(2 * wait, MAX_RETRY)) {
+      this.#end.signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        if (!isLocked(error)) throw permanent(error);
+      }
+      await new Promise((resolve) =>
+        setTimeout(resolve, wait * (1 + Math.random()) / 2)
+      );
+    }
+  }
+}
+
+function entryOf({ value, versionstamp }: DenoKvEntry): Entry | null {
+  if (versionstamp === null) return null;
+  // What is no bytes is refused by the cell
+  return { value: value as Uint8Array, version: versionOf(versionstamp) };
+}
+
+/** The versionstamp of the first write of a database is 0…010000, so all are above 0. */
+function versionOf(versionstamp: string): bigint {
+  return BigInt(`0x${versionstamp}`);
+}
+
+function versionstampOf(version: bigint): string | null {
+  return version === 0n ? null : version.toString(16).padStart(20, "0");
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("database is locked");
+}
+
+/** The error to reject with: of the class that says so if trying again is of no use. */
+function permanent(error: unknown): unknown {
+  const { name, message } = Object(error);
+  const isPermanent = name === "TypeError" || name === "BadResource" ||
+    name === "NotCapable" || name === "PermissionDenied" ||
+    /readonly database|disk is full|malformed|not a database/
+      .test(message);
+  if (!isPermanent) return error;
+  return new PermanentStoreError(
+    `Cannot use the store as Deno KV refuses: ${message}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,215 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+// First, as the modules may keep what they find of `Atomics`
+import { replaceable } from "./_platform.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { int32, LazyInit, Mutex, MutexLazyInit, OnceState } from "../mod.ts";
+import { Agents } from "./_agents.ts";
+import { run } from "./_commands.ts";
+import { pair, pairOf } from "./_jobs.ts";
+
+/** How often a wait may sleep before the test takes it for one that never ends. */
+const MAX_SLEEPS = 1_000;
+
+/** Returns the timeouts of the sleeps of `body`, each of which ends after `length` ms at the latest. */
+function sleepsOf(body: () => void, length = Infinity): number[] {
+  const timeouts: number[] = [];
+  const { wait } = replaceable;
+  replaceable.wait = (words, index, value, timeout = Infinity) => {
+    // That only asks whether the agent may block
+    if (timeout === 0) return wait(words, index, value, 0);
+    if (timeouts.push(timeout) > MAX_SLEEPS) throw new Error("Never ends");
+    const slept = wait(words, index, value, Math.min(timeout, length));
+    // As if somebody had notified
+    return slept === "timed-out" && timeout > length ? "ok" : slept;
+  };
+  try {
+    body();
+  } finally {
+    replaceable.wait = wait;
+  }
+  return timeouts;
+}
+
+/** Ends a wait that should end by itself. */
+function within<T>(promise: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("Never settles")), 5_000);
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Waits of `timeout` ms that end without what they wait for, by name. */
+async function blockedWaits(
+  agents: Agents,
+): Promise<Record<string, (timeout: number) => void>> {
+  const [cell, lockFree] = [new MutexLazyInit(pair), new LazyInit(pair)];
+  const [state, mutex] = [new OnceState(), new Mutex()];
+  await agents.initialize(0, cell, { value: pairOf(1) });
+  await agents.callOnce(1, lockFree, pairOf(1));
+  await agents.hold(2, mutex);
+  const timesOut = (wait: () => unknown) => {
+    assertEquals(assertThrows(wait, DOMException).name, "TimeoutError");
+  };
+  return {
+    "OnceState.wait": (timeout) => assertEquals(state.wait(timeout), false),
+    "Mutex.lockIfAvailable": (timeout) =>
+      assertEquals(mutex.lockIfAvailable(timeout), null),
+    "LazyInit.wait": (timeout) => timesOut(() => lockFree.wait({ timeout })),
+    "MutexLazyInit.wait": (timeout) => timesOut(() => cell.wait({ timeout })),
+    "MutexLazyInit.getOrInit": (timeout) =>
+      timesOut(() => cell.getOrInit(() => pairOf(2), { timeout })),
+    "MutexLazyInit.reset": (timeout) => timesOut(() => cell.reset({ timeout })),
+  };
+}
+
+Deno.test("Fault of this package, test runners replace globals later: a wait times out whatever clock and timers they put in", async () => {
+  using agents = await Agents.start(3);
+  const waits = await blockedWaits(agents);
+  const { setTimeout, clearTimeout } = globalThis;
+  const { now } = performance;
+  // As fake timers do: time stands still, and nothing goes off
+  performance.now = () => 0;
+  Object.assign(globalThis, { setTimeout: () => 0, clearTimeout: () => {} });
+  const { now: date } = Date;
+  Date.now = () => 0;
+  try {
+    for (const [name, wait] of Object.entries(waits)) {
+      assert(sleepsOf(() => wait(20), 5).length < MAX_SLEEPS, name);
+    }
+    const cell = new MutexLazyInit(int32);
+    const value = cell.waitAsync();
+    cell.init(() => 1);
+    assertEquals(await value, 1);
+  } finally {
+    performance.now = now;
+    Date.now = date;
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
+});
+
+Deno.test("Waits sleep for what is left of their time after each spurious wake-up", async () => {
+  using agents = await Agents.start(3);
+  for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
+    const timeouts = sleepsOf(() => wait(100), 20);
+    assert(timeouts.length > 2, name);
+    assertEquals(timeouts[0]! <= 100, true, name);
+    timeouts.reduce((before, timeout) => {
+      assert(timeout < before, `${name}: ${timeouts}`);
+      return timeout;
+    });
+  }
+});
+
+Deno.test("Waits block once while nothing changes", async () => {
+  using agents = await Agents.start(3);
+  for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
+    // Two, if the other agent is about to go on
+    assert(sleepsOf(() => wait(30)).length <= 2, name);
+  }
+});
+
+Deno.test("MutexLazyInit notices an abort in the first turn of its initializer", async () => {
+  for (
+    const method of ["initAsync", "tryInitAsync", "getOrInitAsync"] as const
+  ) {
+    const cell = new MutexLazyInit(int32);
+    const { promise, resolve } = Promise.withResolvers<number>();
+    const controller = new AbortController();
+    const reason = new Error("Enough");
+    const error = await assertRejects(() =>
+      within(
+        cell[method](() => {
+          controller.abort(reason);
+          return promise;
+        }, controller),
+      )
+    );
+    assertStrictEquals(error, reason);
+    resolve(1);
+    assertEquals(await within(cell.waitAsync()), 1);
+  }
+});
+
+Deno.test("MutexLazyInit.getOrInitAsync() within an initializer listens to its signal", async () => {
+  const cell = new MutexLazyInit(int32);
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const slow = cell.initAsync(() => promise);
+  const controller = new AbortController();
+  const nested = new MutexLazyInit(int32).initAsync(() => {
+    const value = cell.getOrInitAsync(() => 1, controller);
+    controller.abort(new Error("Enough"));
+    return value;
+  });
+  await assertRejects(() => within(nested), Error, "Enough");
+  resolve(1);
+  assertEquals(await slow, 1);
+});
+
+Deno.test("MutexLazyInit.resetAsync() with a signal that was aborted before resets nothing", async () => {
+  const cell = new MutexLazyInit(int32);
+  cell.init(() => 1);
+  const signal = AbortSignal.abort(new Error("Enough"));
+  await assertRejects(() => cell.resetAsync({ signal }), Error, "Enough");
+  assertEquals(cell.get(), 1);
+});
+
+Deno.test("Fault of this package, waits that pile up and herds: many waits share one sleep and leave nothing behind", async () => {
+  const count = 20_000;
+  const output = await run(Deno.execPath(), [
+    "run",
+    "--no-check",
+    "--quiet",
+    "--allow-read",
+    "tests/testdata/many_waits.ts",
+    `${count}`,
+  ]);
+  const shared = { rejected: count, sleepsBegun: 1, sleeps: 0, timers: 0 };
+  assertEquals(JSON.parse(output), {
+    aborted: shared,
+    "aborted one by one": {
+      ...shared,
+      rejected: count / 100,
+      sleepsBegun: count / 100,
+    },
+    woken: { ...shared, rejected: 0 },
+    "wait for a lock": shared,
+    "fail one after the other": shared,
+  });
+});
+
+/** How many operations on the state word it takes `count` tasks that fail one after the other. */
+async function stepsOfHerd(count: number): Promise<number> {
+  const cell = new MutexLazyInit(int32);
+  const { compareExchange } = replaceable;
+  let steps = 0;
+  replaceable.compareExchange = (...args) => {
+    steps++;
+    return compareExchange(...args);
+  };
+  try {
+    const tasks = Array.from(
+      { length: count },
+      () =>
+        cell.getOrInitAsync(async () => {
+          await Promise.resolve();
+          throw new Error("On purpose");
+        }),
+    );
+    const results = await Promise.allSettled(tasks);
+    assert(results.every(({ status }) => status === "rejected"));
+  } finally {
+    replaceable.compareExchange = compareExchange;
+  }
+  return steps;
+}
+
+Deno.test("Fault of this package, herds: twice as many tasks that fail take twice as many steps", async () => {
+  const steps = await stepsOfHerd(500);
+  assert(await stepsOfHerd(1_000) < 2.2 * steps);
+});
