@@ -360,6 +360,34 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
       ok(questions.count >= 0);
     }),
 
+  "open() of two tasks in one agent goes on if the answer reaches one of them alone":
+    () =>
+      withOpeners(2, async (first, second) => {
+        const name = "one answer";
+        strictEqual(await openAndGet(first, name, 1), 1);
+        const hung = new Flag();
+        await first.do({
+          kind: "hang at an answer",
+          posted: true,
+          hung: hung.buffer,
+        });
+        const labels = ["a", "b"];
+        const opened = labels.map((label) =>
+          second.do({ kind: "open", name, label })
+        );
+        await hung.raised();
+        // Both wait still, or one of them is a holder by now
+        await Promise.race(opened);
+        await first.terminate();
+        await Promise.all(opened);
+        for (const label of labels) {
+          strictEqual(
+            await second.do({ kind: "getOrInit", label, value: 2 }),
+            1,
+          );
+        }
+      }),
+
   ...scenariosOfEnds("makes", STEPS_OF_MAKING, 0),
   ...scenariosOfEnds("attaches", STEPS_OF_ATTACHING, 1),
 };
