@@ -70,7 +70,10 @@ class Server implements AsyncDisposable {
   }
 
   async get<T>(path: string): Promise<T> {
-    const response = await fetch(this.address + path);
+    // A connection of its own each time, as any worker may take it
+    const response = await fetch(this.address + path, {
+      headers: { Connection: "close" },
+    });
     if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
     return await response.json();
   }
@@ -86,6 +89,20 @@ class Server implements AsyncDisposable {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     }
+  }
+
+  /** Resolves with what each worker says, when all of them have answered. */
+  async allWorkers(): Promise<Status[]> {
+    const statuses = new Map<number, Status>();
+    const deadline = performance.now() + PATIENCE;
+    while (statuses.size < WORKERS) {
+      if (performance.now() > deadline) {
+        throw new Error(`${statuses.size} of ${WORKERS} workers have answered`);
+      }
+      const status = await this.get<Status>("/");
+      statuses.set(status.worker, status);
+    }
+    return [...statuses.values()];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -126,16 +143,11 @@ async function measure(module: string): Promise<Outcome> {
   await using server = new Server(module);
   await server.firstAnswer();
   const startMilliseconds = performance.now() - start;
-  // The workers take connections at random, and shall all be warm
+  // All of them must be warm
+  await server.allWorkers();
   await load(server, 2);
   const { requests, latency } = await load(server, seconds!);
-  const builders = new Set<number>();
-  let residentBytes = 0;
-  for (let i = 0; i < 10 * WORKERS; i++) {
-    const status = await server.get<Status>("/");
-    builders.add(status.builder);
-    residentBytes = status.residentBytes;
-  }
+  const statuses = await server.allWorkers();
   // A reload beside requests, none of which may fail
   const loaded = load(server, 3);
   const reloaded = await fetch(`${server.address}/reload`, { method: "POST" });
@@ -149,8 +161,8 @@ async function measure(module: string): Promise<Outcome> {
     requestsPerSecond: requests.average,
     p50: latency.p50,
     p99: latency.p99,
-    residentBytes,
-    builders: builders.size,
+    residentBytes: statuses.at(-1)!.residentBytes,
+    builders: new Set(statuses.map(({ builder }) => builder)).size,
     answers: JSON.stringify(answers),
   };
 }

@@ -20,6 +20,9 @@ import { respondFrom } from "./respond.ts";
 // Nobody could post a handle to the workers of `deno serve`
 const cell = await MutexLazyInit.open<Cities>("cities", cities);
 
+// A name that is held keeps Deno alive, beyond the end of the server
+Deno.addSignalListener("SIGTERM", () => cell[Symbol.dispose]());
+
 /** Reads the cities beside a reload, and again after one that comes in between. */
 async function read<R>(reader: (cities: Cities) => R): Promise<R> {
   for (;;) {
