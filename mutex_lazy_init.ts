@@ -175,13 +175,15 @@ export class MutexLazyInit<T> {
    * agent to open the name makes another cell.
    *
    * Does not block, and keeps the event loop alive until it settles. If all agents that
-   * have the cell are blocked, it waits until one of them goes on. Await it before you
-   * block: an agent that blocks earlier may keep others from making the cell.
+   * have the cell are blocked, it waits until one of them goes on. The workers of some pools
+   * block between two tasks, piscina's by default: open the name in the thread that starts
+   * them, too. Await the call before you block: an agent that blocks earlier may keep
+   * others from making the cell.
    *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
-   * alive, and a worker that is terminated while it is blocked has the cell open until
-   * the process ends. An agent that has a name open holds one Web Lock for it, however
+   * alive: in `deno serve`, dispose of it at SIGTERM. A worker of Deno that is terminated
+   * while it is blocked has the cell open until the process ends. An agent that has a name open holds one Web Lock for it, however
    * often it has opened it, and one channel for all names. The originals share statics.
    *
    * @example Usage
