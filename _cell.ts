@@ -30,7 +30,7 @@ import {
   within,
   withinAsync,
 } from "./_running.ts";
-import { encodeOpen, fixedSlot } from "./_slot.ts";
+import { encodeOpen, fixedSlot, type Place } from "./_slot.ts";
 import { inLine } from "./_waiting.ts";
 import { OnceState, type Phase } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
@@ -42,7 +42,8 @@ import {
   RecursiveInitializationError,
 } from "./errors.ts";
 
-const LENGTH_WORD = 5;
+/** How many bytes of the slot are in use. */
+export const LENGTH_WORD = 5;
 
 /**
  * Options of the methods that may block.
@@ -149,19 +150,34 @@ export interface Cell<T> {
 /** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends OnceState {
   readonly kind: CellKind;
-  readonly name: string;
+  readonly #name: string;
   readonly #codec: Codec<T>;
   /** The size of the slot, in bytes; read once, as a codec could change. */
   readonly #capacity: number;
 
-  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions) {
-    const place = placeOf(kind, codec, options);
+  /** For memory that the caller has claimed, or claims next. */
+  constructor(kind: CellKind, codec: Codec<T>, place: Place, name: string) {
     super(place.buffer, place.byteOffset);
-    claim(kind, codec, place);
     this.kind = kind;
-    this.name = place.name;
+    this.#name = name;
     this.#codec = codec;
     this.#capacity = codec.byteLength;
+  }
+
+  /** Places a cell, or attaches to the one of the same layout that is there already. */
+  static place<T>(
+    kind: CellKind,
+    codec: Codec<T>,
+    options: LazyInitOptions,
+  ): Cell<T> {
+    const place = placeOf(kind, codec, options);
+    const cell = new Cell(kind, codec, place, place.name);
+    claim(kind, codec, place);
+    return cell;
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   override get label(): string {
@@ -179,7 +195,7 @@ export class Cell<T> extends OnceState {
   decode(): Readonly<T> {
     const codec = this.#codec;
     const length = codec.open === true ? this.#length : this.#capacity;
-    return codec.decode(fixedSlot(this.#slotPlace, length));
+    return codec.decode(fixedSlot(this.slotPlace, length));
   }
 
   /** Hands the value to `keep` if there is one, and returns whether there is. */
@@ -306,7 +322,7 @@ export class Cell<T> extends OnceState {
     if (codec.view !== true) return undefined;
     const length = codec.open === true ? 0 : this.#reserve(run, this.#capacity);
     const filling: Filling<T> = {
-      view: codec.decode(fixedSlot(this.#slotPlace, length)),
+      view: codec.decode(fixedSlot(this.slotPlace, length)),
       allocated: undefined,
       allocate: (length) => {
         if (run.finished) throw allocatedTooLate();
@@ -314,7 +330,7 @@ export class Cell<T> extends OnceState {
         // Twice, so that the last is zero
         this.#reserve(run, 0);
         this.#reserve(run, byteLength);
-        const slot = fixedSlot(this.#slotPlace, byteLength);
+        const slot = fixedSlot(this.slotPlace, byteLength);
         return filling.allocated = codec.decode(slot);
       },
     };
@@ -363,14 +379,14 @@ export class Cell<T> extends OnceState {
 
   #encode(run: Run, value: T): Readonly<T> {
     const codec = this.#codec;
-    const place = this.#slotPlace;
     if (codec.open === true) {
-      encodeOpen(codec, value, place, (byteLength) => {
+      encodeOpen(codec, value, this.slotPlace, (byteLength) => {
         this.#reserve(run, byteLength);
-        return place;
+        return this.slotPlace;
       });
     } else {
-      codec.encode(value, fixedSlot(place, this.#reserve(run, this.#capacity)));
+      const byteLength = this.#reserve(run, this.#capacity);
+      codec.encode(value, fixedSlot(this.slotPlace, byteLength));
     }
     return this.decode();
   }
@@ -380,30 +396,38 @@ export class Cell<T> extends OnceState {
     if (!this.owns(run.generation)) throw this.lost("write to");
     const { words, index, buffer } = this;
     const used = words[index + LENGTH_WORD]! >>> 0;
-    const { byteOffset } = this.#slotPlace;
     if (byteLength < used) {
-      new Uint8Array(buffer, byteOffset + byteLength, used - byteLength).fill(
-        0,
-      );
+      const end = this.slotPlace.byteOffset + byteLength;
+      new Uint8Array(buffer, end, used - byteLength).fill(0);
     }
-    growTo(buffer, byteOffset + alignToSlot(byteLength));
+    this.makeRoom(byteLength);
     // Plain: I1
     words[index + LENGTH_WORD] = byteLength;
     return byteLength;
   }
 
-  get #slotPlace(): { buffer: SharedArrayBuffer; byteOffset: number } {
+  /** Where the slot begins: right after the header, unless a subclass has it elsewhere. */
+  protected get slotPlace(): Place {
     const { buffer, byteOffset } = this;
     return { buffer, byteOffset: byteOffset + OnceState.byteLength };
+  }
+
+  /** How many bytes the slot has room for, unless {@linkcode Cell.makeRoom} makes more. */
+  protected get room(): number {
+    const { buffer, byteOffset } = this;
+    return buffer.byteLength - byteOffset - OnceState.byteLength;
+  }
+
+  /** Has the slot have room for so many bytes, as the owner of the cell. */
+  protected makeRoom(byteLength: number): void {
+    const { buffer, byteOffset } = this.slotPlace;
+    growTo(buffer, byteOffset + alignToSlot(byteLength));
   }
 
   /** How many bytes of the slot are in use. */
   get #length(): number {
     const length = this.words[this.index + LENGTH_WORD]! >>> 0;
-    const { buffer, byteOffset } = this.#slotPlace;
-    if (
-      length <= this.#capacity && byteOffset + length <= buffer.byteLength
-    ) return length;
+    if (length <= this.#capacity && length <= this.room) return length;
     throw new LayoutMismatchError(
       `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
     );

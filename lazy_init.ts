@@ -88,7 +88,7 @@ export class LazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#cell = new Cell("LazyInit", codec, options);
+    this.#cell = Cell.place("LazyInit", codec, options);
   }
 
   /**

@@ -101,7 +101,10 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    const cell = new Cell("MutexLazyInit", codec, options);
+    // The entry of a map is a cell already
+    const cell: Cell<T> = options instanceof Cell
+      ? options
+      : Cell.place("MutexLazyInit", codec, options);
     this.#words = wordsOf(cell.buffer);
     this.#index = wordIndex(cell.byteOffset);
     this.#cell = cell;
