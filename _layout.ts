@@ -28,7 +28,7 @@ const LAYOUT_WORD = 2;
 const CELL_ALIGNMENT = 8;
 
 /**
- * Which of the two classes a cell belongs to.
+ * Which class a cell belongs to, or that it is a map of cells.
  *
  * @example Usage
  * ```ts
@@ -39,7 +39,9 @@ const CELL_ALIGNMENT = 8;
  * assertEquals(kind, "MutexLazyInit");
  * ```
  */
-export type CellKind = "LazyInit" | "MutexLazyInit";
+export type CellKind = "LazyInit" | "MutexLazyInit" | "LazyInitMap";
+
+const KINDS: readonly CellKind[] = ["LazyInit", "MutexLazyInit", "LazyInitMap"];
 
 /** The type of the value, which a handle carries for the compiler alone. */
 declare const VALUE: unique symbol;
@@ -204,9 +206,9 @@ export function attach(
     );
   }
   const { kind: found, buffer, byteOffset, name, tag } = handle;
-  if (found !== "LazyInit" && found !== "MutexLazyInit") {
+  if (!KINDS.includes(found)) {
     throw new TypeError(
-      `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
+      `Cannot attach to the cell as 'handle.kind' must be "LazyInit", "MutexLazyInit" or "LazyInitMap": current value is ${
         show(found)
       }`,
     );
@@ -263,6 +265,7 @@ interface Layout {
 const layouts: Record<CellKind, WeakMap<Codec<unknown>, Layout>> = {
   LazyInit: new WeakMap(),
   MutexLazyInit: new WeakMap(),
+  LazyInitMap: new WeakMap(),
 };
 
 function layoutHash(kind: CellKind, codec: Codec<unknown>): number {

@@ -10,6 +10,7 @@
  * - {@linkcode LazyInit} never blocks: who comes too late is told so at once.
  * - {@linkcode MutexLazyInit} lets racers wait, lets initializers fail, and can be
  *   reset.
+ * - {@linkcode LazyInitMap} is a map of such cells, one for each key.
  *
  * ```ts
  * import { MutexLazyInit, typedArray } from "@lazyinit/lazyinit";
@@ -29,4 +30,5 @@ export * from "./atomics.ts";
 export * from "./codec.ts";
 export * from "./errors.ts";
 export * from "./lazy_init.ts";
+export * from "./lazy_init_map.ts";
 export * from "./mutex_lazy_init.ts";

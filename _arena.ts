@@ -1,0 +1,79 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+import { alignToSlot, growTo, wordsOf } from "./_memory.ts";
+
+/** The unit of {@linkcode Arena}, in bytes, so that 32 bits reach 32 GiB. */
+export const UNIT = 8;
+/** Memory grows by multiples of this, in bytes, so that views are seldom made anew. */
+const GROWTH = 2 ** 20;
+
+/**
+ * A part of shared memory that is given out from its beginning on, without a lock, and
+ * never taken back.
+ *
+ * One word says how many units are given out: all-zero memory means none. What is given
+ * out is zero, and belongs to the caller alone until it lets other agents know.
+ */
+export class Arena {
+  readonly #buffer: SharedArrayBuffer;
+  /** Which word it is. */
+  readonly #index: number;
+  readonly #start: number;
+  readonly #end: number;
+  /** What errors say that the bound is. */
+  readonly #bound: string;
+
+  constructor(
+    buffer: SharedArrayBuffer,
+    index: number,
+    start: number,
+    end: number,
+    bound: string,
+  ) {
+    this.#buffer = buffer;
+    this.#index = index;
+    this.#start = start;
+    this.#end = end;
+    this.#bound = bound;
+  }
+
+  /** Gives out so many bytes, and returns where they begin, in bytes, a multiple of 8. */
+  reserve(byteLength: number): number {
+    const words = wordsOf(this.#buffer);
+    const units = alignToSlot(byteLength) / UNIT;
+    // Pairs with the CAS below
+    let used = Atomics.load(words, this.#index) >>> 0;
+    for (;;) {
+      const byteOffset = this.#start + used * UNIT;
+      this.#growTo(byteOffset + units * UNIT);
+      // M1: pairs with itself in other agents
+      const found = Atomics.compareExchange(
+        words,
+        this.#index,
+        used,
+        used + units,
+      ) >>> 0;
+      if (found === used) return byteOffset;
+      used = found;
+    }
+  }
+
+  /** Before the bytes are given out, so that a refusal of the platform leaks none. */
+  #growTo(byteLength: number): void {
+    if (byteLength > this.#end) {
+      throw new RangeError(
+        `Cannot store more in the memory as it must have at most ${this.#bound}: ${byteLength} bytes are needed`,
+      );
+    }
+    const rounded = Math.ceil(byteLength / GROWTH) * GROWTH;
+    if (byteLength > this.#buffer.byteLength) {
+      growTo(this.#buffer, Math.min(this.#end, rounded));
+    }
+  }
+
+  /** The words of the memory, as far as it reaches now. */
+  get words(): Int32Array<SharedArrayBuffer> {
+    return wordsOf(this.#buffer);
+  }
+}

@@ -1,0 +1,181 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * One key of a map and its cell: see "Memory" in `lazy_init_map.ts`.
+ */
+
+import { type Arena, UNIT } from "./_arena.ts";
+import {
+  type AnyInitializer,
+  Cell,
+  type InitResult,
+  type Keep,
+  LENGTH_WORD,
+} from "./_cell.ts";
+import { label, show } from "./_checks.ts";
+import { wordIndex } from "./_memory.ts";
+import type { Place } from "./_slot.ts";
+import { OnceState } from "./atomics.ts";
+import type { Codec } from "./codec.ts";
+import { LayoutMismatchError } from "./errors.ts";
+
+/** The words of an entry, beside those of its cell. */
+export const HASH_WORD = 2;
+export const NEXT_WORD = 6;
+export const KEY_LENGTH_WORD = 7;
+const BLOCK_WORD = 8;
+
+/** Where the key begins in an entry, in bytes. */
+export const KEY_OFFSET = OnceState.byteLength + 16;
+/** How a block begins: the bytes that it has room for, in 32 bits. */
+const BLOCK_HEADER = 8;
+
+/** What an entry has of its map. */
+export interface EntryOwner<V> {
+  readonly name: string;
+  readonly codec: Codec<V>;
+  readonly arena: Arena;
+}
+
+/** The cell of a key. Its slot is a block of its own, which other ones follow if it is too small. */
+export class Entry<V> extends Cell<V> {
+  readonly key: unknown;
+  readonly #owner: EntryOwner<V>;
+
+  constructor(owner: EntryOwner<V>, place: Place, key: unknown) {
+    super("LazyInitMap", owner.codec, place, owner.name);
+    this.key = key;
+    this.#owner = owner;
+  }
+
+  override get name(): string {
+    return `${super.name}[${show(this.key)}]`;
+  }
+
+  override get label(): string {
+    return `${show(this.key)} of ${label(this.kind, super.name)}`;
+  }
+
+  override make(
+    initializer: AnyInitializer,
+    alternative: string,
+    keep: Keep<V>,
+  ): InitResult<V> | undefined {
+    return super.make(this.#withKey(initializer), alternative, keep);
+  }
+
+  override makeAsync(
+    initializer: AnyInitializer,
+    keep: Keep<V>,
+  ): Promise<InitResult<V>> | InitResult<V> | undefined {
+    return super.makeAsync(this.#withKey(initializer), keep);
+  }
+
+  #withKey(initializer: AnyInitializer): AnyInitializer {
+    const call = initializer as (...args: unknown[]) => unknown;
+    return (slot, allocate) => {
+      // Before it runs, as it would run in vain
+      this.makeRoom(this.#fixedByteLength);
+      return call(this.key, slot, allocate);
+    };
+  }
+
+  override decode(): Readonly<V> {
+    if (this.room < this.#fixedByteLength) throw this.#overwritten();
+    return super.decode();
+  }
+
+  /** The size of the value, in bytes, if it is known before there is one. */
+  get #fixedByteLength(): number {
+    const { open, byteLength } = this.#owner.codec;
+    return open === true ? 0 : byteLength;
+  }
+
+  protected override get slotPlace(): Place {
+    return this.#placeOf(this.#block);
+  }
+
+  #placeOf(block: number): Place {
+    const { buffer, byteOffset } = this;
+    // Without a block there is room for nothing
+    return {
+      buffer,
+      byteOffset: block === 0 ? byteOffset : block + BLOCK_HEADER,
+    };
+  }
+
+  protected override get room(): number {
+    const block = this.#block;
+    if (block === 0) return 0;
+    // Plain: M4
+    return this.#wordsTo(block + BLOCK_HEADER)[wordIndex(block)]! >>> 0;
+  }
+
+  /** Where the block is, in bytes, with all that it has room for; 0 if there is none. */
+  get #block(): number {
+    // M4: pairs with the CAS of makeRoom()
+    const block = (Atomics.load(this.words, this.index + BLOCK_WORD) >>> 0) *
+      UNIT;
+    if (block === 0) return 0;
+    const room = this.#wordsTo(block + BLOCK_HEADER)[wordIndex(block)]! >>> 0;
+    this.#wordsTo(block + BLOCK_HEADER + room);
+    return block;
+  }
+
+  /** The words of the memory, which must reach as far as `byteOffset`. */
+  #wordsTo(byteOffset: number): Int32Array {
+    const { words } = this.#owner.arena;
+    if (wordIndex(byteOffset) <= words.length) return words;
+    throw this.#overwritten();
+  }
+
+  /** Moves the value to another block, if it outgrows the one that it is in. */
+  protected override makeRoom(byteLength: number): void {
+    const block = this.#block;
+    const room = this.room;
+    if (byteLength <= room) return;
+    const moved = this.#owner.arena.reserve(BLOCK_HEADER + byteLength);
+    // Plain: M4
+    this.#wordsTo(moved + BLOCK_HEADER)[wordIndex(moved)] = byteLength;
+    const { buffer } = this;
+    const used = Math.min(this.words[this.index + LENGTH_WORD]! >>> 0, room);
+    if (used > 0) {
+      const old = new Uint8Array(buffer, block + BLOCK_HEADER, used);
+      new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);
+      old.fill(0);
+    }
+    // M4: pairs with the load of readers, and with itself in an agent that takes the entry
+    // from this one
+    const found = Atomics.compareExchange(
+      this.words,
+      this.index + BLOCK_WORD,
+      block / UNIT,
+      moved / UNIT,
+    ) >>> 0;
+    if (found !== block / UNIT) throw this.lost("write to");
+  }
+
+  /** One frame of built-ins: see `Cell.zero()`. */
+  protected override zero(): void {
+    const { words, index, buffer } = this;
+    const block = (Atomics.load(words, index + BLOCK_WORD) >>> 0) * UNIT;
+    const start = block + BLOCK_HEADER;
+    // The words may have been overwritten
+    if (block !== 0 && start <= buffer.byteLength) {
+      const used = Math.min(
+        words[index + LENGTH_WORD]! >>> 0,
+        new Uint32Array(buffer, block, 1)[0]!,
+        buffer.byteLength - start,
+      );
+      new Uint8Array(buffer, start, used).fill(0);
+    }
+    words[index + LENGTH_WORD] = 0;
+  }
+
+  #overwritten(): LayoutMismatchError {
+    return new LayoutMismatchError(
+      `Cannot read ${this.label} as its value must be in the memory: the memory has been overwritten`,
+    );
+  }
+}
