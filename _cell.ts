@@ -18,9 +18,11 @@ import {
   claim,
   type LazyInitHandle,
   type LazyInitOptions,
+  type Place,
   placeOf,
 } from "./_layout.ts";
 import { alignToSlot, growTo } from "./_memory.ts";
+import { finishResets, SLICE_BYTES, zeroInTurns } from "./_resetting.ts";
 import {
   beginRun,
   currentRuns,
@@ -30,10 +32,10 @@ import {
   within,
   withinAsync,
 } from "./_running.ts";
-import { encodeOpen, fixedSlot, type Place } from "./_slot.ts";
+import { encodeOpen, fixedSlot } from "./_slot.ts";
 import { inLine } from "./_waiting.ts";
 import { OnceState, type Phase } from "./atomics.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec, Slot } from "./codec.ts";
 import {
   AlreadyInitializedError,
   LayoutMismatchError,
@@ -135,8 +137,12 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/** Remembers a value, and the state word with which it is in the slot. */
-export type Keep<T> = (value: Readonly<T>, word: number) => void;
+/**
+ * Remembers a value, and the state word with which it is in the slot.
+ *
+ * Typed as a method, so that a cell of numbers is a cell of unknown values.
+ */
+export type Keep<T> = { keep(value: Readonly<T>, word: number): void }["keep"];
 
 /** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
@@ -156,8 +162,12 @@ export class Cell<T> extends OnceState {
   readonly #capacity: number;
 
   /** For memory that the caller has claimed, or claims next. */
-  constructor(kind: CellKind, codec: Codec<T>, place: Place, name: string) {
-    super(place.buffer, place.byteOffset);
+  constructor(
+    kind: CellKind,
+    codec: Codec<T>,
+    { buffer, byteOffset, name }: Omit<Place, "isFresh">,
+  ) {
+    super(buffer, byteOffset);
     this.kind = kind;
     this.#name = name;
     this.#codec = codec;
@@ -171,8 +181,8 @@ export class Cell<T> extends OnceState {
     options: LazyInitOptions,
   ): Cell<T> {
     const place = placeOf(kind, codec, options);
-    const cell = new Cell(kind, codec, place, place.name);
-    claim(kind, codec, place);
+    const cell = new Cell(kind, codec, place);
+    claim(kind, codec, place, cell.words, cell.index);
     return cell;
   }
 
@@ -195,7 +205,12 @@ export class Cell<T> extends OnceState {
   decode(): Readonly<T> {
     const codec = this.#codec;
     const length = codec.open === true ? this.#length : this.#capacity;
-    return codec.decode(fixedSlot(this.slotPlace, length));
+    return codec.decode(this.#slot(length));
+  }
+
+  /** The state word alone. */
+  get stateView(): Int32Array {
+    return new Int32Array(this.buffer, this.byteOffset, 1);
   }
 
   /** Hands the value to `keep` if there is one, and returns whether there is. */
@@ -203,23 +218,40 @@ export class Cell<T> extends OnceState {
     for (;;) {
       const word = this.loadInitialized();
       if (word === undefined) return false;
-      try {
-        const value = this.decode();
-        // A reset since the load has torn what was read
-        if (!this.confirm(word)) continue;
-        keep(value, word);
-        return true;
-      } catch (error) {
-        if (this.confirm(word)) throw error;
-      }
+      const decoded = this.confirmed(word, () => this.decode());
+      if (decoded === undefined) continue;
+      keep(decoded.result, word);
+      return true;
+    }
+  }
+
+  /**
+   * Returns what `body` makes of the value that was in the slot with that state word;
+   * `undefined` if a reset since then may have torn what it has read, or made it fail.
+   */
+  confirmed<R>(
+    word: number,
+    body: () => R,
+  ): { readonly result: R } | undefined {
+    try {
+      const result = body();
+      return this.confirm(word) ? { result } : undefined;
+    } catch (error) {
+      if (this.confirm(word)) throw error;
+      return undefined;
     }
   }
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */
   store(value: T, keep: Keep<T>): InitResult<T> | undefined {
-    return this.#own((run) =>
-      this.#publish(run, this.#encode(run, value), keep)
-    );
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    const run: Owner = { generation, finished: false };
+    try {
+      return this.#publish(run, this.#encode(run, value), keep);
+    } catch (error) {
+      return this.#fail(run, error);
+    }
   }
 
   /** Runs the initializer, if the cell is uninitialized; returns `undefined` if not. */
@@ -228,36 +260,50 @@ export class Cell<T> extends OnceState {
     alternative: string,
     keep: Keep<T>,
   ): InitResult<T> | undefined {
-    return this.#own((run) => {
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    let run: Owner = { generation, finished: false };
+    try {
+      const begun = run = beginRun(this, generation);
       const filling = this.#beginFilling(run);
       const made = within(
-        run,
-        () => initializer(filling?.view, filling?.allocate),
+        begun,
+        initializer,
+        filling?.view,
+        filling?.allocate,
       );
-      if (isPromiseLike(made)) {
-        // The error below tells of it, so its rejection is handled
-        made.then(undefined, () => {});
-        throw new TypeError(
-          `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
-        );
-      }
-      return this.#publish(run, this.#fill(run, filling, made), keep);
-    });
+      if (isPromiseLike(made)) throw mustNotBePromise(made, alternative);
+      const value = this.#publish(run, this.#fill(run, filling, made), keep);
+      finishRun(begun);
+      return value;
+    } catch (error) {
+      return this.#fail(run, error);
+    }
   }
 
   /** As {@linkcode Cell.make}, for an initializer that may be asynchronous. */
   makeAsync(
     initializer: AnyInitializer,
     keep: Keep<T>,
+    outer?: Run,
   ): Promise<InitResult<T>> | InitResult<T> | undefined {
-    return this.#own((run) => {
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    let run: Owner = { generation, finished: false };
+    try {
+      const begun = run = beginRun(this, generation, outer);
       const filling = this.#beginFilling(run);
       const made = withinAsync(
-        run,
+        begun,
         () => initializer(filling?.view, filling?.allocate),
       );
-      return this.#settle(run, filling, made, keep);
-    });
+      if (isPromiseLike(made)) return this.#settle(begun, filling, made, keep);
+      const value = this.#publish(run, this.#fill(run, filling, made), keep);
+      finishRun(begun);
+      return value;
+    } catch (error) {
+      return this.#fail(run, error);
+    }
   }
 
   async #settle(
@@ -266,35 +312,21 @@ export class Cell<T> extends OnceState {
     made: unknown,
     keep: Keep<T>,
   ): Promise<InitResult<T>> {
-    const conceal = holdAgentLock(() => this.#announce(run));
+    const conceal = holdAgentLock(() => {
+      if (this.owns(run.generation)) this.markAnnounced();
+    });
     try {
       return this.#publish(run, this.#fill(run, filling, await made), keep);
     } catch (error) {
       return this.#fail(run, error);
     } finally {
+      finishRun(run);
       conceal();
     }
   }
 
-  #announce(run: Run): void {
-    if (this.owns(run.generation)) this.markAnnounced();
-  }
-
-  /** Takes the cell, if it is uninitialized, for as long as `body` or what it returns lasts. */
-  #own<R>(body: (run: Run) => R): R | Failure | undefined {
-    const generation = this.tryBegin();
-    if (generation < 0) return undefined;
-    let run: Run | undefined;
-    try {
-      run = beginRun(this, generation);
-      return body(run);
-    } catch (error) {
-      return this.#fail(run ?? { generation, finished: false }, error);
-    }
-  }
-
   /** Gives the cell back without a value: see "Nothing may fail" in `atomics.ts`. */
-  #fail(run: Pick<Run, "generation" | "finished">, error: unknown): Failure {
+  #fail(run: Owner, error: unknown): Failure {
     // It has published, and what failed came after
     if (run.finished) throw error;
     const { generation } = run;
@@ -306,23 +338,22 @@ export class Cell<T> extends OnceState {
     return { ok: false, reason: "during-init", error };
   }
 
-  #publish(run: Run, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
+  #publish(run: Owner, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
     // I2: the value is whole
     const word = this.publishRun(run.generation);
     if (word === undefined) throw this.lost("publish the value of");
     run.finished = true;
     keep(value, word);
-    finishRun(run);
     return { ok: true, value };
   }
 
   /** What an initializer gets to fill, if the values are views. */
-  #beginFilling(run: Run): Filling<T> | undefined {
+  #beginFilling(run: Owner): Filling<T> | undefined {
     const codec = this.#codec;
     if (codec.view !== true) return undefined;
     const length = codec.open === true ? 0 : this.#reserve(run, this.#capacity);
     const filling: Filling<T> = {
-      view: codec.decode(fixedSlot(this.slotPlace, length)),
+      view: codec.decode(this.#slot(length)),
       allocated: undefined,
       allocate: (length) => {
         if (run.finished) throw allocatedTooLate();
@@ -330,8 +361,7 @@ export class Cell<T> extends OnceState {
         // Twice, so that the last is zero
         this.#reserve(run, 0);
         this.#reserve(run, byteLength);
-        const slot = fixedSlot(this.slotPlace, byteLength);
-        return filling.allocated = codec.decode(slot);
+        return filling.allocated = codec.decode(this.#slot(byteLength));
       },
     };
     return filling;
@@ -363,8 +393,11 @@ export class Cell<T> extends OnceState {
   }
 
   /** Lays out what an initializer made, and returns it as every agent reads it. */
-  #fill(run: Run, filling: Filling<T> | undefined, made: unknown): Readonly<T> {
-    if (!this.owns(run.generation)) throw this.lost("publish the value of");
+  #fill(
+    run: Owner,
+    filling: Filling<T> | undefined,
+    made: unknown,
+  ): Readonly<T> {
     if (filling === undefined) return this.#encode(run, made as T);
     const { view, allocated = this.#codec.open === true ? undefined : view } =
       filling;
@@ -377,51 +410,62 @@ export class Cell<T> extends OnceState {
     );
   }
 
-  #encode(run: Run, value: T): Readonly<T> {
+  #encode(run: Owner, value: T): Readonly<T> {
     const codec = this.#codec;
-    if (codec.open === true) {
-      encodeOpen(codec, value, this.slotPlace, (byteLength) => {
-        this.#reserve(run, byteLength);
-        return this.slotPlace;
-      });
-    } else {
-      const byteLength = this.#reserve(run, this.#capacity);
-      codec.encode(value, fixedSlot(this.slotPlace, byteLength));
+    if (codec.open !== true) {
+      const slot = this.#slot(this.#reserve(run, this.#capacity));
+      codec.encode(value, slot);
+      return codec.decode(slot);
     }
-    return this.decode();
+    const length = encodeOpen(codec, value, this.#slot(0), (byteLength) => {
+      this.#reserve(run, byteLength);
+      return this.#slot(0);
+    });
+    return codec.decode(this.#slot(length));
   }
 
   /** Makes room for a value of that length, in bytes, and returns that. */
-  #reserve(run: Run, byteLength: number): number {
+  #reserve(run: Owner, byteLength: number): number {
+    // As late as can be, as an agent may have declared this one dead
     if (!this.owns(run.generation)) throw this.lost("write to");
-    const { words, index, buffer } = this;
+    const { words, index } = this;
     const used = words[index + LENGTH_WORD]! >>> 0;
-    if (byteLength < used) {
-      const end = this.slotPlace.byteOffset + byteLength;
-      new Uint8Array(buffer, end, used - byteLength).fill(0);
+    if (byteLength < used) this.#shrink(used, byteLength);
+    else if (byteLength > used) {
+      this.makeRoom(byteLength);
+      // Plain: I1
+      words[index + LENGTH_WORD] = byteLength;
     }
-    this.makeRoom(byteLength);
-    // Plain: I1
-    words[index + LENGTH_WORD] = byteLength;
     return byteLength;
   }
 
-  /** Where the slot begins: right after the header, unless a subclass has it elsewhere. */
-  protected get slotPlace(): Place {
-    const { buffer, byteOffset } = this;
-    return { buffer, byteOffset: byteOffset + OnceState.byteLength };
+  /** Zeroes what is in use beyond that length, in bytes. */
+  #shrink(used: number, byteLength: number): void {
+    const byteOffset = this.slotOffset + byteLength;
+    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);
+    // Plain: I1
+    this.words[this.index + LENGTH_WORD] = byteLength;
   }
 
-  /** How many bytes the slot has room for, unless {@linkcode Cell.makeRoom} makes more. */
+  /** So many bytes of the slot. */
+  #slot(byteLength: number): Slot {
+    const { buffer, slotOffset } = this;
+    return fixedSlot({ buffer, byteOffset: slotOffset }, byteLength);
+  }
+
+  /** Where the slot begins, in bytes: after the header, unless a subclass has it elsewhere. */
+  protected get slotOffset(): number {
+    return this.byteOffset + OnceState.byteLength;
+  }
+
+  /** How many bytes the slot has room for, as long as none is made. */
   protected get room(): number {
-    const { buffer, byteOffset } = this;
-    return buffer.byteLength - byteOffset - OnceState.byteLength;
+    return this.buffer.byteLength - this.byteOffset - OnceState.byteLength;
   }
 
-  /** Has the slot have room for so many bytes, as the owner of the cell. */
+  /** Has the slot have room for so many bytes, for the owner of the cell. */
   protected makeRoom(byteLength: number): void {
-    const { buffer, byteOffset } = this.slotPlace;
-    growTo(buffer, byteOffset + alignToSlot(byteLength));
+    growTo(this.buffer, this.slotOffset + alignToSlot(byteLength));
   }
 
   /** How many bytes of the slot are in use. */
@@ -431,6 +475,46 @@ export class Cell<T> extends OnceState {
     throw new LayoutMismatchError(
       `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
     );
+  }
+
+  /** As {@linkcode OnceState.reset}, but lets the event loop run while it zeroes much. */
+  resetInTurns(): boolean | Promise<boolean> {
+    // Plain, as a guess: another agent may reset and initialize the cell now
+    const used = this.words[this.index + LENGTH_WORD]! >>> 0;
+    if (used <= SLICE_BYTES) return this.reset();
+    const generation = this.tryBeginReset();
+    if (generation < 0) return false;
+    try {
+      return this.#resetInTurns(generation);
+    } catch (error) {
+      // For want of stack
+      this.endReset(generation);
+      throw error;
+    }
+  }
+
+  #resetInTurns(generation: number): Promise<boolean> {
+    const conceal = holdAgentLock(() => {
+      if (this.owns(generation)) this.markAnnounced();
+    });
+    return zeroInTurns(
+      () => this.owns(generation) && this.#zeroSlice(),
+      () => {
+        const isReset = this.endReset(generation);
+        conceal();
+        return isReset;
+      },
+    ).then((isReset) => {
+      if (isReset) return true;
+      throw this.lost("reset");
+    });
+  }
+
+  /** Zeroes the last slice of what is in use, and returns whether more is left. */
+  #zeroSlice(): boolean {
+    const used = this.#length;
+    this.#shrink(used, Math.max(0, used - SLICE_BYTES));
+    return used > SLICE_BYTES;
   }
 
   /** Leaves nothing behind of a value that has failed or is reset. */
@@ -453,6 +537,8 @@ export class Cell<T> extends OnceState {
     alternative: string,
     attempt: () => R | undefined,
   ): R {
+    // This agent may be resetting the cell, which then needs no wait
+    finishResets();
     this.assertNotOwned();
     const end = now() + timeout;
     return blockLooking(this, (interval) => {
@@ -475,34 +561,42 @@ export class Cell<T> extends OnceState {
     signal: AbortSignal | undefined,
     attempt: () => R | undefined,
   ): Promise<R> {
-    return this.#looking(signal, (signal) => this.#sleepUntil(signal, attempt));
-  }
-
-  /** As {@linkcode Cell.until}, for one after the other of the tasks of this agent. */
-  untilTurn<R>(
-    signal: AbortSignal | undefined,
-    attempt: () => R | undefined,
-  ): Promise<R> {
     return this.#looking(
       signal,
-      (signal) =>
-        inLine(
-          this.words,
-          this.index,
-          signal,
-          () => this.#sleepUntil(signal, attempt),
-        ),
+      (_, signal) => this.#sleepUntil(signal, attempt),
     );
+  }
+
+  /**
+   * As {@linkcode Cell.until}, for one after the other of the tasks of this agent. Tells
+   * `attempt` of which run the call is part.
+   */
+  untilTurn<R>(
+    signal: AbortSignal | undefined,
+    attempt: (outer: Run | undefined) => R | undefined,
+  ): Promise<R> {
+    return this.#looking(signal, (runs, signal) => {
+      const sleep = () => this.#sleepUntil(signal, () => attempt(runs.at(-1)));
+      return inLine(this.words, this.index, signal, sleep);
+    });
   }
 
   async #looking<R>(
     signal: AbortSignal | undefined,
-    sleep: (signal: AbortSignal | undefined) => Promise<R>,
+    sleep: (
+      runs: readonly Run[],
+      signal: AbortSignal | undefined,
+    ) => Promise<R>,
   ): Promise<R> {
     // Taken once, as nothing tells after the first sleep in browsers
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
-    return await sleepLooking(this, runs, signal, sleep);
+    return await sleepLooking(
+      this,
+      runs,
+      signal,
+      (signal) => sleep(runs, signal),
+    );
   }
 
   async #sleepUntil<R>(
@@ -587,6 +681,20 @@ interface Filling<T> {
   allocated: T | undefined;
 }
 
+/** A run, as far as giving back its cell is concerned. */
+type Owner = Pick<Run, "generation" | "finished">;
+
+function mustNotBePromise(
+  made: PromiseLike<unknown>,
+  alternative: string,
+): TypeError {
+  // The error tells of it, so its rejection is handled
+  made.then(undefined, () => {});
+  return new TypeError(
+    `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
+  );
+}
+
 function allocatedTooLate(): TypeError {
   return new TypeError(
     "Cannot allocate as the initializer must be running: it has ended",
@@ -600,7 +708,8 @@ type Failure = {
   readonly error: unknown;
 };
 
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+/** Whether it is a promise, of any realm or library. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
 }

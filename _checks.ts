@@ -1,6 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
+const MAX_AGENT_ID = 2 ** 28 - 1;
+
 /** Shows a value of unknown type in an error message without running its code. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -79,6 +81,12 @@ export function assertAgentId(agentId: unknown): asserts agentId is number {
       `Cannot recover as 'agentId' must be a positive integer: current value is ${agentId}`,
     );
   }
+  // Or its bits would be those of another agent
+  if (agentId > MAX_AGENT_ID) {
+    throw new RangeError(
+      `Cannot recover as 'agentId' must be at most 2^28 - 1: current value is ${agentId}`,
+    );
+  }
 }
 
 /** Throws unless `value` is a function. */
@@ -107,8 +115,9 @@ export function assertOptions(options: unknown): void {
 
 /** Returns the signal of a call that waits for ever by default. */
 export function signalOf(
-  options: { signal?: AbortSignal | null; timeout?: unknown },
+  options: { signal?: AbortSignal | null; timeout?: unknown } | undefined,
 ): AbortSignal | undefined {
+  if (options === undefined) return undefined;
   assertOptions(options);
   const { signal, timeout } = options;
   if (timeout !== undefined) {

@@ -15,10 +15,12 @@ import {
 } from "./_cell.ts";
 import { label, show } from "./_checks.ts";
 import { wordIndex } from "./_memory.ts";
-import type { Place } from "./_slot.ts";
 import { OnceState } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
+
+/** The kind of a map, and of its entries. */
+export const KIND = "LazyInitMap";
 
 /** The words of an entry, beside those of its cell. */
 export const HASH_WORD = 2;
@@ -43,8 +45,13 @@ export class Entry<V> extends Cell<V> {
   readonly key: unknown;
   readonly #owner: EntryOwner<V>;
 
-  constructor(owner: EntryOwner<V>, place: Place, key: unknown) {
-    super("LazyInitMap", owner.codec, place, owner.name);
+  constructor(
+    owner: EntryOwner<V>,
+    buffer: SharedArrayBuffer,
+    byteOffset: number,
+    key: unknown,
+  ) {
+    super(KIND, owner.codec, { buffer, byteOffset, name: owner.name });
     this.key = key;
     this.#owner = owner;
   }
@@ -92,17 +99,10 @@ export class Entry<V> extends Cell<V> {
     return open === true ? 0 : byteLength;
   }
 
-  protected override get slotPlace(): Place {
-    return this.#placeOf(this.#block);
-  }
-
-  #placeOf(block: number): Place {
-    const { buffer, byteOffset } = this;
+  protected override get slotOffset(): number {
+    const block = this.#block;
     // Without a block there is room for nothing
-    return {
-      buffer,
-      byteOffset: block === 0 ? byteOffset : block + BLOCK_HEADER,
-    };
+    return block === 0 ? this.byteOffset : block + BLOCK_HEADER;
   }
 
   protected override get room(): number {

@@ -37,10 +37,12 @@ export function fromJson(text: string): unknown {
   const value = JSON.parse(text);
   const unfrozen = isObject(value) ? [value] : [];
   for (let next = unfrozen.pop(); next !== undefined; next = unfrozen.pop()) {
-    Object.freeze(next);
-    for (const member of Array.isArray(next) ? next : Object.values(next)) {
-      if (isObject(member)) unfrozen.push(member);
+    const members = Array.isArray(next) ? next : Object.values(next);
+    // By index, and before it is frozen, as a million numbers take half as long then
+    for (let i = 0; i < members.length; i++) {
+      if (isObject(members[i])) unfrozen.push(members[i]);
     }
+    Object.freeze(next);
   }
   return value;
 }

@@ -153,25 +153,31 @@ export function placeOf(
   return { buffer: own, byteOffset, name, isFresh: true };
 }
 
-/** Claims zeroed memory for a cell, or ensures that a cell of the same layout is there. */
+/**
+ * Claims zeroed memory for a cell, or ensures that a cell of the same layout is there.
+ * `header` is the first of `words` that the cell takes.
+ */
 export function claim(
   kind: CellKind,
   codec: Codec<unknown>,
   { buffer, byteOffset, name, isFresh }: Place,
+  words: Int32Array,
+  header: number,
 ): void {
   const byteLength = OnceState.byteLength + alignToSlot(codec.byteLength);
-  assertRoom(buffer, byteOffset, byteLength, codec);
-  const words = wordsOf(buffer);
-  const index = wordIndex(byteOffset) + LAYOUT_WORD;
+  const end = header + wordIndex(byteLength);
+  if (end > words.length) assertRoom(buffer, byteOffset, byteLength, codec);
   const layout = layoutHash(kind, codec);
+  const index = header + LAYOUT_WORD;
   // Pairs with the CAS below in another agent
   let found = Atomics.load(words, index);
+  if (found === layout) return;
   if (found === 0) {
-    const isClaimable = isFresh || isZeroed(buffer, byteOffset, byteLength);
+    const isClaimable = isFresh || isZeroed(words, header, end);
     // Pairs with itself in other agents: the first decides. Where the bytes are not zero,
     // it is a second look, as an agent may just have claimed them (unclaimed)
     found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);
-    if (found === 0 && isClaimable) return;
+    if (found === layout || found === 0 && isClaimable) return;
     if (found === 0) {
       throw new LayoutMismatchError(
         `Cannot place ${
@@ -180,15 +186,13 @@ export function claim(
       );
     }
   }
-  if (found !== layout) {
-    throw mismatch(
-      kind,
-      name,
-      codec,
-      byteOffset,
-      "another kind, codec or capacity was placed there",
-    );
-  }
+  throw mismatch(
+    kind,
+    name,
+    codec,
+    byteOffset,
+    "another kind, codec or capacity was placed there",
+  );
 }
 
 /** Checks a handle, and returns where it points. */
@@ -305,15 +309,9 @@ function assertRoom(
   );
 }
 
-/** Whether the bytes are zero (unclaimed). */
-function isZeroed(
-  buffer: SharedArrayBuffer,
-  byteOffset: number,
-  byteLength: number,
-): boolean {
-  const words = wordsOf(buffer);
-  const end = Math.min(wordIndex(byteOffset + byteLength), words.length);
-  for (let i = wordIndex(byteOffset); i < end; i++) {
+/** Whether those words are zero (unclaimed). */
+function isZeroed(words: Int32Array, begin: number, end: number): boolean {
+  for (let i = begin; i < Math.min(end, words.length); i++) {
     if (words[i] !== 0) return false;
   }
   return true;

@@ -91,12 +91,23 @@ const runs = sharedByThread<Runs>("runs", () => ({
 
 const NO_RUNS: readonly Run[] = [];
 
-/** Begins the run of an initializer on a cell that this agent owns in that generation. */
-export function beginRun(cell: RunningCell, generation: number): Run {
+/**
+ * Begins the run of an initializer on a cell that this agent owns in that generation. A
+ * call that has waited tells of which run it is part, as it knew when it began.
+ */
+export function beginRun(
+  cell: RunningCell,
+  generation: number,
+  outer?: Run,
+): Run {
   const { words, index } = cell;
   const previous = lastUnfinished();
-  const outer = previous && current();
-  const run = new Run(cell, generation, outer, previous);
+  const run = new Run(
+    cell,
+    generation,
+    unfinishedFrom(outer) ?? (previous && current()),
+    previous,
+  );
   // Plain, as only the owner reads it
   words[index + RUN_WORD] = run.id;
   // Plain, as it is 0 but for what an agent has left behind that lost the cell
@@ -122,14 +133,19 @@ export function finishRun(run: Run): void {
 }
 
 /** Calls `body`, a synchronous part of the run. */
-export function within<R>(run: Run, body: () => R): R {
+export function within<A, B, R>(
+  run: Run,
+  body: (first?: A, second?: B) => R,
+  first?: A,
+  second?: B,
+): R {
   const { onStack, onStackWithin } = runs;
   // The context says nothing if the run is the only one
   const context = run.previous && currentContext();
   try {
     runs.onStack = run;
     runs.onStackWithin = context;
-    return body();
+    return body(first, second);
   } finally {
     runs.onStack = onStack;
     runs.onStackWithin = onStackWithin;

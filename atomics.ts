@@ -94,8 +94,12 @@
  *
  * NOTHING MAY FAIL between the CAS that takes a cell and the CAS that gives it back, not
  * even for want of stack. What gives a cell back is therefore called from the frame that
- * has called take(), is a single frame deep, and calls nothing but built-ins, which need
- * no stack of their own; take() is two frames deep, so it fails first.
+ * has called take(), is no deeper than that, and calls nothing but built-ins, which need
+ * no stack of their own; take() comes first, so it fails first.
+ *
+ * A RESET MAY TAKE SEVERAL TURNS of its agent's event loop (`_resetting.ts`). The agent
+ * owns the cell all that time, and word 5 says what is left to zero. It waits for nothing
+ * meanwhile, as an agent that is about to block finishes its resets first.
  *
  * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that stays
  * so and names the owner; initialized, a cell that every agent can read; a held mutex,
@@ -146,6 +150,7 @@ import {
   wordIndex,
   wordsOf,
 } from "./_memory.ts";
+import { finishResets } from "./_resetting.ts";
 import { inLine, sleepAsync } from "./_waiting.ts";
 import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
 
@@ -467,10 +472,9 @@ export class OnceState {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(): boolean {
-    // I2: a reader that has the old word fails to confirm from here on
-    const word = this.take(PHASE_MASK, INITIALIZED);
-    if (word === NOT_TAKEN) return false;
-    if (this.#empty(word >>> GENERATION_SHIFT)) return true;
+    const generation = this.tryBeginReset();
+    if (generation === NOT_TAKEN) return false;
+    if (this.#empty(generation)) return true;
     throw this.lost("reset");
   }
 
@@ -566,7 +570,7 @@ export class OnceState {
    * @param options How to end the wait.
    * @returns A promise that rejects with the reason of an aborted signal.
    */
-  async waitAsync(options: AtomicsWaitAsyncOptions = {}): Promise<void> {
+  async waitAsync(options?: AtomicsWaitAsyncOptions): Promise<void> {
     const signal = signalOf(options);
     for (;;) {
       const word = this.load();
@@ -610,6 +614,19 @@ export class OnceState {
   protected tryBegin(): number {
     const word = this.take(PHASE_MASK, UNINITIALIZED);
     return word === NOT_TAKEN ? NOT_TAKEN : word >>> GENERATION_SHIFT;
+  }
+
+  /** Begins a reset, and returns the generation that it ends, or -1. */
+  protected tryBeginReset(): number {
+    // I2: a reader that has the old word fails to confirm from here on
+    const word = this.take(PHASE_MASK, INITIALIZED);
+    return word === NOT_TAKEN ? NOT_TAKEN : word >>> GENERATION_SHIFT;
+  }
+
+  /** Ends that reset, and returns whether this agent still owned the cell for it. */
+  protected endReset(generation: number): boolean {
+    // I5: by the generation, too, as this agent may have lost the cell and begun anew
+    return this.owns(generation) && this.#empty(generation);
   }
 
   /**
@@ -751,6 +768,7 @@ export class OnceState {
     alternative: string,
   ): "ok" | "not-equal" | "timed-out" {
     if (!canBlock()) throw cannotBlock(alternative);
+    finishResets();
     if (!this.#announceWaiter(word)) return "not-equal";
     // Pairs with the notify of #leave()
     return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);
@@ -1136,7 +1154,7 @@ export class Mutex {
    * of an aborted signal, and then the mutex is not locked.
    */
   async lockAsync(
-    options: AtomicsWaitAsyncOptions = {},
+    options?: AtomicsWaitAsyncOptions,
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
     signal?.throwIfAborted();
@@ -1245,6 +1263,7 @@ export class Mutex {
 
   #sleep(timeout: number): "ok" | "not-equal" | "timed-out" {
     if (!canBlock()) throw cannotBlock("lockAsync()");
+    finishResets();
     const word = this.#announceWaiter();
     if (!isHeld(word)) return "not-equal";
     // Pairs with the notify of unlock()

@@ -525,7 +525,7 @@ export class LazyInit<T> {
    * calls it, or with a {@linkcode DeadlockError} as {@linkcode LazyInit.wait} throws it.
    */
   async waitAsync(
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
     if (!this.initialized) {

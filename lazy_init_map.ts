@@ -78,6 +78,7 @@ import { recoverWhenWorkersEnd } from "./_agent.ts";
 import { Arena } from "./_arena.ts";
 import {
   assertInitializer,
+  Cell,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
@@ -90,7 +91,7 @@ import {
   show,
 } from "./_checks.ts";
 import { Entries, NOWHERE } from "./_entries.ts";
-import { Entry, type EntryOwner } from "./_entry.ts";
+import { Entry, type EntryOwner, KIND } from "./_entry.ts";
 import { assertKeyCodec, canonical, Keys } from "./_keys.ts";
 import {
   attach,
@@ -114,7 +115,6 @@ import { MutexLazyInit } from "./mutex_lazy_init.ts";
 export type { LazyInitWaitAsyncOptions, LazyInitWaitOptions } from "./_cell.ts";
 export type { CellKind, LazyInitHandle } from "./_layout.ts";
 
-const KIND = "LazyInitMap";
 const USED_WORD = 0;
 const COUNT_WORD = 1;
 const HEADER = OnceState.byteLength;
@@ -344,9 +344,9 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
         ? { name, byteOffset }
         : { name, buffer, byteOffset },
     );
-    assertShared(place.buffer);
-    assertRange(place.buffer, byteOffset, HEADER, 8);
-    claim(KIND, layout, place);
+    // Checks where it is
+    const { words, index } = new Cell(KIND, layout, place);
+    claim(KIND, layout, place, words, index);
     const arenaStart = byteOffset + arenaOffset;
     growTo(place.buffer, arenaStart);
     const arena = new Arena(
@@ -925,8 +925,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   #entryAt(entry: number, key: K): Entry<V> {
-    const place = { buffer: this.#buffer, byteOffset: entry };
-    return new Entry(this.#owner, place, key);
+    return new Entry(this.#owner, this.#buffer, entry, key);
   }
 
   /**

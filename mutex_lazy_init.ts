@@ -24,18 +24,19 @@ import {
   assertInitializer,
   Cell,
   type InitResult,
+  isPromiseLike,
   type Keep,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
-import { signalOf, timeoutOf } from "./_checks.ts";
+import { assertFunction, signalOf, timeoutOf } from "./_checks.ts";
 import {
   attach,
   cellByteLength,
   type LazyInitHandle,
   type LazyInitOptions,
 } from "./_layout.ts";
-import { wordIndex, wordsOf } from "./_memory.ts";
+import type { Run } from "./_running.ts";
 import type { Phase } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 
@@ -46,6 +47,9 @@ export type {
 } from "./_cell.ts";
 export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
 
+/** Equal to no state word. */
+const UNREAD = new Int32Array([-1]);
+
 /**
  * A value in shared memory that one agent at a time may initialize while the
  * others wait, and that every agent reads for the price of two field accesses.
@@ -55,7 +59,8 @@ export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
  * nobody needs to wait, fail or reset, `LazyInit` is simpler and faster still.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
- * zeroes, and later the next value while that is being made.
+ * zeroes, and later the next value while that is being made. {@linkcode MutexLazyInit.read}
+ * reads views safely beside a reset.
  *
  * Corresponds to `LazyInit` of the Linux kernel's patch series.
  *
@@ -78,9 +83,8 @@ export type { CellKind, LazyInitHandle, LazyInitOptions } from "./_layout.ts";
  */
 export class MutexLazyInit<T> {
   // What get() reads comes first, as it then lies in one cache line or two
-  /** Where the state word is, for the plain read that keeps {@linkcode MutexLazyInit.get} fast. */
-  readonly #words: Int32Array;
-  readonly #index: number;
+  /** The state word, once the value has been read: a view of one element is fast to index. */
+  #state: Int32Array = UNREAD;
   /** The state word with which {@linkcode #value} was in the slot, if it was. */
   #word: number | undefined = undefined;
   #value: Readonly<T> | undefined = undefined;
@@ -102,12 +106,9 @@ export class MutexLazyInit<T> {
    */
   constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
     // The entry of a map is a cell already
-    const cell: Cell<T> = options instanceof Cell
+    this.#cell = options instanceof Cell
       ? options
       : Cell.place("MutexLazyInit", codec, options);
-    this.#words = wordsOf(cell.buffer);
-    this.#index = wordIndex(cell.byteOffset);
-    this.#cell = cell;
   }
 
   /**
@@ -265,7 +266,7 @@ export class MutexLazyInit<T> {
   get(): Readonly<T> | undefined {
     // Plain: a stale word is one that nothing orders after the reset. Out of line
     // otherwise, so that this much is inlined where it is called
-    return this.#words[this.#index] === this.#word ? this.#value : this.#load();
+    return this.#state[0] === this.#word ? this.#value : this.#load();
   }
 
   /** Cold: the cell is not initialized, or this agent has not seen that value yet. */
@@ -275,9 +276,12 @@ export class MutexLazyInit<T> {
 
   /** Reads the slot into the cache, if the cell is initialized, and returns whether it is. */
   #refresh(): boolean {
-    if (this.#cell.load() === this.#word) return true;
-    this.#forget();
-    return this.#cell.read(this.#keep);
+    if (this.#cell.load() !== this.#word) {
+      this.#forget();
+      if (!this.#cell.read(this.#keep)) return false;
+    }
+    if (this.#state === UNREAD) this.#state = this.#cell.stateView;
+    return true;
   }
 
   /** Remembers a value, and the state word with which it is in the slot. */
@@ -294,11 +298,60 @@ export class MutexLazyInit<T> {
   }
 
   /**
+   * Returns what `reader` makes of the value, if there is one, and never what it makes of
+   * a value that another agent was just resetting. Never blocks, and never takes the lock.
+   *
+   * This is how views are read beside a reset. When `reader` has returned, a single atomic
+   * step tells whether the cell still holds that value. If not, what `reader` has returned
+   * or thrown is dropped, and it is called again with the next value, if there is one. So
+   * `reader` must not act on what it sees, only return it: numbers or copies, not the view.
+   *
+   * What it sees of a value that is being reset may be torn, but lies within the value's
+   * memory. Writes through {@linkcode MutexLazyInit.getMut} are not noticed. Corresponds to
+   * no call of the kernel, whose compiler keeps references from outliving a reset.
+   *
+   * @example Usage
+   * ```ts
+   * import { MutexLazyInit, typedArray } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const weights = new MutexLazyInit(typedArray(Float32Array));
+   * const sum = () => weights.read((value) => value.reduce((a, b) => a + b, 0));
+   * assertEquals(sum(), undefined);
+   * weights.init(() => Float32Array.of(1, 2, 3));
+   * // Whatever another agent does meanwhile, this is the sum of one whole value
+   * assertEquals(sum(), 6);
+   * ```
+   *
+   * @typeParam R The type of what `reader` returns.
+   * @param reader Is called with the value, again for each reset that comes in between.
+   * @returns What `reader` has returned for a value that was whole all the while;
+   * `undefined` if the cell is not initialized, or no longer.
+   * @throws {TypeError} If `reader` is not a function, or returns a promise: the value may
+   * be torn by the time when that settles. What else it throws comes out of this call.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  read<R>(reader: (value: Readonly<T>) => R): R | undefined {
+    assertFunction(reader, "reader", "read the cell");
+    while (this.#refresh()) {
+      // Taken first, as `reader` may use the cell itself
+      const value = this.#value as Readonly<T>;
+      const read = this.#cell.confirmed(this.#word!, () => {
+        const result = reader(value);
+        assertNoPromise(result);
+        return result;
+      });
+      if (read !== undefined) return read.result;
+    }
+    return undefined;
+  }
+
+  /**
    * Returns the value for writing in place, if there is one. Never blocks.
    *
    * For view codecs only. Nothing orders such writes among agents: use `Atomics`
-   * or a `Mutex`. The kernel has no such
-   * call.
+   * or a `Mutex`. Nor does anything keep the view from showing the zeroes of a reset:
+   * {@linkcode MutexLazyInit.read} does, for reading. The kernel has no such call.
    *
    * @example Usage
    * ```ts
@@ -344,7 +397,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
-    return this.#words[this.#index] === this.#word
+    return this.#state[0] === this.#word
       ? this.#value as Readonly<T>
       : this.#loadUnchecked();
   }
@@ -376,7 +429,7 @@ export class MutexLazyInit<T> {
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get value(): Readonly<T> {
-    return this.#words[this.#index] === this.#word
+    return this.#state[0] === this.#word
       ? this.#value as Readonly<T>
       : this.#loadValue();
   }
@@ -507,12 +560,21 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options?: LazyInitWaitOptions,
   ): Readonly<T> {
+    // As in get(), which this stands in for. Out of line otherwise, checks of what was
+    // given included
+    return this.#state[0] === this.#word && options === undefined &&
+        typeof initializer === "function"
+      ? this.#value as Readonly<T>
+      : this.#getOrInit(initializer, options);
+  }
+
+  #getOrInit(
+    initializer: Initializer<T>,
+    options?: LazyInitWaitOptions,
+  ): Readonly<T> {
     assertInitializer(initializer);
     const timeout = timeoutOf(options);
-    // As in get(), which this stands in for where nobody knows who comes first
-    return this.#words[this.#index] === this.#word
-      ? this.#value as Readonly<T>
-      : found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
+    return found(this.#tryInit(initializer, timeout, "getOrInitAsync()"));
   }
 
   /**
@@ -541,7 +603,7 @@ export class MutexLazyInit<T> {
    */
   async initAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     return this.#made(await this.tryInitAsync(initializer, options));
   }
@@ -576,13 +638,30 @@ export class MutexLazyInit<T> {
    */
   async tryInitAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<InitResult<T>> {
     assertInitializer(initializer);
-    const signal = signalOf(options);
-    const attempt = () => this.#attemptAsync(initializer, signal);
-    const { result } = attempt() ??
-      await this.#cell.untilTurn(signal, attempt);
+    return await this.#tryInitAsync(initializer, signalOf(options));
+  }
+
+  #tryInitAsync(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): InitResult<T> | Promise<InitResult<T>> {
+    const attempt = this.#attemptAsync(initializer, signal);
+    return attempt === undefined
+      ? this.#awaitTurn(initializer, signal)
+      : attempt.result;
+  }
+
+  async #awaitTurn(
+    initializer: AnyInitializer,
+    signal: AbortSignal | undefined,
+  ): Promise<InitResult<T>> {
+    const { result } = await this.#cell.untilTurn(
+      signal,
+      (outer) => this.#attemptAsync(initializer, signal, outer),
+    );
     return await result;
   }
 
@@ -590,12 +669,13 @@ export class MutexLazyInit<T> {
   #attemptAsync(
     initializer: AnyInitializer,
     signal: AbortSignal | undefined,
+    outer?: Run,
   ): { result: InitResult<T> | Promise<InitResult<T>> } | undefined {
     const already = this.#already();
     if (already !== undefined) return { result: already };
     signal?.throwIfAborted();
     // In the same turn, so that no abort and no other task comes in between
-    const run = this.#cell.makeAsync(initializer, this.#keep);
+    const run = this.#cell.makeAsync(initializer, this.#keep, outer);
     return run && { result: abortable(run, signal) };
   }
 
@@ -624,22 +704,54 @@ export class MutexLazyInit<T> {
    * {@linkcode MutexLazyInit.getOrInit} throws, save that it never has to block,
    * or with the reason of an aborted signal.
    */
-  async getOrInitAsync(
+  getOrInitAsync(
     initializer: AsyncInitializer<T>,
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
-    return found(await this.tryInitAsync(initializer, options));
+    // As in getOrInit()
+    return this.#state[0] === this.#word && options === undefined &&
+        typeof initializer === "function"
+      ? Promise.resolve(this.#value as Readonly<T>)
+      : this.#getOrInitAsync(initializer, options);
+  }
+
+  async #getOrInitAsync(
+    initializer: AsyncInitializer<T>,
+    options?: LazyInitWaitAsyncOptions,
+  ): Promise<Readonly<T>> {
+    assertInitializer(initializer);
+    return found(await this.#tryInitAsync(initializer, signalOf(options)));
   }
 
   #tryInit(
-    initializer: Initializer<T>,
+    initializer: AnyInitializer,
     timeout: number,
     alternative: string,
   ): InitResult<T> {
-    const attempt = () =>
-      this.#already() ??
-        this.#cell.make(initializer as AnyInitializer, alternative, this.#keep);
-    return attempt() ?? this.#cell.block(timeout, alternative, attempt);
+    return this.#attempt(initializer, alternative) ??
+      this.#contend(initializer, timeout, alternative);
+  }
+
+  /** Cold: another agent is in the way. */
+  #contend(
+    initializer: AnyInitializer,
+    timeout: number,
+    alternative: string,
+  ): InitResult<T> {
+    return this.#cell.block(
+      timeout,
+      alternative,
+      () => this.#attempt(initializer, alternative),
+    );
+  }
+
+  /** Begins first, as that is one operation where no agent came before. */
+  #attempt(
+    initializer: AnyInitializer,
+    alternative: string,
+  ): InitResult<T> | undefined {
+    return this.#cell.make(initializer, alternative, this.#keep) ??
+      this.#already();
   }
 
   #already(): InitResult<T> | undefined {
@@ -663,7 +775,8 @@ export class MutexLazyInit<T> {
    *
    * The slot is zeroed, so that no secret stays in it, and values that agents have
    * cached are no longer returned. A live view that was handed out before stays
-   * valid memory. Corresponds to `reset`, which a compiler makes exclusive.
+   * valid memory, and may be read in the middle of this: use {@linkcode MutexLazyInit.read}
+   * where another agent may reset the cell. Corresponds to `reset`, which a compiler makes exclusive.
    *
    * @example Usage
    * ```ts
@@ -691,23 +804,28 @@ export class MutexLazyInit<T> {
    */
   reset(options?: LazyInitWaitOptions): boolean {
     const timeout = timeoutOf(options);
-    this.#cell.assertNotOwned();
-    const attempt = () => this.#tryReset();
-    return attempt() ?? this.#cell.block(timeout, "resetAsync()", attempt);
+    const attempt = () => this.#tryReset(() => this.#cell.reset());
+    const { result } = attempt() ??
+      this.#cell.block(timeout, "resetAsync()", attempt);
+    return result;
   }
 
-  /** Returns `undefined` while an initializer runs. */
-  #tryReset(): boolean | undefined {
+  /** Returns `undefined` while another agent or an initializer of this one owns the cell. */
+  #tryReset<R>(reset: () => R): { result: R | false } | undefined {
     this.#forget();
-    if (this.#cell.reset()) return true;
-    return this.#cell.phase === "uninitialized" ? false : undefined;
+    const result = reset();
+    return result || this.#cell.phase === "uninitialized"
+      ? { result }
+      : undefined;
   }
 
   /**
    * Empties the cell, in all agents, without blocking this one. Keeps the event
    * loop alive while it waits for an initializer.
    *
-   * Otherwise as {@linkcode MutexLazyInit.reset}.
+   * A large value is zeroed in slices, between which the event loop runs. The cell is
+   * `initializing` until all is zero, and a synchronous call of this agent that would have
+   * to wait for it finishes the rest itself. Otherwise as {@linkcode MutexLazyInit.reset}.
    *
    * @example Usage
    * ```ts
@@ -720,17 +838,19 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.get(), undefined);
    * ```
    *
-   * @param options How to end the wait.
+   * @param options How to end the wait. A reset that has begun goes on after that.
    * @returns A promise of whether the cell was initialized. It rejects with the
    * reason of an aborted signal, with a {@linkcode RecursiveInitializationError} if an
    * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if this
    * agent was declared dead by `recover()` meanwhile.
    */
-  async resetAsync(options: LazyInitWaitAsyncOptions = {}): Promise<boolean> {
+  async resetAsync(options?: LazyInitWaitAsyncOptions): Promise<boolean> {
     const signal = signalOf(options);
-    const attempt = () => this.#tryReset();
+    const attempt = () => this.#tryReset(() => this.#cell.resetInTurns());
     signal?.throwIfAborted();
-    return attempt() ?? await this.#cell.untilTurn(signal, attempt);
+    const { result } = attempt() ??
+      await this.#cell.untilTurn(signal, attempt);
+    return await abortable(result, signal);
   }
 
   /**
@@ -789,7 +909,7 @@ export class MutexLazyInit<T> {
    * calls it, or with a {@linkcode DeadlockError} as {@linkcode MutexLazyInit.wait} throws it.
    */
   async waitAsync(
-    options: LazyInitWaitAsyncOptions = {},
+    options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
     const signal = signalOf(options);
     // Taken at once, as another task may reset the cell before this goes on
@@ -885,18 +1005,28 @@ export class MutexLazyInit<T> {
   }
 }
 
+/** Throws if a reader goes on after its call. */
+function assertNoPromise(result: unknown): void {
+  if (!isPromiseLike(result)) return;
+  // The error tells of it, so its rejection is handled
+  result.then(undefined, () => {});
+  throw new TypeError(
+    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time when that settles",
+  );
+}
+
 function found<T>(result: InitResult<T>): Readonly<T> {
   if (result.ok || result.reason === "already-init") return result.value;
   throw result.error;
 }
 
 /** Settles as `result` does, or rejects with the reason of the signal if that is aborted first. */
-async function abortable<T>(
+function abortable<T>(
   result: T | Promise<T>,
   signal: AbortSignal | undefined,
-): Promise<T> {
+): T | Promise<T> {
   if (signal === undefined || !(result instanceof Promise)) return result;
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort);

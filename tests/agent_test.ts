@@ -11,9 +11,9 @@ import type { Outcome as Copies } from "./testdata/agent_copies.ts";
 import { agentScript, type Copy } from "./testdata/agent_script.ts";
 import type { Remains } from "./testdata/agent_without_globals.ts";
 import type { Answer, Order } from "./testdata/announcing_worker.ts";
-import { execute } from "./testdata/commands.ts";
-import { until } from "./testdata/flag.ts";
-import { isWatched, lockName, locks } from "./testdata/locks.ts";
+import { execute } from "./_commands.ts";
+import { until } from "./_flag.ts";
+import { isWatched, lockName, locks } from "./_locks.ts";
 import type { Draws } from "./testdata/seeded_agents.ts";
 
 /** An agent of its own, that announces itself as it is told. */

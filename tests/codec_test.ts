@@ -33,7 +33,7 @@ import {
   OnceState,
 } from "../mod.ts";
 import { encodeOpen, fixedSlot } from "../_slot.ts";
-import { bytesOf, encoded, roundTripped } from "./_slots.ts";
+import { bytesOf, encoded, roundTripped } from "./_codec_slots.ts";
 import { run } from "./testdata/commands.ts";
 import fc from "fast-check";
 

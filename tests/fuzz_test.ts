@@ -33,7 +33,7 @@ import {
   uint32,
 } from "../mod.ts";
 import { codecs, values } from "./_codecs.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 
 const CLASSES = [LazyInit, MutexLazyInit] as const;
 /** Bytes on either side of a cell, which nothing may touch. */

@@ -28,7 +28,7 @@ import {
   type UnlockToken,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 
 /** What a cell ought to be. */
 interface Model {

@@ -35,7 +35,7 @@ import {
 import { Agents } from "./_agents.ts";
 import { Flag, until } from "./_flag.ts";
 import { pair, pairOf, view } from "./_jobs.ts";
-import { isSlotZeroed, slotOf } from "./_slot_bytes.ts";
+import { isSlotZeroed, slotOf } from "./_cell_slots.ts";
 
 const INITS = ["init", "tryInit", "getOrInit"] as const;
 const ASYNC_INITS = ["initAsync", "tryInitAsync", "getOrInitAsync"] as const;

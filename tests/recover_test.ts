@@ -28,7 +28,7 @@ import { Agents } from "./_agents.ts";
 import { Flag, until } from "./_flag.ts";
 import { pair, pairOf } from "./_jobs.ts";
 import { isHeld, isWatched, lockName, locks } from "./_locks.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 import type { Birth, Message, Stage } from "./testdata/mortal_worker.ts";
 
 const RAISED = new Flag();

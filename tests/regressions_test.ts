@@ -28,7 +28,7 @@ import {
 import { Agents } from "./_agents.ts";
 import { Flag } from "./_flag.ts";
 import { pair, pairOf } from "./_jobs.ts";
-import { isSlotZeroed } from "./_slot_bytes.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
 
 Deno.test("Fault 1, lazyinit sets inited before it writes: LazyInit publishes after it has written", () => {
   const phases: string[] = [];

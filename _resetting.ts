@@ -1,0 +1,72 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * Resets that let the event loop run while they zero a large value.
+ *
+ * The agent owns the cell meanwhile, as in any reset, and word 5 of the header says how
+ * many bytes are left: each slice zeroes the last of them and lowers the word. So
+ * whatever comes in between needs to know nothing else. An agent that recovers the cell
+ * zeroes what is left, and this one then finds that it no longer owns the cell.
+ *
+ * An agent that is about to block finishes its resets first: no turn of its event loop
+ * comes while it sleeps, and the agent that it waits for may wait for one of the cells.
+ */
+
+import { whenFrameEnds } from "./_agent.ts";
+import { startTimer, stopTimer, type Timer } from "./_clock.ts";
+import { sharedByThread } from "./_thread.ts";
+
+/** How many bytes a slice zeroes: less than 1 ms of work where memory is fast. */
+export const SLICE_BYTES = 4 * 2 ** 20;
+
+/** Those of all copies of this package in the thread, as functions that finish them. */
+const unfinished = sharedByThread("resets", () => new Set<() => void>());
+
+/** Finishes the resets of this agent at once. */
+export function finishResets(): void {
+  for (const finish of unfinished) finish();
+}
+
+whenFrameEnds(finishResets);
+
+/**
+ * Calls `zeroSlice` in one turn of the event loop after the other, the first of them this
+ * one, while it returns that there is more to zero. Calls `end` then, or earlier if the
+ * agent is about to block: it zeroes the rest, and must not fail.
+ *
+ * @returns A promise of what `end` returns.
+ */
+export function zeroInTurns<R>(
+  zeroSlice: () => boolean,
+  end: () => R,
+): Promise<R> {
+  return new Promise((resolve) => {
+    let timer: Timer | undefined;
+    const finish = () => {
+      if (!unfinished.delete(finish)) return;
+      stopTimer(timer);
+      resolve(end());
+    };
+    const takeTurn = () => {
+      try {
+        while (zeroSlice()) {
+          if (isHidden()) continue;
+          timer = startTimer(takeTurn, 0);
+          return;
+        }
+      } catch {
+        // Without timers, or at the end of the stack: all at once is as right
+      }
+      finish();
+    };
+    unfinished.add(finish);
+    takeTurn();
+  });
+}
+
+/** Whether this is a page whose timers may be late by a minute, while others wait. */
+function isHidden(): boolean {
+  const { document } = globalThis as { document?: { hidden?: boolean } };
+  return document?.hidden === true;
+}
