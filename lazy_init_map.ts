@@ -215,9 +215,6 @@ export interface LazyInitMapOptions extends LazyInitOptions {
   maxByteLength?: number;
 }
 
-/** The type of the keys, which a handle carries for the compiler alone. */
-declare const KEY: unique symbol;
-
 /**
  * The description of a map that `postMessage` carries to another agent, where
  * {@linkcode LazyInitMap.from} attaches to it.
@@ -237,13 +234,11 @@ declare const KEY: unique symbol;
  */
 // deno-lint-ignore no-explicit-any -- a handle whose types were lost fits every map
 export interface LazyInitMapHandle<K = any, V = any>
-  extends LazyInitHandle<V, "LazyInitMap"> {
+  extends LazyInitHandle<[K, V], "LazyInitMap"> {
   /** How many keys may be inserted. */
   readonly maxSize: number;
   /** The most bytes that the map may take. */
   readonly maxByteLength: number;
-  /** Never there: it keeps handles of different keys apart for the compiler. */
-  readonly [KEY]?: K;
 }
 
 /**
