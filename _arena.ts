@@ -21,6 +21,8 @@ export class Arena {
   readonly #index: number;
   readonly #start: number;
   readonly #end: number;
+  /** The memory as far as it reached when that was last asked. */
+  #words: Int32Array<SharedArrayBuffer>;
   /** What errors say that the bound is. */
   readonly #bound: string;
 
@@ -32,6 +34,7 @@ export class Arena {
     bound: string,
   ) {
     this.#buffer = buffer;
+    this.#words = wordsOf(buffer);
     this.#index = index;
     this.#start = start;
     this.#end = end;
@@ -40,7 +43,7 @@ export class Arena {
 
   /** Gives out so many bytes, and returns where they begin, in bytes, a multiple of 8. */
   reserve(byteLength: number): number {
-    const words = wordsOf(this.#buffer);
+    const words = this.#words;
     const units = alignToSlot(byteLength) / UNIT;
     // Pairs with the CAS below
     let used = Atomics.load(words, this.#index) >>> 0;
@@ -72,8 +75,12 @@ export class Arena {
     }
   }
 
-  /** The words of the memory, as far as it reaches now. */
-  get words(): Int32Array<SharedArrayBuffer> {
-    return wordsOf(this.#buffer);
+  /** Returns the words of the memory, if they are at least so many. */
+  wordsTo(end: number): Int32Array<SharedArrayBuffer> | undefined {
+    // Asking the buffer costs more than all the rest of a look-up
+    if (end <= this.#words.length) return this.#words;
+    // Another agent may have had the memory grow
+    this.#words = wordsOf(this.#buffer);
+    return end <= this.#words.length ? this.#words : undefined;
   }
 }

@@ -40,14 +40,12 @@ export class Entries<K> {
   readonly #arena: Arena;
   /** Enough of the memory for the header and the table. */
   readonly #words: Int32Array;
-  /** The memory as far as it reached when that was last asked. */
-  #recent: Int32Array<SharedArrayBuffer>;
 
   constructor(place: EntriesPlace, keys: Keys<K>, arena: Arena) {
     this.#place = place;
     this.#keys = keys;
     this.#arena = arena;
-    this.#words = this.#recent = arena.words;
+    this.#words = arena.wordsTo(wordIndex(place.start))!;
   }
 
   /** Returns the entry of a key, if there is one. */
@@ -182,11 +180,9 @@ export class Entries<K> {
 
   /** Words of the memory, at least so many. */
   #wordsTo(end: number): Int32Array<SharedArrayBuffer> {
-    if (end <= this.#recent.length) return this.#recent;
-    // Other agents may have had the memory grow
-    this.#recent = this.#arena.words;
-    if (end <= this.#recent.length) return this.#recent;
-    throw this.#overwritten();
+    const words = this.#arena.wordsTo(end);
+    if (words === undefined) throw this.#overwritten();
+    return words;
   }
 
   get #maxLength(): number {

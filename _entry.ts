@@ -15,6 +15,7 @@ import {
 } from "./_cell.ts";
 import { label, show } from "./_checks.ts";
 import { wordIndex } from "./_memory.ts";
+import { fixedSlot } from "./_slot.ts";
 import { OnceState } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
@@ -89,8 +90,16 @@ export class Entry<V> extends Cell<V> {
   }
 
   override decode(): Readonly<V> {
-    if (this.room < this.#fixedByteLength) throw this.#overwritten();
-    return super.decode();
+    const { codec } = this.#owner;
+    const { words, index, buffer } = this;
+    const block = this.#block;
+    const length = codec.open === true
+      ? words[index + LENGTH_WORD]! >>> 0
+      : codec.byteLength;
+    if (length > this.#roomOf(block)) throw this.#overwritten();
+    return codec.decode(
+      fixedSlot({ buffer, byteOffset: slotOf(block, this) }, length),
+    );
   }
 
   /** The size of the value, in bytes, if it is known before there is one. */
@@ -100,40 +109,40 @@ export class Entry<V> extends Cell<V> {
   }
 
   protected override get slotOffset(): number {
-    const block = this.#block;
-    // Without a block there is room for nothing
-    return block === 0 ? this.byteOffset : block + BLOCK_HEADER;
+    return slotOf(this.#block, this);
   }
 
   protected override get room(): number {
-    const block = this.#block;
-    if (block === 0) return 0;
-    // Plain: M4
-    return this.#wordsTo(block + BLOCK_HEADER)[wordIndex(block)]! >>> 0;
+    return this.#roomOf(this.#block);
   }
 
-  /** Where the block is, in bytes, with all that it has room for; 0 if there is none. */
+  /** Where the block is, in bytes; 0 if there is none. */
   get #block(): number {
     // M4: pairs with the CAS of makeRoom()
-    const block = (Atomics.load(this.words, this.index + BLOCK_WORD) >>> 0) *
-      UNIT;
-    if (block === 0) return 0;
-    const room = this.#wordsTo(block + BLOCK_HEADER)[wordIndex(block)]! >>> 0;
-    this.#wordsTo(block + BLOCK_HEADER + room);
-    return block;
+    return (Atomics.load(this.words, this.index + BLOCK_WORD) >>> 0) * UNIT;
   }
 
-  /** The words of the memory, which must reach as far as `byteOffset`. */
+  /** How many bytes a block has room for. */
+  #roomOf(block: number): number {
+    if (block === 0) return 0;
+    const slot = block + BLOCK_HEADER;
+    // Plain: M4
+    const room = this.#wordsTo(slot)[wordIndex(block)]! >>> 0;
+    this.#wordsTo(slot + room);
+    return room;
+  }
+
+  /** Words of the memory, which reach at least as far as `byteOffset`. */
   #wordsTo(byteOffset: number): Int32Array {
-    const { words } = this.#owner.arena;
-    if (wordIndex(byteOffset) <= words.length) return words;
-    throw this.#overwritten();
+    const words = this.#owner.arena.wordsTo(wordIndex(byteOffset));
+    if (words === undefined) throw this.#overwritten();
+    return words;
   }
 
   /** Moves the value to another block, if it outgrows the one that it is in. */
   protected override makeRoom(byteLength: number): void {
     const block = this.#block;
-    const room = this.room;
+    const room = this.#roomOf(block);
     if (byteLength <= room) return;
     const moved = this.#owner.arena.reserve(BLOCK_HEADER + byteLength);
     // Plain: M4
@@ -178,4 +187,9 @@ export class Entry<V> extends Cell<V> {
       `Cannot read ${this.label} as its value must be in the memory: the memory has been overwritten`,
     );
   }
+}
+
+/** Where the slot in a block begins, in bytes; without a block there is room for nothing. */
+function slotOf(block: number, { byteOffset }: { byteOffset: number }): number {
+  return block === 0 ? byteOffset : block + BLOCK_HEADER;
 }

@@ -28,6 +28,7 @@ export class Keys<K> {
   #place: Place = scratch(MIN_BYTE_LENGTH);
   /** Of the last key that was encoded: its words, … */
   words: Int32Array = new Int32Array(this.#place.buffer);
+  #bytes = new Uint8Array(this.#place.buffer);
   /** … how many they are, … */
   length = 0;
   /** … how many bytes of them it takes, … */
@@ -42,8 +43,11 @@ export class Keys<K> {
   /** Encodes a key, or throws as its codec does. */
   encode(key: K): void {
     const codec = this.#codec;
-    this.words.fill(0);
-    if (codec.open === true) {
+    this.words.fill(0, 0, this.length);
+    this.length = this.words.length;
+    if (typeof key === "string" && this.#encodeAscii(key)) {
+      this.byteLength = key.length;
+    } else if (codec.open === true) {
       this.byteLength = encodeOpen(
         codec,
         key,
@@ -58,6 +62,25 @@ export class Keys<K> {
     this.hash = this.#hash();
   }
 
+  /** Writes a short string of ASCII as its codec does, but faster, and returns whether it is one. */
+  #encodeAscii(key: string): boolean {
+    const { words } = this;
+    const { length } = key;
+    if (
+      length > words.byteLength || length > this.#codec.byteLength ||
+      this.#codec.open !== true
+    ) return false;
+    for (let i = 0; i < length; i++) {
+      const unit = key.charCodeAt(i);
+      if (unit > 127) {
+        words.fill(0);
+        return false;
+      }
+      this.#bytes[i] = unit;
+    }
+    return true;
+  }
+
   decode(place: Place, byteLength: number): K {
     return this.#codec.decode(fixedSlot(place, byteLength));
   }
@@ -66,6 +89,7 @@ export class Keys<K> {
     if (byteLength > this.words.byteLength) {
       this.#place = scratch(2 ** Math.ceil(Math.log2(byteLength)));
       this.words = new Int32Array(this.#place.buffer);
+      this.#bytes = new Uint8Array(this.#place.buffer);
     }
     return this.#place;
   }

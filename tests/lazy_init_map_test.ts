@@ -1,0 +1,616 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { inspect } from "node:util";
+import {
+  agentId,
+  bigInt64,
+  bool,
+  type Codec,
+  float64,
+  int32,
+  json,
+  LayoutMismatchError,
+  LazyInitMap,
+  type LazyInitMapKey,
+  MutexLazyInit,
+  OwnerLostError,
+  RecursiveInitializationError,
+  string,
+  struct,
+  typedArray,
+  uint32,
+} from "../mod.ts";
+import { codecs, values } from "./_codecs.ts";
+
+/** Codecs of keys, with keys that differ. */
+const KEYS: [Codec<LazyInitMapKey>, LazyInitMapKey[]][] = [
+  [string(), ["", "a", "b", "aa", "Zürich", "🦒", "a\0", "x".repeat(1_000)]],
+  [string(4), ["", "abcd", "abc"]],
+  [int32, [0, 1, -1, 2 ** 31 - 1, -(2 ** 31)]],
+  [uint32, [0, 1, 2 ** 32 - 1]],
+  [float64, [0, 0.5, NaN, Infinity, -Infinity, 5e-324]],
+  [bigInt64, [0n, 1n, -(2n ** 63n)]],
+  [bool, [true, false]],
+] as [Codec<unknown>, unknown[]][] as [
+  Codec<LazyInitMapKey>,
+  LazyInitMapKey[],
+][];
+
+function square(key: number): number {
+  return key * key;
+}
+
+function unreachable(): never {
+  throw new Error("It must not be called");
+}
+
+/** Keys of one chain of a map with that `maxSize`, by the memory of one that has few. */
+function collidingKeys(count: number): number[] {
+  const found: number[] = [];
+  for (let key = 0; found.length < count; key++) {
+    const map = new LazyInitMap(int32, int32, {
+      maxSize: 4,
+      maxByteLength: 1_024,
+    });
+    map.getOrInit(key, square);
+    const [first] = new Int32Array(map.handle.buffer, 24, 4);
+    if (first !== 0) found.push(key);
+  }
+  return found;
+}
+
+Deno.test("LazyInitMap() starts empty", () => {
+  const map = new LazyInitMap(string(), int32, { name: "lengths" });
+  assertEquals(map.size, 0);
+  assertEquals(map.maxSize, 65_536);
+  assertEquals(map.name, "lengths");
+  assertEquals(map.get("a"), undefined);
+  assertEquals(map.has("a"), false);
+  assertEquals([...map], []);
+  assertEquals(map.handle.kind, "LazyInitMap");
+});
+
+for (const [codec, keys] of KEYS) {
+  Deno.test(`LazyInitMap keeps keys of ${codec.tag} apart`, () => {
+    const map = new LazyInitMap(codec, int32);
+    const attached = LazyInitMap.from(map.handle, codec, int32);
+    for (const [index, key] of keys.entries()) {
+      assertEquals(attached.get(key), undefined);
+      assertEquals(map.getOrInit(key, () => index), index);
+    }
+    for (const [index, key] of keys.entries()) {
+      assertEquals(map.get(key), index);
+      assertEquals(attached.get(key), index);
+      assertEquals(attached.has(key), true);
+    }
+    assertEquals(attached.size, keys.length);
+    assertEquals(new Set(attached.keys()), new Set(keys));
+    assertEquals(
+      new Map(attached),
+      new Map(keys.map((key, index) => [key, index])),
+    );
+  });
+}
+
+for (const [name, codec] of Object.entries(codecs)) {
+  Deno.test(`LazyInitMap takes values of ${name}`, () => {
+    const map = new LazyInitMap<number, unknown>(int32, codec);
+    const value = map.getOrInit(1, () => values[name]);
+    assertEquals(value, values[name]);
+    assertStrictEquals(map.get(1), value);
+    assertEquals(LazyInitMap.from(map.handle, int32, codec).get(1), value);
+    assertEquals(map.reset(1), true);
+    assertEquals(map.getOrInit(1, () => values[name]), values[name]);
+  });
+}
+
+Deno.test("LazyInitMap compares keys as Map does", () => {
+  const map = new LazyInitMap(float64, string());
+  assertEquals(map.getOrInit(-0, (key) => `${Object.is(key, 0)}`), "true");
+  assertEquals(map.getOrInit(0, unreachable), "true");
+  assertEquals(map.getOrInit(NaN, String), "NaN");
+  const [payload] = new Float64Array(
+    new BigUint64Array([0x7ff8_0000_0000_0001n]).buffer,
+  );
+  assertEquals(map.getOrInit(payload!, unreachable), "NaN");
+  assertEquals(new Set(map.keys()), new Set([0, NaN]));
+  const attached = LazyInitMap.from(map.handle, float64, string());
+  assertEquals([attached.get(-0), attached.get(payload!)], ["true", "NaN"]);
+});
+
+Deno.test("LazyInitMap.getOrInit() calls the initializer once for each key, with the key", () => {
+  const map = new LazyInitMap(string(), int32);
+  const calls: string[] = [];
+  const length = (key: string) => {
+    calls.push(key);
+    return key.length;
+  };
+  for (const key of ["a", "bb", "a", "bb"]) {
+    assertEquals(map.getOrInit(key, length), key.length);
+  }
+  assertEquals(calls, ["a", "bb"]);
+});
+
+Deno.test("LazyInitMap.getOrInit() gives views the slot and allocate after the key", () => {
+  const fixed = new LazyInitMap(string(), typedArray(Uint8Array, 3));
+  fixed.getOrInit("abc", (key, slot) => {
+    for (let i = 0; i < 3; i++) slot[i] = key.charCodeAt(i);
+  });
+  assertEquals([...fixed.get("abc")!], [97, 98, 99]);
+  const open = new LazyInitMap(int32, typedArray(Float64Array));
+  open.getOrInit(
+    3,
+    (key, _slot, allocate) => void allocate(key).fill(key),
+  );
+  assertEquals([...open.get(3)!], [3, 3, 3]);
+  open.getOrInit(2, (key) => Float64Array.of(key));
+  assertEquals([...open.get(2)!], [2]);
+  assertThrows(
+    () => open.getOrInit(1, () => {}),
+    TypeError,
+    "Cannot initialize 1 of LazyInitMap as the initializer must call 'allocate' or return a value",
+  );
+});
+
+Deno.test("LazyInitMap.getOrInit() leaves a key whose initializer fails without a value", () => {
+  const map = new LazyInitMap(int32, json());
+  assertThrows(() => map.getOrInit(1, () => JSON.parse("{")), SyntaxError);
+  assertEquals([map.get(1), map.has(1), map.size], [undefined, false, 0]);
+  assertThrows(
+    () => map.getOrInit(1, () => Promise.resolve(1) as never),
+    TypeError,
+    "use getOrInitAsync() instead",
+  );
+  assertEquals(map.getOrInit(1, () => "made"), "made");
+});
+
+Deno.test("LazyInitMap.getOrInitAsync() makes one flight of many calls for a key", async () => {
+  const map = new LazyInitMap(string(), int32);
+  let calls = 0;
+  const length = async (key: string) => {
+    calls++;
+    await Promise.resolve();
+    return key.length;
+  };
+  const values = await Promise.all(
+    ["a", "bb", "a", "bb"].map((key) => map.getOrInitAsync(key, length)),
+  );
+  assertEquals(values, [1, 2, 1, 2]);
+  assertEquals(calls, 2);
+});
+
+Deno.test("LazyInitMap.getOrInitAsync() hands a key over when an initializer fails", async () => {
+  const map = new LazyInitMap(string(), int32);
+  const results = await Promise.allSettled([
+    map.getOrInitAsync("a", () => Promise.reject(new Error("No network"))),
+    map.getOrInitAsync("a", () => Promise.resolve(1)),
+  ]);
+  assertEquals(results.map(({ status }) => status), ["rejected", "fulfilled"]);
+  assertEquals(map.get("a"), 1);
+});
+
+Deno.test("LazyInitMap.getOrInitAsync() rejects with the reason of an aborted signal", async () => {
+  const map = new LazyInitMap(string(), int32);
+  const signal = AbortSignal.abort(new Error("No longer"));
+  await assertRejects(
+    () => map.getOrInitAsync("a", unreachable, { signal }),
+    Error,
+    "No longer",
+  );
+  assertEquals(map.has("a"), false);
+});
+
+Deno.test("LazyInitMap.get() returns the same reference until a reset", () => {
+  const map = new LazyInitMap(string(), json<number[]>());
+  const first = map.getOrInit("a", () => [1]);
+  assertStrictEquals(map.get("a"), first);
+  assertStrictEquals(map.getOrInit("a", unreachable), first);
+  const attached = LazyInitMap.from(map.handle, string(), json<number[]>());
+  assertEquals(attached.get("a"), [1]);
+  assertEquals(attached.reset("a"), true);
+  assertEquals(map.get("a"), undefined);
+  const second = attached.getOrInit("a", () => [1]);
+  assertEquals(map.get("a"), second);
+  assertNotStrictEquals(map.get("a"), first);
+});
+
+Deno.test("LazyInitMap.get() returns undefined during an insertion", () => {
+  const map = new LazyInitMap(string(), int32);
+  const attached = LazyInitMap.from(map.handle, string(), int32);
+  map.getOrInit("a", () => {
+    for (const each of [map, attached]) {
+      assertEquals([each.get("a"), each.has("a")], [undefined, false]);
+      assertEquals([...each], []);
+      assertEquals(each.read("a", unreachable), undefined);
+    }
+    return 1;
+  });
+  assertEquals(attached.get("a"), 1);
+});
+
+Deno.test("LazyInitMap.reset() gives false for what has no value", async () => {
+  const map = new LazyInitMap(string(), int32);
+  assertEquals(map.reset("a"), false);
+  assertEquals(await map.resetAsync("a"), false);
+  map.getOrInit("a", () => 1);
+  assertEquals(await map.resetAsync("a"), true);
+  assertEquals(map.reset("a"), false);
+  // It was not inserted by being asked for
+  const full = new LazyInitMap(string(), int32, { maxSize: 1 });
+  full.reset("a");
+  full.get("b");
+  full.getOrInit("c", () => 1);
+});
+
+Deno.test("LazyInitMap.clear() takes all values away", () => {
+  const map = new LazyInitMap(int32, int32);
+  const attached = LazyInitMap.from(map.handle, int32, int32);
+  for (let key = 0; key < 100; key++) map.getOrInit(key, square);
+  assertEquals([map.size, attached.size], [100, 100]);
+  attached.clear();
+  assertEquals([map.size, attached.size], [0, 0]);
+  assertEquals(map.get(7), undefined);
+  assertEquals(map.getOrInit(7, square), 49);
+});
+
+Deno.test("LazyInitMap.read() gives the reader the value", () => {
+  const map = new LazyInitMap(int32, typedArray(Int32Array));
+  map.getOrInit(3, () => Int32Array.of(1, 2, 3));
+  const sum = (value: Readonly<Int32Array>) => value.reduce((a, b) => a + b);
+  assertEquals(map.read(3, sum), 6);
+  assertEquals(map.read(4, sum), undefined);
+  assertThrows(
+    () => map.read(4, 5 as never),
+    TypeError,
+    "'reader' must be a function",
+  );
+});
+
+Deno.test("LazyInitMap writes a value that fits where the last one was", () => {
+  const map = new LazyInitMap(int32, string());
+  const words = new Int32Array(map.handle.buffer);
+  map.getOrInit(1, () => "x".repeat(100));
+  const used = words[0];
+  for (const length of [100, 1, 0, 50]) {
+    map.reset(1);
+    map.getOrInit(1, () => "y".repeat(length));
+    assertEquals(map.get(1), "y".repeat(length));
+    assertEquals(words[0], used);
+  }
+  map.reset(1);
+  const bytes = new Uint8Array(map.handle.buffer);
+  assertEquals(bytes.includes("y".charCodeAt(0)), false);
+  map.getOrInit(1, () => "z".repeat(200));
+  assertEquals(map.get(1), "z".repeat(200));
+  assert(words[0]! > used!);
+});
+
+Deno.test("LazyInitMap leaves nothing behind of a value that grows", () => {
+  const codec = struct({ a: string(), b: string(), c: typedArray(Uint8Array) });
+  const map = new LazyInitMap(int32, codec);
+  const value = {
+    a: "x".repeat(100),
+    b: "x".repeat(50),
+    c: new Uint8Array(9).fill("x".charCodeAt(0)),
+  };
+  for (let i = 0; i < 3; i++) {
+    assertEquals(map.getOrInit(1, () => value), value);
+    map.reset(1);
+  }
+  const bytes = new Uint8Array(map.handle.buffer);
+  assertEquals(bytes.includes("x".charCodeAt(0)), false);
+});
+
+Deno.test("LazyInitMap grows with what it holds", () => {
+  const map = new LazyInitMap(int32, typedArray(Uint8Array), {
+    maxByteLength: 2 ** 26,
+  });
+  const attached = LazyInitMap.from(map.handle, int32, typedArray(Uint8Array));
+  const { buffer } = map.handle;
+  const before = buffer.byteLength;
+  assert(before < 2 ** 20);
+  for (let key = 0; key < 30; key++) {
+    map.getOrInit(
+      key,
+      (key, _, allocate) => void allocate(2 ** 20).fill(key),
+    );
+    assertEquals(attached.get(key)![2 ** 20 - 1], key);
+  }
+  assert(buffer.byteLength > 30 * 2 ** 20);
+  for (let key = 0; key < 30; key++) assertEquals(attached.get(key)![0], key);
+});
+
+Deno.test("LazyInitMap lets keys that collide be each other's initializers", () => {
+  const keys = collidingKeys(4);
+  const map = new LazyInitMap(int32, int32, { maxSize: 4 });
+  const make = (index: number): number =>
+    index === keys.length
+      ? 1
+      : 1 + map.getOrInit(keys[index]!, () => make(index + 1));
+  assertEquals(make(0), keys.length + 1);
+  const attached = LazyInitMap.from(map.handle, int32, int32);
+  assertEquals(keys.map((key) => attached.get(key)), [4, 3, 2, 1]);
+});
+
+Deno.test("LazyInitMap lets initializers use other keys in a chain of 100", async () => {
+  const map = new LazyInitMap(int32, int32);
+  const make = (key: number): number =>
+    key === 0 ? 0 : 1 + map.getOrInit(key - 1, make);
+  assertEquals(map.getOrInit(100, make), 100);
+  map.clear();
+  const makeAsync = async (key: number): Promise<number> =>
+    key === 0 ? 0 : 1 + await map.getOrInitAsync(key - 1, makeAsync);
+  assertEquals(await map.getOrInitAsync(100, makeAsync), 100);
+});
+
+Deno.test("LazyInitMap refuses a key that needs itself", async () => {
+  const map = new LazyInitMap(int32, int32, { name: "squares" });
+  const make = (key: number): number => map.getOrInit((key + 1) % 3, make);
+  assertThrows(
+    () => map.getOrInit(0, make),
+    RecursiveInitializationError,
+    'Cannot enter 0 of LazyInitMap "squares" again',
+  );
+  const makeAsync = (key: number): Promise<number> =>
+    map.getOrInitAsync((key + 1) % 3, makeAsync);
+  await assertRejects(
+    () => map.getOrInitAsync(0, makeAsync),
+    RecursiveInitializationError,
+  );
+  assertEquals(map.size, 0);
+  assertEquals(map.getOrInit(0, square), 0);
+});
+
+Deno.test("LazyInitMap.recover() gives back what an agent has begun", () => {
+  const map = new LazyInitMap(int32, int32);
+  map.getOrInit(1, square);
+  assertEquals(map.recover(agentId()), false);
+  assertThrows(() =>
+    map.getOrInit(2, () => {
+      assertEquals(
+        LazyInitMap.from(map.handle, int32, int32).recover(agentId()),
+        true,
+      );
+      return 4;
+    }), OwnerLostError);
+  assertEquals([map.get(1), map.get(2)], [1, undefined]);
+  assertEquals(map.getOrInit(2, square), 4);
+  assertThrows(() => map.recover(0), RangeError);
+});
+
+Deno.test("LazyInitMap() refuses keys that are not primitive", () => {
+  for (const codec of [json(), typedArray(Uint8Array), struct({ a: int32 })]) {
+    assertThrows(
+      () => new LazyInitMap(codec as Codec<string>, int32),
+      TypeError,
+      "Cannot use the codec as 'keyCodec' must be string(), int32, uint32, float64, bigInt64 or bool: current codec is",
+    );
+  }
+  assertThrows(
+    () => new LazyInitMap(5 as never, int32),
+    TypeError,
+    "'keyCodec' must have",
+  );
+  assertThrows(
+    () => new LazyInitMap(int32, {} as never),
+    TypeError,
+    "'valueCodec' must have",
+  );
+});
+
+Deno.test("LazyInitMap refuses keys that the codec cannot represent, and goes on", async () => {
+  const map = new LazyInitMap(string(4), int32);
+  const calls: ((key: never) => unknown)[] = [
+    (key) => map.get(key),
+    (key) => map.has(key),
+    (key) => map.getOrInit(key, unreachable),
+    (key) => map.reset(key),
+    (key) => map.read(key, unreachable),
+  ];
+  for (const call of calls) {
+    assertThrows(() => call(5 as never), TypeError, "must be a string");
+    assertThrows(() => call("\ud800" as never), TypeError, "well-formed");
+    assertThrows(() => call("abcde" as never), RangeError, "at most 4 bytes");
+    assertThrows(() => call("üüü" as never), RangeError, "at most 4 bytes");
+  }
+  await assertRejects(() => map.getOrInitAsync("abcde", unreachable));
+  await assertRejects(() => map.resetAsync("abcde"));
+  assertEquals(map.getOrInit("abcd", () => 1), 1);
+  assertEquals(map.getOrInit("üü", () => 2), 2);
+  assertEquals([map.get("abcd"), map.get("a")], [1, undefined]);
+});
+
+Deno.test("LazyInitMap refuses what is not an initializer before it inserts the key", async () => {
+  const map = new LazyInitMap(int32, int32, { maxSize: 1 });
+  assertThrows(() => map.getOrInit(1, 5 as never), TypeError, "'initializer'");
+  await assertRejects(() => map.getOrInitAsync(1, 5 as never), TypeError);
+  assertEquals(map.getOrInit(2, square), 4);
+});
+
+Deno.test("LazyInitMap that is full says so before the initializer runs, and goes on", async () => {
+  const map = new LazyInitMap(int32, int32, { name: "squares", maxSize: 2 });
+  map.getOrInit(1, square);
+  map.getOrInit(2, square);
+  assertThrows(
+    () => map.getOrInit(3, unreachable),
+    RangeError,
+    `Cannot add a key to LazyInitMap "squares" as it must have at most 2 keys: create it with a greater 'maxSize'`,
+  );
+  await assertRejects(() => map.getOrInitAsync(3, unreachable), RangeError);
+  map.reset(1);
+  assertThrows(() => map.getOrInit(3, unreachable), RangeError);
+  assertEquals(map.getOrInit(1, square), 1);
+  assertEquals([...map.keys()].toSorted(), [1, 2]);
+});
+
+Deno.test("LazyInitMap whose memory is full says so before the initializer runs, and goes on", () => {
+  const map = new LazyInitMap(int32, typedArray(Uint8Array, 256), {
+    name: "blocks",
+    maxSize: 64,
+    maxByteLength: 1_024,
+  });
+  map.getOrInit(1, (_, slot) => void slot.fill(1));
+  map.getOrInit(2, (_, slot) => void slot.fill(2));
+  assertThrows(
+    () => map.getOrInit(3, unreachable),
+    RangeError,
+    `as it must have at most 'maxByteLength' bytes, which are 1024 for LazyInitMap "blocks"`,
+  );
+  assertEquals([map.get(2)![255], map.get(3), map.size], [2, undefined, 2]);
+  map.reset(1);
+  map.getOrInit(1, (_, slot) => void slot.fill(3));
+  assertEquals(map.get(1)![255], 3);
+  const numbers = new LazyInitMap(int32, int32, {
+    maxByteLength: 480,
+    maxSize: 16,
+  });
+  let key = 0;
+  assertThrows(() => {
+    for (;;) {
+      numbers.getOrInit(key, () => key);
+      key++;
+    }
+  }, RangeError);
+  assertEquals(numbers.size, key);
+});
+
+Deno.test("LazyInitMap whose value does not fit says so, and goes on", () => {
+  const map = new LazyInitMap(int32, string(), {
+    maxSize: 4,
+    maxByteLength: 512,
+  });
+  assertThrows(
+    () => map.getOrInit(1, () => "x".repeat(440)),
+    RangeError,
+    "'maxByteLength' bytes",
+  );
+  assertEquals(map.getOrInit(1, () => "x".repeat(100)), "x".repeat(100));
+});
+
+Deno.test("LazyInitMap() refuses bounds that it cannot have", () => {
+  const create = (options: object) => () =>
+    new LazyInitMap(int32, int32, options);
+  for (const maxSize of [0, -1, 1.5, NaN, 2 ** 28 + 1]) {
+    assertThrows(
+      create({ maxSize }),
+      RangeError,
+      `Cannot create the LazyInitMap as 'maxSize' must be an integer from 1 to 268435456: current value is ${maxSize}`,
+    );
+  }
+  for (const maxByteLength of [0, 1_001, 262_000, NaN, 2 ** 32 + 8]) {
+    assertThrows(
+      create({ maxByteLength }),
+      RangeError,
+      `'maxByteLength' must be a multiple of 8 from 262168 to 4294967296: current value is ${maxByteLength}`,
+    );
+  }
+  assertThrows(
+    create({ maxSize: "1" }),
+    TypeError,
+    "'maxSize' must be a number",
+  );
+  assertThrows(create({ maxByteLength: "1" }), TypeError, "must be a number");
+  assertThrows(create({ name: 5 }), TypeError, "'name' must be a string");
+  assertThrows(create({ byteOffset: 8 }), TypeError, "must come with 'buffer'");
+  assertThrows(create({ buffer: new ArrayBuffer(64) }), TypeError, "'buffer'");
+  assertThrows(() => new LazyInitMap(int32, int32, 5 as never), TypeError);
+});
+
+Deno.test("LazyInitMap() attaches to the map that is there, and refuses another", () => {
+  const buffer = new SharedArrayBuffer(4_096);
+  const options = { buffer, byteOffset: 8, maxSize: 16 };
+  const map = new LazyInitMap(int32, int32, options);
+  map.getOrInit(7, square);
+  assertEquals(new LazyInitMap(int32, int32, options).get(7), 49);
+  for (
+    const create of [
+      () => new LazyInitMap(uint32, int32, options),
+      () => new LazyInitMap(int32, uint32, options),
+      () => new LazyInitMap(int32, int32, { ...options, maxSize: 17 }),
+      () => new LazyInitMap(int32, int32, { ...options, maxByteLength: 2_048 }),
+      () => new MutexLazyInit(int32, { buffer, byteOffset: 8 }),
+    ]
+  ) assertThrows(create, LayoutMismatchError);
+  assertThrows(
+    () => new LazyInitMap(int32, int32, { ...options, byteOffset: 1 }),
+    RangeError,
+  );
+  assertThrows(
+    () => new LazyInitMap(int32, int32, { ...options, maxByteLength: 8_192 }),
+    RangeError,
+  );
+});
+
+Deno.test("LazyInitMap() is placed in memory that grows", () => {
+  // deno-lint-ignore no-explicit-any
+  const buffer = new (SharedArrayBuffer as any)(64, { maxByteLength: 2 ** 20 });
+  const map = new LazyInitMap(int32, string(), { buffer, maxSize: 4 });
+  for (let key = 0; key < 4; key++) {
+    map.getOrInit(key, (key) => `${key}`.repeat(10_000));
+  }
+  const attached = LazyInitMap.from(map.handle, int32, string());
+  assertEquals(attached.get(3), "3".repeat(10_000));
+  assertEquals(buffer.byteLength <= 2 ** 20, true);
+});
+
+Deno.test("LazyInitMap.from() attaches through a clone of the handle, and refuses another", () => {
+  const map = new LazyInitMap(string(), int32, { name: "lengths" });
+  map.getOrInit("a", () => 1);
+  const handle = structuredClone(map.handle);
+  const attached = LazyInitMap.from(handle, string(), int32);
+  assertEquals([attached.name, attached.get("a")], ["lengths", 1]);
+  assertThrows(
+    () => LazyInitMap.from(handle as never, string(), uint32),
+    LayoutMismatchError,
+    "it must be a LazyInitMap of string to uint32 with 4 bytes: its handle says string to int32",
+  );
+  assertThrows(
+    () => LazyInitMap.from(handle as never, string(8), int32),
+    LayoutMismatchError,
+  );
+  assertThrows(
+    () =>
+      LazyInitMap.from(
+        new MutexLazyInit(int32).handle as never,
+        string(),
+        int32,
+      ),
+    LayoutMismatchError,
+    "its handle says MutexLazyInit",
+  );
+  assertThrows(
+    () => LazyInitMap.from({ ...handle, maxSize: 5 }, string(), int32),
+    LayoutMismatchError,
+  );
+  for (const maxSize of [undefined, null, "5"]) {
+    assertThrows(() =>
+      LazyInitMap.from({ ...handle, maxSize } as never, string(), int32)
+    );
+  }
+  for (const bad of [undefined, null, {}, 5]) {
+    assertThrows(
+      () => LazyInitMap.from(bad as never, string(), int32),
+      TypeError,
+      "Cannot attach",
+    );
+  }
+});
+
+Deno.test("LazyInitMap is shown as Map is", () => {
+  const map = new LazyInitMap(string(), json(), { name: "lengths" });
+  assertEquals(Deno.inspect(map), 'LazyInitMap "lengths" {}');
+  map.getOrInit("a", () => [1]);
+  assertEquals(Deno.inspect(map), 'LazyInitMap "lengths" { "a" => [ 1 ] }');
+  assertEquals(inspect(map), "LazyInitMap \"lengths\" { 'a' => [ 1 ] }");
+  const many = new LazyInitMap(int32, int32);
+  for (let key = 0; key < 200; key++) many.getOrInit(key, square);
+  assertEquals(inspect(many).endsWith(", … }"), true);
+});
