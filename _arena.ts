@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { alignToSlot, growTo, wordsOf } from "./_memory.ts";
+import { alignToSlot, growTo, wordIndex, wordsOf } from "./_memory.ts";
 
 /** The unit of {@linkcode Arena}, in bytes, so that 32 bits reach 32 GiB. */
 export const UNIT = 8;
@@ -19,8 +19,10 @@ export class Arena {
   readonly #buffer: SharedArrayBuffer;
   /** Which word it is. */
   readonly #index: number;
-  readonly #start: number;
-  readonly #end: number;
+  /** Where the first byte is that it may give out, … */
+  readonly start: number;
+  /** … and the first that it may not. */
+  readonly end: number;
   /** The memory as far as it reached when that was last asked. */
   #words: Int32Array<SharedArrayBuffer>;
   /** What errors say that the bound is. */
@@ -36,8 +38,8 @@ export class Arena {
     this.#buffer = buffer;
     this.#words = wordsOf(buffer);
     this.#index = index;
-    this.#start = start;
-    this.#end = end;
+    this.start = start;
+    this.end = end;
     this.#bound = bound;
   }
 
@@ -48,7 +50,7 @@ export class Arena {
     // Pairs with the CAS below
     let used = Atomics.load(words, this.#index) >>> 0;
     for (;;) {
-      const byteOffset = this.#start + used * UNIT;
+      const byteOffset = this.start + used * UNIT;
       this.#growTo(byteOffset + units * UNIT);
       // M1: pairs with itself in other agents
       const found = Atomics.compareExchange(
@@ -64,23 +66,23 @@ export class Arena {
 
   /** Before the bytes are given out, so that a refusal of the platform leaks none. */
   #growTo(byteLength: number): void {
-    if (byteLength > this.#end) {
+    if (byteLength > this.end) {
       throw new RangeError(
         `Cannot store more in the memory as it must have at most ${this.#bound}: ${byteLength} bytes are needed`,
       );
     }
     const rounded = Math.ceil(byteLength / GROWTH) * GROWTH;
     if (byteLength > this.#buffer.byteLength) {
-      growTo(this.#buffer, Math.min(this.#end, rounded));
+      growTo(this.#buffer, Math.min(this.end, rounded));
     }
   }
 
-  /** Returns the words of the memory, if they are at least so many. */
+  /** Returns the words of the memory, if those up to `end` are there and are not another's. */
   wordsTo(end: number): Int32Array<SharedArrayBuffer> | undefined {
     // Asking the buffer costs more than all the rest of a look-up
-    if (end <= this.#words.length) return this.#words;
-    // Another agent may have had the memory grow
-    this.#words = wordsOf(this.#buffer);
-    return end <= this.#words.length ? this.#words : undefined;
+    if (end > this.#words.length) this.#words = wordsOf(this.#buffer);
+    return end <= this.#words.length && end <= wordIndex(this.end)
+      ? this.#words
+      : undefined;
   }
 }

@@ -125,6 +125,7 @@ export class Entry<V> extends Cell<V> {
   /** How many bytes a block has room for. */
   #roomOf(block: number): number {
     if (block === 0) return 0;
+    if (block < this.#owner.arena.start) throw this.#overwritten();
     const slot = block + BLOCK_HEADER;
     // Plain: M4
     const room = this.#wordsTo(slot)[wordIndex(block)]! >>> 0;
@@ -168,16 +169,18 @@ export class Entry<V> extends Cell<V> {
   /** One frame of built-ins: see `Cell.zero()`. */
   protected override zero(): void {
     const { words, index, buffer } = this;
+    const { start, end } = this.#owner.arena;
     const block = (Atomics.load(words, index + BLOCK_WORD) >>> 0) * UNIT;
-    const start = block + BLOCK_HEADER;
+    const slot = block + BLOCK_HEADER;
     // The words may have been overwritten
-    if (block !== 0 && start <= buffer.byteLength) {
+    const limit = Math.min(end, buffer.byteLength);
+    if (block >= start && slot <= limit) {
       const used = Math.min(
         words[index + LENGTH_WORD]! >>> 0,
         new Uint32Array(buffer, block, 1)[0]!,
-        buffer.byteLength - start,
+        limit - slot,
       );
-      new Uint8Array(buffer, start, used).fill(0);
+      new Uint8Array(buffer, slot, used).fill(0);
     }
     words[index + LENGTH_WORD] = 0;
   }

@@ -8,6 +8,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import fc from "fast-check";
 import { inspect } from "node:util";
 import {
   agentId,
@@ -613,4 +614,256 @@ Deno.test("LazyInitMap is shown as Map is", () => {
   const many = new LazyInitMap(int32, int32);
   for (let key = 0; key < 200; key++) many.getOrInit(key, square);
   assertEquals(inspect(many).endsWith(", … }"), true);
+});
+
+/** What a sequence of calls does next. */
+type Step =
+  | { call: "getOrInit" | "getOrInitAsync"; key: unknown; value: unknown }
+  | { call: "fail" | "get" | "has" | "reset" | "resetAsync"; key: unknown }
+  | { call: "clear" | "recover" };
+
+Deno.test("LazyInitMap does what Map would do", async () => {
+  const keyed = <C extends string>(call: C, key: fc.Arbitrary<unknown>) =>
+    fc.record({ call: fc.constant(call), key });
+  const steps = (
+    key: fc.Arbitrary<unknown>,
+    value: fc.Arbitrary<unknown>,
+  ): fc.Arbitrary<Step[]> =>
+    fc.array(
+      fc.oneof(
+        {
+          weight: 4,
+          arbitrary: fc.record({
+            call: fc.constantFrom(
+              "getOrInit" as const,
+              "getOrInitAsync" as const,
+            ),
+            key,
+            value,
+          }),
+        },
+        keyed("fail", key),
+        keyed("get", key),
+        keyed("has", key),
+        { weight: 2, arbitrary: keyed("reset", key) },
+        keyed("resetAsync", key),
+        fc.record({
+          call: fc.constantFrom("clear" as const, "recover" as const),
+        }),
+      ),
+      { maxLength: 60, size: "max" },
+    );
+  const text = fc.string({ unit: "grapheme", maxLength: 40 });
+  const subjects = fc.oneof(
+    fc.record({
+      keyCodec: fc.constant(string()),
+      valueCodec: fc.constant(json()),
+      steps: steps(
+        fc.oneof(fc.constantFrom("", "a", "b", "Zürich"), text),
+        fc.oneof(text, fc.array(fc.integer(), { maxLength: 50 })),
+      ),
+    }),
+    fc.record({
+      keyCodec: fc.constant(float64),
+      valueCodec: fc.constant(float64),
+      steps: steps(
+        fc.oneof(fc.constantFrom(0, -0, NaN, 1, 2, 3), fc.double()),
+        fc.double({ noNaN: true }),
+      ),
+    }),
+    fc.record({
+      keyCodec: fc.constant(int32),
+      valueCodec: fc.constant(string()),
+      steps: steps(fc.integer({ min: 0, max: 4 }), text),
+    }),
+  ) as fc.Arbitrary<{
+    keyCodec: Codec<LazyInitMapKey>;
+    valueCodec: Codec<unknown>;
+    steps: Step[];
+  }>;
+
+  await fc.assert(
+    fc.asyncProperty(
+      subjects,
+      fc.constantFrom(64, 65_536),
+      fc.infiniteStream(fc.boolean()),
+      async ({ keyCodec, valueCodec, steps }, maxSize, sides) => {
+        const map = new LazyInitMap(keyCodec, valueCodec, { maxSize });
+        const both = [
+          map,
+          LazyInitMap.from(map.handle, keyCodec, valueCodec),
+        ] as const;
+        const model = new Map<unknown, unknown>();
+        for (const step of steps) {
+          const it = both[sides.next().value ? 0 : 1];
+          if ("key" in step) await apply(it, step, model);
+          else if (step.call === "recover") {
+            assertEquals(it.recover(agentId()), false);
+          } else {
+            it.clear();
+            model.clear();
+          }
+        }
+        for (const it of both) {
+          assertEquals(it.size, model.size);
+          assertEquals(new Map<unknown, unknown>(it), model);
+          assertEquals(new Set<unknown>(it.keys()), new Set(model.keys()));
+          for (const [key, value] of model) {
+            assertEquals(it.get(key as never), value);
+          }
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+async function apply(
+  map: LazyInitMap<LazyInitMapKey, unknown>,
+  step: Extract<Step, { key: unknown }>,
+  model: Map<unknown, unknown>,
+): Promise<void> {
+  const key = step.key as LazyInitMapKey;
+  const had = model.has(key);
+  switch (step.call) {
+    case "getOrInit":
+    case "getOrInitAsync": {
+      if (!had) model.set(key, step.value);
+      let calls = 0;
+      const result = await map[step.call](key, (given) => {
+        assert(Object.is(given, [...new Set([key])][0]));
+        calls++;
+        return step.value;
+      });
+      assertEquals(result, model.get(key));
+      return assertEquals(calls, had ? 0 : 1);
+    }
+    case "fail": {
+      const fail = () =>
+        map.getOrInit(key, () => {
+          throw new SyntaxError("Failed");
+        });
+      if (had) assertEquals(fail(), model.get(key));
+      else assertThrows(fail, SyntaxError);
+      return;
+    }
+    case "get":
+      return assertEquals(map.get(key), model.get(key));
+    case "has":
+      return assertEquals(map.has(key), had);
+    case "reset":
+    case "resetAsync":
+      return assertEquals(await map[step.call](key), model.delete(key));
+  }
+}
+
+/** What a call on memory that was overwritten may end in. */
+const DOCUMENTED = [
+  LayoutMismatchError,
+  OwnerLostError,
+  RangeError,
+  RecursiveInitializationError,
+  SyntaxError,
+  TypeError,
+  DOMException,
+];
+
+function documented(call: () => unknown): void {
+  try {
+    call();
+  } catch (error) {
+    if (!DOCUMENTED.some((type) => error instanceof type)) throw error;
+  }
+}
+
+Deno.test("LazyInitMap over memory that was overwritten ends in a value or a documented error", () => {
+  const maxByteLength = 4_096;
+  const words = maxByteLength / 4;
+  const guard = 64;
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.record({
+          index: fc.oneof(
+            fc.integer({ min: 0, max: 120 }),
+            fc.integer({ min: 0, max: words - 1 }),
+          ),
+          word: fc.oneof(
+            fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
+            fc.integer({ min: 0, max: 600 }),
+          ),
+        }),
+        { minLength: 1, maxLength: 12 },
+      ),
+      fc.constantFrom(1, 4, 16),
+      (damages, maxSize) => {
+        const buffer = new SharedArrayBuffer(guard + maxByteLength + guard);
+        const options = {
+          buffer,
+          byteOffset: guard,
+          maxByteLength,
+          maxSize,
+        };
+        const map = new LazyInitMap(string(), json(), options);
+        for (const key of ["a", "b", "cc", "dddddddd"].slice(0, maxSize)) {
+          map.getOrInit(key, () => [key, 1, 2, 3]);
+        }
+        const view = new Int32Array(buffer, guard, words);
+        for (const { index, word } of damages) view[index] = word;
+        const outside = [
+          new Uint8Array(buffer, 0, guard),
+          new Uint8Array(buffer, guard + maxByteLength, guard),
+        ];
+        for (const side of outside) side.fill(0xa5);
+        documented(() => {
+          const attached = LazyInitMap.from(map.handle, string(), json());
+          const timeout = { timeout: 0 };
+          for (const it of [map, attached]) {
+            for (const key of ["a", "b", "cc", "dddddddd", "new"]) {
+              documented(() => it.get(key));
+              documented(() => it.has(key));
+              documented(() => it.read(key, String));
+              documented(() => it.reset(key, timeout));
+              documented(() => it.getOrInit(key, () => [key], timeout));
+            }
+            documented(() => it.size);
+            documented(() => [...it.keys()]);
+            documented(() => [...it]);
+            documented(() => it.recover(agentId()));
+            inspect(it);
+          }
+        });
+        for (const side of outside) {
+          assert(side.every((byte) => byte === 0xa5), "It wrote elsewhere");
+        }
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
+
+Deno.test("LazyInitMap notices chains without an end", () => {
+  const map = new LazyInitMap(int32, int32, { maxSize: 1 });
+  map.getOrInit(1, square);
+  const words = new Int32Array(map.handle.buffer);
+  const first = words[6]! * 2;
+  // An entry that follows itself
+  words[first + 6] = words[6]!;
+  const attached = LazyInitMap.from(map.handle, int32, int32);
+  for (
+    const call of [
+      () => attached.get(2),
+      () => attached.getOrInit(2, square),
+      () => attached.size,
+      () => [...attached],
+      () => attached.recover(agentId()),
+    ]
+  ) {
+    assertThrows(
+      call,
+      LayoutMismatchError,
+      "Cannot look up a key in LazyInitMap as its entries must be in the memory",
+    );
+  }
+  assertEquals(attached.get(1), 1);
 });
