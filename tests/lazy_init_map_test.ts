@@ -30,6 +30,15 @@ import {
   uint32,
 } from "../mod.ts";
 import { codecs, values } from "./_codecs.ts";
+import { Flag } from "./_flag.ts";
+import {
+  keyCodec,
+  type MapMessage,
+  textOf,
+  type Value,
+  valueCodec,
+  valueOf,
+} from "./testdata/map_worker.ts";
 
 /** Codecs of keys, with keys that differ. */
 const KEYS: [Codec<LazyInitMapKey>, LazyInitMapKey[]][] = [
@@ -866,4 +875,206 @@ Deno.test("LazyInitMap notices chains without an end", () => {
     );
   }
   assertEquals(attached.get(1), 1);
+});
+
+/** A worker that does one thing to a map. */
+class MapWorker implements Disposable {
+  readonly #worker: Worker;
+  readonly id: number;
+
+  private constructor(worker: Worker, id: number) {
+    this.#worker = worker;
+    this.id = id;
+  }
+
+  static async start(): Promise<MapWorker> {
+    const url = new URL("./testdata/map_worker.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module" });
+    return new MapWorker(worker, await reportOf<number>(worker));
+  }
+
+  static all(count: number): Promise<MapWorker[]> {
+    return Promise.all(Array.from({ length: count }, () => MapWorker.start()));
+  }
+
+  do<R>(message: MapMessage): Promise<R> {
+    const report = reportOf<R>(this.#worker);
+    this.#worker.postMessage(message);
+    return report;
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+function reportOf<R>(worker: Worker): Promise<R> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+  });
+}
+
+/** A map for workers, and how often each key was made. */
+function shareMap(keys: number, maxSize = keys) {
+  const map = new LazyInitMap(keyCodec, valueCodec, {
+    name: "shared",
+    maxSize,
+  });
+  const made = new SharedArrayBuffer(4 * keys);
+  return { map, made, counts: new Int32Array(made) };
+}
+
+function assertWhole(
+  map: LazyInitMap<string, Value>,
+  keys: number,
+): void {
+  assertEquals(map.size, keys);
+  for (let key = 0; key < keys; key++) {
+    assertEquals(map.get(textOf(key)), valueOf(textOf(key)));
+  }
+  assertEquals([...map.keys()].length, keys);
+}
+
+Deno.test("LazyInitMap has each of 10,000 keys made once by eight workers", async () => {
+  const keys = 10_000;
+  const { map, made, counts } = shareMap(keys);
+  using workers = new DisposableStack();
+  const all = await MapWorker.all(8);
+  for (const worker of all) workers.use(worker);
+  const wrong = await Promise.all(all.map((worker, seed) =>
+    worker.do<number>({
+      kind: "insert",
+      handle: map.handle,
+      keys,
+      // Two that go the same way, so that they meet at each key
+      seed: seed >> 1,
+      made,
+      failing: 0,
+      resetting: 0,
+    })
+  ));
+  assertEquals(wrong, wrong.map(() => 0));
+  assertEquals(counts.every((count) => count === 1), true);
+  assertWhole(map, keys);
+});
+
+Deno.test("LazyInitMap keeps its promises to workers that fail and reset", async () => {
+  const keys = 500;
+  // Longer chains
+  const { map, made, counts } = shareMap(keys, 512);
+  using workers = new DisposableStack();
+  const all = await MapWorker.all(4);
+  for (const worker of all) workers.use(worker);
+  const wrong = await Promise.all(all.map((worker, seed) =>
+    worker.do<number>({
+      kind: "insert",
+      handle: map.handle,
+      keys,
+      seed: seed >> 1,
+      made,
+      failing: 3,
+      resetting: 2,
+    })
+  ));
+  assertEquals(wrong, wrong.map(() => 0));
+  for (let key = 0; key < keys; key++) map.getOrInit(textOf(key), valueOf);
+  assertEquals(counts.every((count) => count >= 1), true);
+  assertWhole(map, keys);
+});
+
+Deno.test("LazyInitMap goes on when agents end in the middle of what they do", async () => {
+  const keys = 300;
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { map, made } = shareMap(keys, 512);
+  using workers = new DisposableStack();
+  const steady = await MapWorker.all(2);
+  for (const worker of steady) workers.use(worker);
+  const insertion = { kind: "insert", handle: map.handle, keys, made } as const;
+  const mortals = await MapWorker.all(8);
+  for (const worker of mortals) workers.use(worker);
+  const deaths = mortals.map(async (worker, index) => {
+    const ended = new Flag();
+    worker.do({
+      ...insertion,
+      failing: 2,
+      resetting: 3,
+      seed: seed + index,
+      // Some in the first insertion, some amid all
+      operations: 1 + (seed >>> index) % (index < 4 ? 40 : 4_000),
+      ended: ended.buffer,
+    });
+    await ended.raised();
+    map.recover(worker.id);
+  });
+  const wrong = steady.map((worker) =>
+    worker.do<number>({ ...insertion, failing: 1, resetting: 1, seed })
+  );
+  await Promise.all(deaths);
+  assertEquals(await Promise.all(wrong), [0, 0], `With seed ${seed}`);
+  for (let key = 0; key < keys; key++) map.getOrInit(textOf(key), valueOf);
+  assertWhole(map, keys);
+});
+
+for (const asynchronous of [false, true]) {
+  Deno.test(
+    `LazyInitMap refuses to wait for keys that need each other in two agents${
+      asynchronous ? ", asynchronously" : ""
+    }`,
+    async () => {
+      const { map } = shareMap(10);
+      using workers = new DisposableStack();
+      const [one, other] = await MapWorker.all(2) as [MapWorker, MapWorker];
+      workers.use(one);
+      workers.use(other);
+      const entered = [new Flag(), new Flag()] as const;
+      const nesting = (outer: number, inner: number): MapMessage => ({
+        kind: "nest",
+        handle: map.handle,
+        outer: textOf(outer),
+        inner: textOf(inner),
+        entered: entered[outer]!.buffer,
+        leave: entered[inner]!.buffer,
+        asynchronous,
+      });
+      const ends = await Promise.all([
+        one.do<string>(nesting(0, 1)),
+        other.do<string>(nesting(1, 0)),
+      ]);
+      assertEquals(ends.toSorted(), ["DeadlockError", "made"]);
+    },
+  );
+}
+
+Deno.test("LazyInitMap lets two agents wait for keys of each other that are no cycle", async () => {
+  const { map } = shareMap(10);
+  using workers = new DisposableStack();
+  const [one, other] = await MapWorker.all(2) as [MapWorker, MapWorker];
+  workers.use(one);
+  workers.use(other);
+  const [first, second] = [new Flag(), new Flag()];
+  const ends = await Promise.all([
+    one.do<string>({
+      kind: "nest",
+      handle: map.handle,
+      outer: textOf(0),
+      inner: textOf(1),
+      entered: first.buffer,
+      leave: second.buffer,
+      asynchronous: false,
+    }),
+    other.do<string>({
+      kind: "nest",
+      handle: map.handle,
+      outer: textOf(1),
+      inner: textOf(2),
+      entered: second.buffer,
+      leave: first.buffer,
+      asynchronous: false,
+    }),
+  ]);
+  assertEquals(ends, ["made", "made"]);
 });
