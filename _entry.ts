@@ -118,8 +118,8 @@ export class Entry<V> extends Cell<V> {
 
   /** Where the block is, in bytes; 0 if there is none. */
   get #block(): number {
-    // M4: pairs with the CAS of makeRoom()
-    return (Atomics.load(this.words, this.index + BLOCK_WORD) >>> 0) * UNIT;
+    // Plain (torn-decode)
+    return (this.words[this.index + BLOCK_WORD]! >>> 0) * UNIT;
   }
 
   /** How many bytes a block has room for. */
@@ -155,22 +155,25 @@ export class Entry<V> extends Cell<V> {
       new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);
       old.fill(0);
     }
-    // M4: pairs with the load of readers, and with itself in an agent that takes the entry
-    // from this one
+    // M4: pairs with itself in an agent that has taken the cell from this one. What a reader
+    // finds is settled by the state word
     const found = Atomics.compareExchange(
       this.words,
       this.index + BLOCK_WORD,
       block / UNIT,
       moved / UNIT,
     ) >>> 0;
-    if (found !== block / UNIT) throw this.lost("write to");
+    // Once more, as this took a while
+    if (found !== block / UNIT || !this.ownedByThisAgent) {
+      throw this.lost("write to");
+    }
   }
 
   /** One frame of built-ins: see `Cell.zero()`. */
   protected override zero(): void {
     const { words, index, buffer } = this;
     const { start, end } = this.#owner.arena;
-    const block = (Atomics.load(words, index + BLOCK_WORD) >>> 0) * UNIT;
+    const block = (words[index + BLOCK_WORD]! >>> 0) * UNIT;
     const slot = block + BLOCK_HEADER;
     // The words may have been overwritten
     const limit = Math.min(end, buffer.byteLength);

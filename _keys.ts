@@ -96,7 +96,7 @@ export class Keys<K> {
 
   #hash(): number {
     const { words, length } = this;
-    let hash = this.byteLength;
+    let hash = this.byteLength + 0x27d4eb2f;
     for (let i = 0; i < length; i++) {
       hash = Math.imul(hash ^ words[i]!, 0x9e3779b1);
       hash ^= hash >>> 15;

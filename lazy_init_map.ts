@@ -34,9 +34,9 @@
  *       number in the low bits of their hashes. So a key has one cell at most, for ever.
  *   M3  An entry is whole before it is linked. From then on its hash, next, key length and
  *       key never change. So chains grow at their beginning only, and have an end.
- *   M4  A block is whole, and knows its room, before an entry names it. It belongs to one
- *       entry for ever, and its room never changes. So whichever block an entry names,
- *       what is written there harms no other entry.
+ *   M4  A block knows its room before an entry names it. It belongs to one entry for ever,
+ *       and its room never changes. So whichever block an entry names, what its owner, or
+ *       one that has lost the cell, writes there harms no other entry.
  *   M5  A key that is linked has a cell, whose invariants are those of any other.
  *
  * INSERTION. Search the chain; reserve bytes by a compare-exchange; write the entry; link
@@ -46,13 +46,17 @@
  * agent that ends in the middle does, but nothing else. The initializer runs later, on the
  * cell, where no other key is in its way.
  *
- * MEMORY MODEL. Plain are the accesses to an entry before it is linked, to what never
- * changes afterwards, and to the room of a block. Each is written before the CAS that
- * links it (the entry into its chain, the block into its entry), and read after an atomic
- * load of the word that this CAS has written, or that a later CAS has, which has read it in
- * turn. So all writes happen before all reads. Values race with the next reset, as those of
- * all cells do: see torn-decode in `atomics.ts`. Memory that has grown has done so
- * before anything in it is linked.
+ * MEMORY MODEL. Plain are the accesses to an entry before it is linked, and to what never
+ * changes afterwards. All of it is written before the CAS that links the entry, and read
+ * after an atomic load of the first entry of its chain, which that CAS has written, or a
+ * later one that has read it in turn. So all writes happen before all reads. Memory that
+ * has grown has done so before anything in it is linked.
+ *
+ * Plain are, too, a reader's accesses to the block of an entry, its room and the value in
+ * it. They race with the next reset and with the owner after it, as those to the slot of any
+ * cell do (torn-decode in `atomics.ts`): all that they lead to lies within the memory of the
+ * map, and is dropped unless a CAS of the state word finds the word of before. That word
+ * has read the owner's CAS, before which block, room and value were written.
  *
  * THE TEMPTING WRONG VERSION links new entries at the end of their chain. Their next words
  * then change after they were linked, and each step through a chain is an atomic load.

@@ -16,13 +16,13 @@ const REFUSED = 1;
 /** From here on, how many initializers of each key have succeeded. */
 const MADE = 16;
 
-/** Keys whose chains are the same, in a table of two, … */
-const [KEY, SECOND, THIRD] = [1, 4, 5];
+/** Keys whose chains are the same, in a table of four, … */
+const [KEY, SECOND, THIRD] = [1, 2, 7];
 /** … and one in another chain. */
-const OTHER = 2;
+const OTHER = 3;
 
 const TABLE = 6;
-const TABLE_LENGTH = 2;
+const TABLE_LENGTH = 4;
 const HEADER = [
   "units",
   "count",
@@ -32,6 +32,8 @@ const HEADER = [
   "-",
   "first[0]",
   "first[1]",
+  "first[2]",
+  "first[3]",
 ];
 const ENTRY = [
   "state",
@@ -219,9 +221,9 @@ function illegal(
 
 type Shape = Pick<Scenario, "threads" | "preemptions">;
 
-/** With two threads all schedules are run, with three those of two preemptions or less. */
-const TWO: Shape = { threads: 2 };
-const THREE: Shape = { threads: 3, preemptions: 2 };
+/** Bounded, as an insertion takes many steps. */
+const TWO: Shape = { threads: 2, preemptions: 2 };
+const THREE: Shape = { threads: 3, preemptions: 1 };
 
 function twoAndThree(
   name: string,
@@ -446,6 +448,31 @@ export const scenarios: Scenario[] = [
       illegal(memory, ledger, []) ??
         (ledger[REFUSED] === 0 ? "No agent was refused" : undefined),
   }),
+  ...[TWO, THREE].map((shape): Scenario => ({
+    // The agent lives, and is about to move the value
+    ...shape,
+    name: `map-mover-declared-dead-${shape.threads}`,
+    slow: 0,
+    looks: LOOKS,
+    words: [...wordsFor(1), ...Array<string>(24).fill("-")],
+    naming,
+    prepare(thread) {
+      const map = mapOf(thread, runs(thread));
+      given(thread, map, KEY, 1);
+      map.reset(KEY);
+      return () => {
+        if (thread.index === 1) map.recover(1);
+        try {
+          look(thread, map.getOrInit(KEY, () => 3 + thread.index));
+          look(thread, map.get(KEY));
+        } catch (error) {
+          if (!(error instanceof OwnerLostError)) throw error;
+          thread.check(thread.slow, "The wrong agent lost the key");
+        }
+      };
+    },
+    end: (memory, ledger) => illegal(memory, ledger, [KEY]),
+  })),
   ...[TWO, THREE].map((shape): Scenario => ({
     // The agent lives, though another one says that it does not
     ...shape,

@@ -31,7 +31,7 @@ export type MapMessage =
     failing: number;
     /** How many of ten keys are reset before they are made. */
     resetting: number;
-    /** After how many atomic operations the agent ends, if it does; … */
+    /** After how many atomic operations the agent ends, or in the end, if it does; … */
     operations?: number;
     /** … which raises this in the last moment. */
     ended?: SharedArrayBuffer;
@@ -68,14 +68,16 @@ function endAfter(operations: number, ended: SharedArrayBuffer): void {
     const original = Atomics[name] as (...args: unknown[]) => number;
     Object.assign(Atomics, {
       [name]: (...args: unknown[]) => {
-        if (left-- === 0) {
-          new Flag(ended).raise();
-          Deno.exit();
-        }
+        if (left-- === 0) end(ended);
         return original(...args);
       },
     });
   }
+}
+
+function end(ended: SharedArrayBuffer): never {
+  new Flag(ended).raise();
+  Deno.exit();
 }
 
 /** Returns how much was wrong. */
@@ -121,6 +123,8 @@ function insert(message: Insertion): number {
     const value = map.get(seen);
     if (value !== undefined) look(seen, value);
   }
+  // Where others had done much of it
+  if (ended !== undefined) end(ended);
   return wrong;
 }
 
