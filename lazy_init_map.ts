@@ -58,6 +58,10 @@
  * map, and is dropped unless a CAS of the state word finds the word of before. That word
  * has read the owner's CAS, before which block, room and value were written.
  *
+ * An agent that was declared dead and lives may name a block after another agent has taken
+ * the cell, as it may write to the slot of any cell (lost-owner in `atomics.ts`): a
+ * compare-exchange that fails where the other has named one keeps that from most.
+ *
  * THE TEMPTING WRONG VERSION links new entries at the end of their chain. Their next words
  * then change after they were linked, and each step through a chain is an atomic load.
  */

@@ -112,15 +112,6 @@ export const mutants: readonly Mutant[] = [
     scenarios: [],
   },
   {
-    name: "map: a block named by a store (M4)",
-    file: ENTRY,
-    from:
-      "    const found = Atomics.compareExchange(\n      this.words,\n      this.index + BLOCK_WORD,\n      block / UNIT,\n      moved / UNIT,\n    ) >>> 0;\n",
-    to:
-      "    const found = block / UNIT;\n    Atomics.store(this.words, this.index + BLOCK_WORD, moved / UNIT);\n",
-    scenarios: ["map-mover-declared-dead-2"],
-  },
-  {
     name: "map: no room in a block before its first value (M4)",
     file: ENTRY,
     from:

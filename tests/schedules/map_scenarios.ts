@@ -449,31 +449,6 @@ export const scenarios: Scenario[] = [
         (ledger[REFUSED] === 0 ? "No agent was refused" : undefined),
   }),
   ...[TWO, THREE].map((shape): Scenario => ({
-    // The agent lives, and is about to move the value
-    ...shape,
-    name: `map-mover-declared-dead-${shape.threads}`,
-    slow: 0,
-    looks: LOOKS,
-    words: [...wordsFor(1), ...Array<string>(24).fill("-")],
-    naming,
-    prepare(thread) {
-      const map = mapOf(thread, runs(thread));
-      given(thread, map, KEY, 1);
-      map.reset(KEY);
-      return () => {
-        if (thread.index === 1) map.recover(1);
-        try {
-          look(thread, map.getOrInit(KEY, () => 3 + thread.index));
-          look(thread, map.get(KEY));
-        } catch (error) {
-          if (!(error instanceof OwnerLostError)) throw error;
-          thread.check(thread.slow, "The wrong agent lost the key");
-        }
-      };
-    },
-    end: (memory, ledger) => illegal(memory, ledger, [KEY]),
-  })),
-  ...[TWO, THREE].map((shape): Scenario => ({
     // The agent lives, though another one says that it does not
     ...shape,
     name: `map-owner-declared-dead-${shape.threads}`,
