@@ -256,11 +256,12 @@ export const suite: Suite = {
       warmUpRounds: 1,
       create: () =>
         makers(
-          (_, way) =>
-            Uint32Array.from(
-              { length: way === "multithreading" ? PEER_KEYS : KEYS },
-              (_, i) => i,
-            ),
+          (worker, way) => {
+            const length = way === "multithreading" ? PEER_KEYS : KEYS;
+            // Each begins elsewhere, as programs do
+            const first = worker * length / WORKERS;
+            return Uint32Array.from({ length }, (_, i) => (first + i) % length);
+          },
           1,
           ["LazyInitMap", "a Map of its own", "lmdb", "multithreading"],
         ),

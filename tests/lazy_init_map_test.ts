@@ -492,6 +492,19 @@ Deno.test("LazyInitMap whose memory is full says so before the initializer runs,
   assertEquals(numbers.size, key);
 });
 
+Deno.test("LazyInitMap uses its memory to the last byte", () => {
+  // Header, table, entry, block
+  const needed = 24 + 8 + 48 + 16;
+  const create = (maxByteLength: number) =>
+    new LazyInitMap(int32, int32, { maxSize: 1, maxByteLength });
+  assertEquals(create(needed).getOrInit(7, square), 49);
+  assertThrows(
+    () => create(needed - 8).getOrInit(7, unreachable),
+    RangeError,
+    `'maxByteLength' bytes, which are ${needed - 8}`,
+  );
+});
+
 Deno.test("LazyInitMap whose value does not fit says so, and goes on", () => {
   const map = new LazyInitMap(int32, string(), {
     maxSize: 4,
