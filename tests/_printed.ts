@@ -11,6 +11,12 @@ const PRINTED = {
     ...Array(4).fill("Hello from shared memory"),
   ],
   "handles.ts": ["999000 1998"],
+  "memoize.ts": [
+    "Hashing correct horse",
+    "Hashing hunter2",
+    ...Array(4).fill("correct horse 07a5fc62617df14f"),
+    ...Array(4).fill("hunter2 6e58e81b6514728a"),
+  ],
   "node.ts": ["Sieving", ...Array(4).fill("999983 is prime")],
   "wasm.ts": ["Filling the table", ...Array(4).fill(`${Math.SQRT2}`)],
 };
@@ -22,6 +28,7 @@ export type Recipe = keyof typeof PRINTED;
 export const PORTABLE_RECIPES = [
   "codec.ts",
   "handles.ts",
+  "memoize.ts",
   "node.ts",
   "wasm.ts",
 ] as const;
