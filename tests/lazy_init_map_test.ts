@@ -136,6 +136,18 @@ Deno.test("LazyInitMap compares keys as Map does", () => {
   assertEquals([attached.get(-0), attached.get(payload!)], ["true", "NaN"]);
 });
 
+Deno.test("LazyInitMap keeps keys apart whose hashes are equal", () => {
+  const map = new LazyInitMap(bigInt64, int32);
+  const [one, other] = [184942397190738600n, 1108730214786923500n];
+  map.getOrInit(one, () => 1);
+  assertEquals(map.get(other), undefined);
+  assertEquals(map.getOrInit(other, () => 2), 2);
+  const words = new Int32Array(map.handle.buffer);
+  const hashes = [0, 1].map((i) => words[(24 + 65_536 * 4 + i * 64) / 4 + 2]);
+  // Or else this tests nothing
+  assertEquals(hashes[0], hashes[1]);
+});
+
 Deno.test("LazyInitMap.getOrInit() calls the initializer once for each key, with the key", () => {
   const map = new LazyInitMap(string(), int32);
   const calls: string[] = [];
@@ -861,6 +873,37 @@ Deno.test("LazyInitMap over memory that was overwritten ends in a value or a doc
       },
     ),
     { numRuns: 1_000 },
+  );
+});
+
+Deno.test("LazyInitMap notices values that would be outside of its memory", () => {
+  const buffer = new SharedArrayBuffer(1_024);
+  const options = { buffer, byteOffset: 512, maxSize: 1, maxByteLength: 256 };
+  const map = new LazyInitMap(int32, int32, options);
+  map.getOrInit(7, square);
+  const words = new Int32Array(buffer);
+  const block = (512 + 24 + 8) / 4 + 8;
+  // Before and after it, each with room for a value
+  for (const byteOffset of [256, 896]) {
+    words[byteOffset / 4] = 8;
+    words[block] = byteOffset / 8;
+    assertThrows(
+      () => LazyInitMap.from(map.handle, int32, int32).get(7),
+      LayoutMismatchError,
+      "Cannot read 7 of LazyInitMap as its value must be in the memory",
+    );
+  }
+});
+
+Deno.test("LazyInitMap notices a value that would be longer than its block", () => {
+  const map = new LazyInitMap(int32, string(), { maxSize: 1 });
+  map.getOrInit(7, () => "value");
+  const words = new Int32Array(map.handle.buffer);
+  words[(24 + 8) / 4 + 5] = 6;
+  assertThrows(
+    () => LazyInitMap.from(map.handle, int32, string()).get(7),
+    LayoutMismatchError,
+    "Cannot read 7 of LazyInitMap as its value must be in the memory",
   );
 });
 
