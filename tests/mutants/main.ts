@@ -6,7 +6,8 @@
  * not caught. Arguments choose mutants by the beginning of their names.
  */
 
-import { mutants } from "./mutants.ts";
+import { mutants as ofMaps } from "./map_mutants.ts";
+import { mutants as ofCells } from "./mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** How many times as long as without a mutation the tests may take; then they hang. */
@@ -110,7 +111,7 @@ async function flagsOf(): Promise<string[]> {
 }
 
 const flags = await flagsOf();
-const chosen = mutants.filter(({ name }) =>
+const chosen = [...ofCells, ...ofMaps].filter(({ name }) =>
   Deno.args.length === 0 || Deno.args.some((prefix) => name.startsWith(prefix))
 );
 const directory = await Deno.makeTempDir();

@@ -310,10 +310,13 @@ export const scenarios: Scenario[] = [
     end: (memory, ledger) =>
       illegal(memory, ledger, ledger[MADE + KEY] === 0 ? [] : [KEY]),
   }),
-  ...twoAndThree("dying", {
-    // At every step of an insertion, and the others go on with that key
+  {
+    // At every step of an insertion, and the other goes on with that key
+    ...TWO,
+    name: "map-dying-2",
     mortal: 0,
     words: wordsFor(4),
+    naming,
     prepare(thread) {
       const map = mapOf(thread);
       return () => {
@@ -326,7 +329,7 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory, ledger) => illegal(memory, ledger, [KEY]),
-  }),
+  },
   ...twoAndThree("dying-beside", {
     // At every step of an insertion, while others insert keys that collide
     mortal: 0,
@@ -408,7 +411,10 @@ export const scenarios: Scenario[] = [
     },
     end: (memory, ledger) => illegal(memory, ledger, [KEY]),
   }),
-  ...twoAndThree("dying-mover", {
+  {
+    ...TWO,
+    name: "map-dying-mover-2",
+    naming,
     mortal: 0,
     words: [...wordsFor(1), ...Array<string>(16).fill("-")],
     prepare(thread) {
@@ -426,7 +432,7 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory, ledger) => illegal(memory, ledger, [KEY]),
-  }),
+  },
   ...twoAndThree("full", {
     // Of its memory, by the first entry and its block
     words: wordsFor(1),
