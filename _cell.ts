@@ -17,6 +17,7 @@ import {
   claim,
   type LazyInitHandle,
   type LazyInitOptions,
+  type Place,
   placeOf,
 } from "./_layout.ts";
 import { finishResets, SLICE_BYTES, zeroInTurns } from "./_resetting.ts";
@@ -148,15 +149,34 @@ const shared = new WeakMap<SharedArrayBuffer, Map<number, OnceState>>();
 /** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
-  readonly name: string;
+  readonly #name: string;
 
-  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions<T>) {
-    const place = placeOf(kind, codec, options);
-    super(codec, place.buffer, place.byteOffset);
-    claim(kind, codec, place, this.words, this.index);
+  /** For memory that the caller has claimed, or claims next. */
+  constructor(
+    kind: CellKind,
+    codec: Codec<T>,
+    { buffer, byteOffset, name }: Omit<Place, "isFresh">,
+  ) {
+    super(codec, buffer, byteOffset);
     this.kind = kind;
-    this.name = place.name;
+    this.#name = name;
     if (!isCompiled && codec !== REFUSING) compile();
+  }
+
+  /** Places a cell, or attaches to the one of the same layout that is there already. */
+  static place<T>(
+    kind: CellKind,
+    codec: Codec<T>,
+    options: LazyInitOptions<T>,
+  ): Cell<T> {
+    const place = placeOf(kind, codec, options);
+    const cell = new Cell(kind, codec, place);
+    claim(kind, codec, place, cell.words, cell.index);
+    return cell;
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   override get label(): string {
@@ -463,7 +483,7 @@ const REFUSING: Codec<undefined> = {
 
 /** Has that compiled, as it takes more stack than is asked for when a cell is taken. */
 function compile(): void {
-  const cell = new Cell("MutexLazyInit", REFUSING, {});
+  const cell = Cell.place("MutexLazyInit", REFUSING, {});
   cell.store(undefined, () => {});
   cell.begin();
   cell.recover(thisAgent);

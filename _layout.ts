@@ -28,7 +28,7 @@ const LAYOUT_WORD = 2;
 const CELL_ALIGNMENT = 8;
 
 /**
- * Which of the two classes a cell belongs to.
+ * Which class a cell belongs to, or that it is a map of cells.
  *
  * @example Usage
  * ```ts
@@ -39,7 +39,9 @@ const CELL_ALIGNMENT = 8;
  * assertEquals(kind, "MutexLazyInit");
  * ```
  */
-export type CellKind = "LazyInit" | "MutexLazyInit";
+export type CellKind = "LazyInit" | "MutexLazyInit" | "LazyInitMap";
+
+const KINDS: readonly CellKind[] = ["LazyInit", "MutexLazyInit", "LazyInitMap"];
 
 /**
  * The description of a cell that `postMessage` carries to another agent, where
@@ -223,9 +225,7 @@ export function attach(
     );
   }
   const { kind: found, buffer, byteOffset, name, tag, byteLength } = handle;
-  if (found !== "LazyInit" && found !== "MutexLazyInit") {
-    throw notHandle(handle, found);
-  }
+  if (!KINDS.includes(found)) throw notHandle(handle, found);
   if (typeof name !== "string") {
     throw new TypeError(
       `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
@@ -303,6 +303,7 @@ interface Layout {
 const layouts: Record<CellKind, WeakMap<Codec<unknown>, Layout>> = {
   LazyInit: new WeakMap(),
   MutexLazyInit: new WeakMap(),
+  LazyInitMap: new WeakMap(),
 };
 
 function layoutHash(kind: CellKind, codec: Codec<unknown>): number {

@@ -113,6 +113,27 @@ export function wordsOf(
   return view;
 }
 
+/**
+ * Returns the words of `buffer` if it is known to be shared memory that has `byteLength`
+ * bytes at `byteOffset`, a multiple of `alignment`; throws if it is not.
+ */
+export function wordsAt(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  byteLength: number,
+  alignment: number,
+): Int32Array<SharedArrayBuffer> {
+  // What has a view has been checked, and asking the buffer costs more than all the rest
+  const known = words.get(buffer);
+  if (
+    known !== undefined && byteOffset % alignment === 0 && byteOffset >= 0 &&
+    byteOffset + byteLength <= known.byteLength
+  ) return known;
+  assertShared(buffer);
+  assertRange(buffer, byteOffset, byteLength, alignment);
+  return wordsOf(buffer);
+}
+
 /** Returns `buffer` as numbers of any type at any offset, in one view for all slots in it. */
 export function dataViewOf(
   buffer: SharedArrayBuffer,

@@ -16,7 +16,8 @@ import { OnceState } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
-const LENGTH_WORD = 5;
+/** How many bytes of the slot are in use. */
+export const LENGTH_WORD = 5;
 
 /**
  * Remembers a value, and the state word with which it is in the slot.
@@ -167,10 +168,9 @@ export class Value<T> extends OnceState {
       codec.encode(value, slot);
       return codec.decode(slot);
     }
-    const place = this.#slot(0);
-    const length = encodeOpen(codec, value, place, (byteLength) => {
+    const length = encodeOpen(codec, value, this.#slot(0), (byteLength) => {
       this.#reserve(run, byteLength);
-      return place;
+      return this.#slot(0);
     });
     return codec.decode(this.#slot(length));
   }
@@ -183,8 +183,7 @@ export class Value<T> extends OnceState {
     const used = this.#length;
     if (byteLength < used) this.#shrink(used, byteLength);
     else if (byteLength > used) {
-      const byteOffset = this.byteOffset + OnceState.byteLength;
-      growTo(this.buffer, byteOffset + alignToSlot(byteLength));
+      this.makeRoom(byteLength);
       // Plain: I1
       this.words[this.index + LENGTH_WORD] = byteLength;
     }
@@ -193,7 +192,7 @@ export class Value<T> extends OnceState {
 
   /** Zeroes what is in use beyond that length, in bytes. */
   #shrink(used: number, byteLength: number): void {
-    const byteOffset = this.byteOffset + OnceState.byteLength + byteLength;
+    const byteOffset = this.slotOffset + byteLength;
     new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);
     // Plain: I1
     this.words[this.index + LENGTH_WORD] = byteLength;
@@ -201,15 +200,29 @@ export class Value<T> extends OnceState {
 
   /** So many bytes of the slot. */
   #slot(byteLength: number): Slot {
-    const byteOffset = this.byteOffset + OnceState.byteLength;
-    return fixedSlot({ buffer: this.buffer, byteOffset }, byteLength);
+    const { buffer, slotOffset } = this;
+    return fixedSlot({ buffer, byteOffset: slotOffset }, byteLength);
+  }
+
+  /** Where the slot begins, in bytes: after the header, unless a subclass has it elsewhere. */
+  protected get slotOffset(): number {
+    return this.byteOffset + OnceState.byteLength;
+  }
+
+  /** How many bytes the slot has room for, as long as none is made. */
+  protected get room(): number {
+    return this.buffer.byteLength - this.byteOffset - OnceState.byteLength;
+  }
+
+  /** Has the slot have room for so many bytes, for the owner of the cell. */
+  protected makeRoom(byteLength: number): void {
+    growTo(this.buffer, this.slotOffset + alignToSlot(byteLength));
   }
 
   /** How many bytes of the slot are in use. */
   get #length(): number {
     const length = this.words[this.index + LENGTH_WORD]! >>> 0;
-    const byteOffset = this.byteOffset + OnceState.byteLength;
-    const max = Math.min(this.#capacity, this.buffer.byteLength - byteOffset);
+    const max = Math.min(this.#capacity, this.room);
     if (length <= max) return length;
     throw new LayoutMismatchError(
       `Cannot read ${this.label} as its value must take at most ${max} bytes: its length word says ${length}`,

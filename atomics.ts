@@ -148,6 +148,7 @@ import {
   assertRange,
   assertShared,
   wordIndex,
+  wordsAt,
   wordsOf,
 } from "./_memory.ts";
 import { finishResets } from "./_resetting.ts";
@@ -312,11 +313,9 @@ export class OnceState {
     buffer: SharedArrayBuffer = allocate(OnceState.byteLength),
     byteOffset: number = 0,
   ) {
-    assertShared(buffer);
-    assertRange(buffer, byteOffset, OnceState.byteLength, 8);
+    this.words = wordsAt(buffer, byteOffset, OnceState.byteLength, 8);
     this.buffer = buffer;
     this.byteOffset = byteOffset;
-    this.words = wordsOf(buffer);
     this.index = wordIndex(byteOffset);
   }
 

@@ -97,7 +97,7 @@ export class LazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions<NoInfer<T>> = {}) {
-    this.#cell = new Cell("LazyInit", codec, options);
+    this.#cell = Cell.place("LazyInit", codec, options);
     const { value } = options;
     // Out of line, as few cells have a value from the beginning
     if (value !== undefined) this.#store(value);

@@ -11,6 +11,7 @@
  * - {@linkcode LazyInit} never blocks: latecomers are told immediately.
  * - {@linkcode MutexLazyInit} lets latecomers wait, lets initializers fail, and can be
  *   reset.
+ * - {@linkcode LazyInitMap} is a map of such cells, one for each key.
  *
  * ```ts
  * import { MutexLazyInit, typedArray } from "@lazyinit/lazyinit";
@@ -111,4 +112,5 @@ export * from "./atomics.ts";
 export * from "./codec.ts";
 export * from "./errors.ts";
 export * from "./lazy_init.ts";
+export * from "./lazy_init_map.ts";
 export * from "./mutex_lazy_init.ts";

@@ -115,7 +115,10 @@ export class MutexLazyInit<T> {
    * cell of this class, codec tag and capacity.
    */
   constructor(codec: Codec<T>, options: LazyInitOptions<NoInfer<T>> = {}) {
-    this.#cell = new Cell("MutexLazyInit", codec, options);
+    // The entry of a map is a cell already
+    this.#cell = options instanceof Cell
+      ? options
+      : Cell.place("MutexLazyInit", codec, options);
     const { value } = options;
     // Out of line, as few cells have a value from the beginning
     if (value !== undefined) this.#store(value);

@@ -15,6 +15,12 @@ const PRINTED = {
   "file.ts": ["Reading the file", ...Array(4).fill("Copyright 2026")],
   "handles.ts": ["999000 1998"],
   "module.ts": ["Filling the table", ...Array(3).fill("144")],
+  "memoize.ts": [
+    "Hashing correct horse",
+    "Hashing hunter2",
+    ...Array(4).fill("correct horse 07a5fc62617df14f"),
+    ...Array(4).fill("hunter2 6e58e81b6514728a"),
+  ],
   "node.ts": ["Sieving", ...Array(4).fill("999983 is prime")],
   "reload.ts": Array(4).fill("Model 9"),
   // As gpt-tokenizer itself encodes it
@@ -38,6 +44,7 @@ export const PORTABLE_RECIPES = [
   "file.ts",
   "handles.ts",
   "module.ts",
+  "memoize.ts",
   "node.ts",
   "reload.ts",
   "wasm.ts",
