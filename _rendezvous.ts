@@ -54,6 +54,10 @@
  * answers for it. An asker that is blocked may hold GATE, so that nobody else makes the
  * cell before it goes on. One that blocks in the turn of its call has not asked yet.
  *
+ * TABS. Two tabs of one origin share locks and channels, but are two agent clusters, and no
+ * memory passes between them. So the second tab finds HOLDERS held and gets no answer that
+ * it can read: it asks until the first tab has given the name up.
+ *
  * WHAT AN END LEAVES. The platform frees the locks of an agent that ends:
  *
  *   while it looks or asks   nothing.

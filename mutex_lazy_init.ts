@@ -183,6 +183,9 @@ export class MutexLazyInit<T> {
    * them, too. Await the call before you block: an agent that blocks earlier may keep
    * others from making the cell.
    *
+   * Two tabs of one origin share locks, but no memory: in the second one, the promise is
+   * pending until the first one has given the name up.
+   *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
    * alive: in `deno serve`, dispose of it at SIGTERM. A worker of Deno that is terminated
