@@ -5,7 +5,7 @@
  * What an agent knows about itself: who it is, whether it may block, whether it has
  * announced itself; and how it learns that another agent has ended.
  *
- * IDS have 28 bits, so that they fit beside the other bits of a word; 0 is nobody. In
+ * IDS have 28 bits, so that they fit beside the other bits of a word; 0 is no agent. In
  * Node and Bun the id is that of the thread, plus 1: no two threads of a process ever
  * have the same. Elsewhere it is drawn at random, mixed with the moment at which the
  * agent began, as `deno run --seed` makes the random numbers of all workers alike.
@@ -26,10 +26,10 @@
  * agent is blocked does not keep it from the others. It does keep the worker from
  * holding the lock again, if that has let it go.
  *
- * Only workers announce themselves: those of browsers, and of Deno from 2.9 on.
- * Deno's main thread and a browser's page need no announcement, as all agents that share
- * their memory end with them. Node has Web Locks but, as of 26.10, grants that of a
- * worker which has ended only when somebody next asks for any lock.
+ * Only workers announce themselves: those of browsers, and of Deno from 2.9 on. Deno's
+ * main thread and a browser's page need no announcement, as all agents that share their
+ * memory end with them. Node has Web Locks but, as of 26.10, grants the lock of a
+ * worker that has ended only at the next request for any lock.
  *
  * PARTITIONS. Browsers divide their storage, and Web Locks with it, by the page on top
  * and by whether the frames on the way are of its origin. Agents that share memory may
@@ -41,7 +41,7 @@
  *   one, and holds one named "first party" there.
  *   A worker is in it if the lock "first party" is held in its partition.
  *
- * Elsewhere nobody takes over, and it takes a call of `recover()`.
+ * Elsewhere no agent takes over, and it takes a call of `recover()`.
  *
  * ENDS OF WORKERS. Node and Bun tell the thread that starts a worker of that worker,
  * which tells of its end. No announcement is needed.
@@ -78,7 +78,7 @@ interface Scope {
   readonly crossOriginIsolated?: boolean;
 }
 
-/** Numbers that no other agent is likely to draw. */
+/** Numbers that another agent is unlikely to draw. */
 const { id, salt, factor } = sharedByThread("agent", () => {
   const [id, salt, factor] = drawNumbers();
   return {
@@ -141,10 +141,10 @@ export function drawNonce(): number {
  * could number themselves: among 16 agents, two have the same once in two million
  * programs.
  *
- * All copies of this package in one thread have one id, in frames of the same origin
- * and `node:vm` contexts, too. A `node:vm` context without a `process`, a window that
- * was opened by another one, and frames without an ancestor of their origin have ids of
- * their own.
+ * All copies of this package in one thread have one id, also in frames of the same
+ * origin and in `node:vm` contexts. A `node:vm` context without a `process`, a window
+ * that was opened by another one, and frames without an ancestor of their origin have
+ * ids of their own.
  *
  * @example Usage
  * ```ts
@@ -209,8 +209,9 @@ const FIRST_PARTY = "@lazyinit/lazyinit first party";
 let isCommon = isDeno || isFirstParty;
 
 if (isFirstParty && scope.crossOriginIsolated === true) {
-  // From now on, as a worker may ask at once. Firefox keeps no page that holds a lock for
-  // the way back, even if the page lets it go when it is hidden; Chromium does
+  // From now on, as a worker may ask at once. Firefox does not keep a page that holds a
+  // lock in its back/forward cache, even if the page releases the lock when it is
+  // hidden; Chromium does
   locks?.request(FIRST_PARTY, { mode: "shared" }, () => new Promise(() => {}))
     // Where the origin has no locks, its workers have none, either
     .catch(() => {});
@@ -229,7 +230,7 @@ function lockName(agentId: number): string {
   return `@lazyinit/lazyinit agent ${agentId}`;
 }
 
-/** A request for the lock of this agent, which lasts until nobody wants the lock any more. */
+/** A request for the lock of this agent, which lasts as long as any holder wants the lock. */
 interface Hold {
   holders: number;
   granted: boolean;
@@ -265,8 +266,8 @@ export function holdsAgentLock(): boolean {
 
 /**
  * Holds the lock of this agent until the returned function is called, which may be
- * called once. Calls `held` when the lock is granted: at once if it is held already,
- * and never if it is let go before, or cannot be had.
+ * called once. Calls `held` when the lock is granted: immediately if it is already
+ * held, and never if it is released before or cannot be had.
  */
 export function holdAgentLock(held: () => void): () => void {
   if (!canAnnounce) return () => {};
@@ -276,7 +277,7 @@ export function holdAgentLock(held: () => void): () => void {
   else {
     hold.settled.then((granted) => {
       if (granted && isWanted) held();
-      // It is for announceAgent() to tell of a refusal
+      // announceAgent() is what reports a refusal
     }, () => {});
   }
   return () => {
@@ -298,7 +299,7 @@ function letGo(hold: Hold): void {
   hold.release();
 }
 
-/** Has the next one who wants the lock ask anew. */
+/** Makes the next holder ask for the lock anew. */
 function forget(hold: Hold): void {
   hold.granted = false;
   if (announcement.hold === hold) announcement.hold = undefined;
@@ -326,20 +327,21 @@ function requestHold(): Hold {
 }
 
 /**
- * Announces to the other agents that this one lives, as long as it does.
+ * Announces to the other agents that this one is alive, as long as it is.
  *
  * The agent holds a Web Lock that is named after its {@linkcode agentId}. The platform
- * frees the lock when the agent ends, however that comes about. Agents that wait
- * asynchronously for what this agent locks or begins to initialize from then on notice
- * its end and recover it. Without an announcement, it takes a call of `recover()`.
+ * frees the lock when the agent ends, in whatever way. Agents that wait asynchronously
+ * for what this agent locks or begins to initialize from then on notice its end and
+ * recover it. Without an announcement, it takes a call of `recover()`.
  *
- * This concerns workers in Deno from 2.9 on, and in browsers if the page on top has the
- * worker's origin and it, or a frame in it that can reach it, has loaded this package
- * before. Elsewhere, the promise resolves and nothing is announced. It need not be: the
- * main thread of Deno and the page of a browser end with their workers, and Node and Bun
- * tell a thread of the ends of its workers. Or it may not be: a frame of another origin
- * than the page on top may not see the locks of all agents. In Deno, a worker that has
- * announced itself stays alive until it is terminated or closes itself.
+ * It has an effect in workers: those of Deno from 2.9 on, and those of browsers if the
+ * page on top has the worker's origin, and it, or a frame in it that can reach it, has
+ * loaded this package before. Elsewhere, the promise resolves and nothing is announced.
+ * Node and Bun need no announcement, as they tell a thread of the ends of its workers.
+ * The main thread of Deno and a browser's page need none, as all their workers end with
+ * them. A frame of another origin than the page on top cannot have one, as it may not
+ * see the locks of all agents. In Deno, a worker that has announced itself stays alive
+ * until it is terminated or closes itself.
  *
  * Asynchronous initializers need no call: they are announced while they run, from the
  * moment when the lock is granted, a turn of the event loop after they begin. The end
@@ -347,8 +349,7 @@ function requestHold(): Hold {
  *
  * Does not block. Call it when the worker starts: after asynchronous initializers, the
  * lock may be granted only when agents that have waited for those, and are blocked by
- * now, go on. The originals have nothing of the kind, as their threads cannot end in
- * the middle.
+ * now, go on. The originals have no such call, as their threads cannot end halfway.
  *
  * @example Usage
  * ```ts
@@ -385,8 +386,8 @@ async function announce(): Promise<void> {
 }
 
 /**
- * Calls `ended` when the agent does not hold its lock, which may be soon; the returned
- * function has it not called any more. Where locks tell nothing, it is never called.
+ * Calls `ended` when the agent does not hold its lock, which may be soon. The returned
+ * function ends that. Where locks tell nothing, `ended` is never called.
  */
 export function watchAgent(
   agentId: number,
@@ -395,7 +396,7 @@ export function watchAgent(
   if (locks === undefined) return () => {};
   const request = new AbortController();
   watch(agentId, ended, request.signal)
-    // Stopped, or refused: then nobody can be watched here
+    // Stopped, or refused: then no agent can be watched here
     .catch(() => {});
   return () => request.abort();
 }
@@ -415,12 +416,12 @@ async function watch(
 
 // --- Ends of workers ---
 
-/** What can be freed of an agent that has ended. */
+/** What can be taken from an agent that has ended. */
 interface Recoverable {
   recover(agentId: number): unknown;
 }
 
-/** Cells that the ends of workers concern, none of which is kept alive for that. */
+/** Cells that a worker may own when it ends. They are not kept alive for that. */
 class EndsOfWorkers {
   readonly #cells = new Set<WeakRef<Recoverable>>();
   readonly #known = new WeakSet<Recoverable>();
@@ -429,11 +430,12 @@ class EndsOfWorkers {
   );
 
   constructor() {
-    // None of it keeps this thread or the worker alive
+    // None of this keeps the thread or the worker alive
     if (isBun) {
       builtinModule("node:process")!.on("worker", (it) => this.#await(it));
     } else {
-      // Where Jest gives modules a copy of `process`, that is told of no worker
+      // Where Jest gives modules a copy of `process`, that copy emits no event for a
+      // worker
       builtinModule("node:diagnostics_channel")!.subscribe(
         "worker_threads",
         ({ worker }) => this.#await(worker),
@@ -450,11 +452,13 @@ class EndsOfWorkers {
   }
 
   #await(worker: StartedWorker): void {
-    // When it has ended, it has no id any more
+    // After its end, it no longer has an id
     const agentId = worker.threadId + 1;
-    worker.once("exit", () => {
+    const ended = () => {
       for (const reference of this.#cells) reference.deref()?.recover(agentId);
-    });
+    };
+    if (worker.once === undefined) worker.addEventListener?.("close", ended);
+    else worker.once("exit", ended);
   }
 }
 
@@ -474,8 +478,8 @@ export function recoverWhenWorkersEnd(cell: Recoverable): void {
 
 /**
  * Calls `ended` when the frame ends that this copy of the package was loaded in, if its
- * agent lives on, as an outer window has the same. Nothing else can give back what the
- * frame had begun: its promises never settle.
+ * agent lives on, as an outer window has the same. No other code can give back what the
+ * frame had begun, as its promises never settle.
  */
 export function whenFrameEnds(ended: () => void): void {
   if (!isInnerFrame) return;

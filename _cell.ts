@@ -8,7 +8,7 @@
  * #fail(), which gives it back without one or finds that it is lost.
  */
 
-import { holdAgentLock, recoverWhenWorkersEnd } from "./_agent.ts";
+import { holdAgentLock, recoverWhenWorkersEnd, thisAgent } from "./_agent.ts";
 import { assertFunction, label } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
@@ -17,6 +17,7 @@ import {
   claim,
   type LazyInitHandle,
   type LazyInitOptions,
+  type Place,
   placeOf,
 } from "./_layout.ts";
 import { finishResets, SLICE_BYTES, zeroInTurns } from "./_resetting.ts";
@@ -31,7 +32,7 @@ import {
 } from "./_running.ts";
 import { type Filling, type Keep, type Owner, Value } from "./_value.ts";
 import { inLine } from "./_waiting.ts";
-import type { Phase } from "./atomics.ts";
+import type { OnceState, Phase } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import {
   AlreadyInitializedError,
@@ -53,9 +54,9 @@ import {
  * ```
  */
 export interface LazyInitWaitOptions {
-  /** How long to block at the most, in ms; for ever by default, and 0 never blocks. */
+  /** How long to block at most, in ms; for ever by default, and 0 never blocks. */
   timeout?: number;
-  /** For the methods that do not block alone. */
+  /** Only for the methods that do not block. */
   signal?: never;
 }
 
@@ -74,12 +75,12 @@ export interface LazyInitWaitOptions {
 export interface LazyInitWaitAsyncOptions {
   /** Ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal | null;
-  /** For the methods that block alone. */
+  /** Only for the methods that block. */
   timeout?: never;
 }
 
 /**
- * What came of an attempt to initialize a cell.
+ * The outcome of an attempt to initialize a cell.
  *
  * Corresponds to the kernel's `Result<&T, LazyInitError>`.
  *
@@ -130,7 +131,7 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/** What the rooms of the other words need of a cell, protected in an {@linkcode OnceState}. */
+/** What the modules of the other words need of a cell; protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
   readonly words: Int32Array;
   readonly index: number;
@@ -139,17 +140,43 @@ export interface Cell<T> {
   owns(generation: number): boolean;
 }
 
+/**
+ * One cell for each place that other agents know of. It lives as long as its memory is
+ * known here, as a program may keep no more than the handle, or what it has sent that in.
+ */
+const shared = new WeakMap<SharedArrayBuffer, Map<number, OnceState>>();
+
 /** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
-  readonly name: string;
+  readonly #name: string;
 
-  constructor(kind: CellKind, codec: Codec<T>, options: LazyInitOptions) {
-    const place = placeOf(kind, codec, options);
-    super(codec, place.buffer, place.byteOffset);
-    claim(kind, codec, place, this.words, this.index);
+  /** For memory that the caller has claimed, or claims next. */
+  constructor(
+    kind: CellKind,
+    codec: Codec<T>,
+    { buffer, byteOffset, name }: Omit<Place, "isFresh">,
+  ) {
+    super(codec, buffer, byteOffset);
     this.kind = kind;
-    this.name = place.name;
+    this.#name = name;
+    if (!isCompiled && codec !== REFUSING) compile();
+  }
+
+  /** Places a cell, or attaches to the one of the same layout that is there already. */
+  static place<T>(
+    kind: CellKind,
+    codec: Codec<T>,
+    options: LazyInitOptions<T>,
+  ): Cell<T> {
+    const place = placeOf(kind, codec, options);
+    const cell = new Cell(kind, codec, place);
+    claim(kind, codec, place, cell.words, cell.index);
+    return cell;
+  }
+
+  get name(): string {
+    return this.#name;
   }
 
   override get label(): string {
@@ -157,10 +184,18 @@ export class Cell<T> extends Value<T> {
   }
 
   get handle(): LazyInitHandle {
-    // From here on another agent may own the cell
+    this.share();
+    const { kind, buffer, byteOffset, name, tag, capacity } = this;
+    return { kind, buffer, byteOffset, name, tag, byteLength: capacity };
+  }
+
+  /** From here on another agent may own the cell, and end. */
+  share(): void {
+    let cells = shared.get(this.buffer);
+    if (cells === undefined) shared.set(this.buffer, cells = new Map());
+    if (cells.has(this.byteOffset)) return;
+    cells.set(this.byteOffset, this);
     recoverWhenWorkersEnd(this);
-    const { kind, buffer, byteOffset, name, tag } = this;
-    return { kind, buffer, byteOffset, name, tag };
   }
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */
@@ -261,7 +296,7 @@ export class Cell<T> extends Value<T> {
   }
 
   #publish(run: Owner, value: Readonly<T>, keep: Keep<T>): InitResult<T> {
-    // I2: the value is whole
+    // I2: the value is complete
     const word = this.publishRun(run.generation);
     if (word === undefined) throw this.lost("publish the value of");
     run.finished = true;
@@ -317,7 +352,7 @@ export class Cell<T> extends Value<T> {
       const left = end - now();
       if (left <= 0) throw this.#timedOut(timeout);
       const slept = this.sleep(word, Math.min(left, interval), alternative);
-      // A sleep of the whole rest is the end, whatever the clock says
+      // A sleep of all the remaining time is the end, whatever the clock says
       if (slept !== "timed-out" || left > interval) return undefined;
       const last = attempt();
       if (last === undefined) throw this.#timedOut(timeout);
@@ -337,8 +372,8 @@ export class Cell<T> extends Value<T> {
   }
 
   /**
-   * As {@linkcode Cell.until}, for one after the other of the tasks of this agent. Tells
-   * `attempt` of which run the call is part.
+   * As {@linkcode Cell.until}, for one task of this agent after the other. Passes
+   * `attempt` the run that the call is part of.
    */
   untilTurn<R>(
     signal: AbortSignal | undefined,
@@ -357,7 +392,7 @@ export class Cell<T> extends Value<T> {
       signal: AbortSignal | undefined,
     ) => Promise<R>,
   ): Promise<R> {
-    // Taken once, as nothing tells after the first sleep in browsers
+    // Taken once, as browsers do not tell after the first sleep
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
     return await sleepLooking(
@@ -434,18 +469,39 @@ export class Cell<T> extends Value<T> {
   }
 }
 
+/** Whether the engine has compiled what gives a cell back. */
+let isCompiled = false;
+
+const REFUSING: Codec<undefined> = {
+  tag: "",
+  byteLength: 0,
+  encode() {
+    throw undefined;
+  },
+  decode() {},
+};
+
+/** Has that compiled, as it takes more stack than is asked for when a cell is taken. */
+function compile(): void {
+  const cell = Cell.place("MutexLazyInit", REFUSING, {});
+  cell.store(undefined, () => {});
+  cell.begin();
+  cell.recover(thisAgent);
+  isCompiled = true;
+}
+
 function mustNotBePromise(
   made: PromiseLike<unknown>,
   alternative: string,
 ): TypeError {
-  // The error tells of it, so its rejection is handled
+  // The error reports it, so its rejection counts as handled
   made.then(undefined, () => {});
   return new TypeError(
     `Cannot initialize the cell as the initializer must not return a promise: use ${alternative} instead`,
   );
 }
 
-/** How an {@linkcode InitResult} tells of an initializer that has failed. */
+/** The {@linkcode InitResult} of an initializer that has failed. */
 type Failure = {
   readonly ok: false;
   readonly reason: "during-init";

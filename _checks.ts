@@ -15,7 +15,7 @@ export function show(value: unknown): string {
   return String(value);
 }
 
-/** How a cell is called in errors and inspection: its class, and its name if it has one. */
+/** How errors and inspection refer to a cell: its class, and its name if it has one. */
 export function label(kind: string, name: string): string {
   return name === "" ? kind : `${kind} ${JSON.stringify(name)}`;
 }
@@ -81,7 +81,7 @@ export function assertAgentId(agentId: unknown): asserts agentId is number {
       `Cannot recover as 'agentId' must be a positive integer: current value is ${agentId}`,
     );
   }
-  // Or its bits would be those of another agent
+  // Otherwise its bits would be those of another agent
   if (agentId > MAX_AGENT_ID) {
     throw new RangeError(
       `Cannot recover as 'agentId' must be at most 2^28 - 1: current value is ${agentId}`,
@@ -103,7 +103,7 @@ export function assertFunction(
   );
 }
 
-/** Throws unless `options` is an object, be it an empty one. */
+/** Throws unless `options` is an object; it may be empty. */
 export function assertOptions(options: unknown): void {
   if (typeof options === "object" && options !== null) return;
   throw new TypeError(
@@ -128,7 +128,7 @@ export function signalOf(
     );
   }
   if (signal === undefined || signal === null) return undefined;
-  // By what it does, as it may be of another realm
+  // Recognized by what it does, as it may be of another realm
   const { aborted, addEventListener } = Object(signal);
   if (typeof aborted === "boolean" && typeof addEventListener === "function") {
     return signal;
@@ -144,7 +144,7 @@ export function signalOf(
 export function timeoutOf(
   options: { timeout?: number; signal?: unknown } | undefined,
 ): number {
-  // What nobody has given needs no check, where every nanosecond counts
+  // An option that was not given needs no check, where every nanosecond counts
   if (options === undefined) return Infinity;
   assertOptions(options);
   const { timeout = Infinity, signal } = options;

@@ -17,21 +17,22 @@ import { DeadlockError } from "./errors.ts";
 /*
  * Word 4 of a cell's header: how initializers that wait for each other's cells find out.
  *
- * WAITS. Each wait that was begun within a run is one of that run, whether the run awaits
- * it or not, as nothing tells. A wait that blocks the agent is one of all of its runs.
+ * WAITS. Each wait that was begun within a run belongs to that run, whether the run
+ * awaits it or not, as the platform does not tell. A wait that blocks the agent belongs
+ * to all of its runs.
  *
- * IN ONE AGENT a wait that closes a cycle is refused at once: the agent knows the waits
- * of all of its runs, and the cells that it owns say which run they wait for.
+ * IN ONE AGENT a wait that closes a cycle is refused immediately: the agent knows the
+ * waits of all of its runs, and the cells that it owns say which run they wait for.
  *
  * ACROSS AGENTS a run that waits shows in the header of its own cell how deep it waits:
- * 1 more than the deepest of the cells that it waits for, where a cell whose initializer
- * does not wait counts as 0. Each agent looks again and again, and in a cycle the depths
- * grow without end. A run that is 15 deep or more shows a probe instead: a number that
- * it has drawn, its nonce. It passes on the greatest probe that it finds in the headers of
- * the cells that it waits for, if that is greater than its own. So probes travel from
- * the one that is waited for to the one that waits; in a cycle the greatest comes
- * round to where it was drawn, and in the absence of one none does. Waits beside the
- * cycle, however many, do not matter, as they are not as deep.
+ * 1 more than the deepest of the cells that it waits for, where a cell whose
+ * initializer does not wait counts as 0. Each agent looks again and again, and in a
+ * cycle the depths grow without end. A run that is 15 deep or more shows a probe
+ * instead: a number that it has drawn, its nonce. It passes on the greatest probe that
+ * it finds in the headers of the cells that it waits for, if that is greater than its
+ * own. So probes travel from the run that is waited for to the run that waits. In a
+ * cycle the greatest comes round to where it was drawn; without a cycle none does.
+ * Waits outside of the cycle, however many, do not matter, as they are not as deep.
  *
  * A probe that comes round may be outdated: a wait that passed it on may have ended. So
  * the run draws a second nonce, greater than all first ones, and believes it if it comes
@@ -142,8 +143,8 @@ class Wait {
 }
 
 /**
- * Has `block` block this agent again and again, for at most so many ms, until it
- * returns something.
+ * Calls `block`, which blocks this agent for at most so many ms, until it returns
+ * something.
  *
  * @throws {DeadlockError} If that would be for ever.
  */
@@ -157,7 +158,7 @@ export function blockLooking<R>(
   try {
     wait.begin();
     for (;;) {
-      // With little between waking up and the result, as many agents may wake at once
+      // With little between waking up and the result, as many agents may wake together
       const result = block(runs.length === 0 ? Infinity : interval());
       if (result !== undefined) return result;
       look();
@@ -202,7 +203,8 @@ export async function sleepLooking<R>(
 
 function lookLater(): void {
   look();
-  // Nothing is left to look for if the runs have finished, even if their waits go on
+  // There is nothing left to look for once the runs have finished, even if their waits
+  // go on
   timer = waiters.size > 0 ? startTimer(lookLater, interval()) : undefined;
 }
 

@@ -2,9 +2,9 @@
 // This module is browser compatible.
 
 /*
- * Where a cell is, and whether what is there is that cell: its memory, its handle, and
- * word 2 of its header, a hash of all that agents must agree on. A word of 0 means that
- * no cell was placed there.
+ * Where a cell is, and whether the memory holds that cell: its handle, and word 2 of
+ * its header, a hash of all that agents must agree on. If the word is 0, no cell was
+ * placed there.
  */
 
 import { assertCodec, assertOptions, label, show } from "./_checks.ts";
@@ -28,7 +28,7 @@ const LAYOUT_WORD = 2;
 const CELL_ALIGNMENT = 8;
 
 /**
- * Which of the two classes a cell belongs to.
+ * Which class a cell belongs to, or that it is a map of cells.
  *
  * @example Usage
  * ```ts
@@ -39,7 +39,9 @@ const CELL_ALIGNMENT = 8;
  * assertEquals(kind, "MutexLazyInit");
  * ```
  */
-export type CellKind = "LazyInit" | "MutexLazyInit";
+export type CellKind = "LazyInit" | "MutexLazyInit" | "LazyInitMap";
+
+const KINDS: readonly CellKind[] = ["LazyInit", "MutexLazyInit", "LazyInitMap"];
 
 /**
  * The description of a cell that `postMessage` carries to another agent, where
@@ -70,6 +72,8 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
   readonly name: string;
   /** The tag of the cell's codec. */
   readonly tag: string;
+  /** The capacity of the cell's codec, in bytes. */
+  readonly byteLength: number;
   /** Never there: it keeps handles of different values apart for the compiler. */
   readonly "~value"?: T;
 }
@@ -88,8 +92,19 @@ export interface LazyInitHandle<T = any, Kind extends CellKind = any> {
  * // In another agent that shares the buffer
  * assertEquals(new LazyInit(int32, options).value, 42);
  * ```
+ *
+ * @example A cell that has a value from the beginning
+ * ```ts
+ * import { LazyInit, type LazyInitOptions, string } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: LazyInitOptions<string> = { value: "eu-west" };
+ * assertEquals(new LazyInit(string(16), options).value, "eu-west");
+ * ```
+ *
+ * @typeParam T The type of the value.
  */
-export interface LazyInitOptions {
+export interface LazyInitOptions<T = never> {
   /** Shown by errors and inspection. */
   name?: string;
   /** The memory to place the cell in; memory of its own by default. */
@@ -99,9 +114,14 @@ export interface LazyInitOptions {
    * Cells must not overlap.
    */
   byteOffset?: number;
+  /**
+   * The value that the cell has from the beginning; none by default. If the memory holds
+   * a cell that another agent has initialized, or is initializing, this value is dropped.
+   */
+  value?: T;
 }
 
-/** Where a cell is to be. */
+/** Where to place a cell. */
 export interface Place {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
@@ -120,7 +140,7 @@ export function cellByteLength(codec: Codec<unknown>): number {
 export function placeOf(
   kind: CellKind,
   codec: Codec<unknown>,
-  options: LazyInitOptions,
+  options: LazyInitOptions<unknown>,
 ): Place {
   const byteLength = cellByteLength(codec);
   assertOptions(options);
@@ -169,8 +189,8 @@ export function claim(
   if (found === layout) return;
   if (found === 0) {
     const isClaimable = isFresh || isZeroed(words, header, end);
-    // Pairs with itself in other agents: the first decides. Where the bytes are not zero,
-    // it is a second look, as an agent may just have claimed them (unclaimed)
+    // Pairs with itself in other agents: the first decides. If the bytes are not zero,
+    // it looks again, as an agent may just have claimed them (unclaimed)
     found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);
     if (found === layout || found === 0 && isClaimable) return;
     if (found === 0) {
@@ -195,7 +215,7 @@ export function attach(
   kind: CellKind,
   codec: Codec<unknown>,
   handle: LazyInitHandle,
-): Required<LazyInitOptions> {
+): Omit<Place, "isFresh"> {
   assertCodec(codec);
   if (typeof handle !== "object" || handle === null) {
     throw new TypeError(
@@ -204,14 +224,8 @@ export function attach(
       }`,
     );
   }
-  const { kind: found, buffer, byteOffset, name, tag } = handle;
-  if (found !== "LazyInit" && found !== "MutexLazyInit") {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
-        show(found)
-      }`,
-    );
-  }
+  const { kind: found, buffer, byteOffset, name, tag, byteLength } = handle;
+  if (!KINDS.includes(found)) throw notHandle(handle, found);
   if (typeof name !== "string") {
     throw new TypeError(
       `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
@@ -225,8 +239,14 @@ export function attach(
   if (found !== kind) {
     throw mismatch(kind, name, codec, byteOffset, `its handle says ${found}`);
   }
-  if (tag !== codec.tag) {
-    throw mismatch(kind, name, codec, byteOffset, `its handle says ${tag}`);
+  if (tag !== codec.tag || byteLength !== codec.byteLength) {
+    throw mismatch(
+      kind,
+      name,
+      codec,
+      byteOffset,
+      `its handle says ${tag} with ${byteLength} bytes`,
+    );
   }
   // Pairs with the CAS of claim()
   const layout = Atomics.load(
@@ -237,6 +257,25 @@ export function attach(
     throw mismatch(kind, name, codec, byteOffset, "no cell was placed there");
   }
   return { buffer, byteOffset, name };
+}
+
+/** The error of what is taken for a handle, by what it most likely is instead. */
+function notHandle(handle: object, kind: unknown): TypeError {
+  if ("handle" in handle) {
+    return new TypeError(
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an object with a handle, use its 'handle' instead",
+    );
+  }
+  if (Reflect.ownKeys(handle).length === 0) {
+    return new TypeError(
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is all that arrives of a cell, send 'cell.handle' instead",
+    );
+  }
+  return new TypeError(
+    `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
+      show(kind)
+    }`,
+  );
 }
 
 function mismatch(
@@ -264,6 +303,7 @@ interface Layout {
 const layouts: Record<CellKind, WeakMap<Codec<unknown>, Layout>> = {
   LazyInit: new WeakMap(),
   MutexLazyInit: new WeakMap(),
+  LazyInitMap: new WeakMap(),
 };
 
 function layoutHash(kind: CellKind, codec: Codec<unknown>): number {

@@ -17,7 +17,21 @@ export function alignToSlot(byteLength: number): number {
 /** Returns zeroed shared memory of `byteLength` bytes. */
 export function allocate(byteLength: number): SharedArrayBuffer {
   assertSharedMemory();
-  return new SharedArrayBuffer(byteLength);
+  return allocated(byteLength, () => new SharedArrayBuffer(byteLength));
+}
+
+function allocated(
+  byteLength: number,
+  allocate: () => SharedArrayBuffer,
+): SharedArrayBuffer {
+  try {
+    return allocate();
+  } catch (error) {
+    throw new RangeError(
+      `Cannot allocate ${byteLength} bytes as the platform must have them: it has refused`,
+      { cause: error },
+    );
+  }
 }
 
 /** A `SharedArrayBuffer` of a platform where these may grow. */
@@ -27,7 +41,7 @@ interface GrowableBuffer extends SharedArrayBuffer {
   grow(byteLength: number): void;
 }
 
-/** From here on, memory that can grow costs less than memory that is not used. */
+/** From this size on, memory that can grow costs less than memory that stays unused. */
 const MIN_GROWABLE = 65_536;
 
 /** Whether shared memory can grow on this platform. */
@@ -35,7 +49,7 @@ export function canGrow(): boolean {
   return "grow" in SharedArrayBuffer.prototype;
 }
 
-/** Returns zeroed shared memory that takes up to `maxByteLength` bytes, and few at first. */
+/** Returns zeroed shared memory that can grow to `maxByteLength` bytes, and is small at first. */
 export function allocateGrowable(
   byteLength: number,
   maxByteLength: number,
@@ -45,10 +59,14 @@ export function allocateGrowable(
     return allocate(maxByteLength);
   }
   // Older libraries of TypeScript do not know the option
-  return new (SharedArrayBuffer as new (
+  const Growable = SharedArrayBuffer as new (
     byteLength: number,
     options: { maxByteLength: number },
-  ) => SharedArrayBuffer)(byteLength, { maxByteLength });
+  ) => SharedArrayBuffer;
+  return allocated(
+    maxByteLength,
+    () => new Growable(byteLength, { maxByteLength }),
+  );
 }
 
 /** The most bytes that the buffer may come to have. */
@@ -95,6 +113,27 @@ export function wordsOf(
   return view;
 }
 
+/**
+ * Returns the words of `buffer` if it is known to be shared memory that has `byteLength`
+ * bytes at `byteOffset`, a multiple of `alignment`; throws if it is not.
+ */
+export function wordsAt(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  byteLength: number,
+  alignment: number,
+): Int32Array<SharedArrayBuffer> {
+  // What has a view has been checked, and asking the buffer costs more than all the rest
+  const known = words.get(buffer);
+  if (
+    known !== undefined && byteOffset % alignment === 0 && byteOffset >= 0 &&
+    byteOffset + byteLength <= known.byteLength
+  ) return known;
+  assertShared(buffer);
+  assertRange(buffer, byteOffset, byteLength, alignment);
+  return wordsOf(buffer);
+}
+
 /** Returns `buffer` as numbers of any type at any offset, in one view for all slots in it. */
 export function dataViewOf(
   buffer: SharedArrayBuffer,
@@ -123,7 +162,7 @@ export function assertSharedMemory(): void {
     `Cannot use shared memory as SharedArrayBuffer is not defined: ${
       crossOriginIsolated
         ? "the page is cross-origin isolated, so use a browser that has it"
-        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'"
+        : "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp', or with 'Document-Isolation-Policy: isolate-and-require-corp' where the browser knows it"
     }`,
   );
 }

@@ -4,88 +4,96 @@
 /*
  * How agents that have nothing in common but a name come to share one cell.
  *
- * An agent that has the cell of a name is a holder of that name. Two Web Locks a name
- * and one BroadcastChannel for all names lead every other agent to it:
+ * An agent that has the cell of a name is a holder of that name. Two Web Locks for each
+ * name and one BroadcastChannel for all names lead every other agent to the cell:
  *
  *   HOLDERS  is held in shared mode by every holder, for as long as it is one.
- *   GATE     is held in shared mode by an agent that asks, and in exclusive mode by one
- *            that makes the cell.
+ *   GATE     is held in exclusive mode by an agent that may make the cell, and in shared
+ *            mode by agents that ask for it.
  *
- *            ask: GATE shared                            make: GATE exclusive
- *   ┌──────────────────────────────────┐  nobody   ┌───────────────────────────────┐
- *   │ Is HOLDERS free?                 ├──────────>│ Is HOLDERS still free?        │
- *   │ No: ask on the channel, and once │ GATE let  │ Yes: make the cell            │
- *   │ more when the pause is over      │<──────────┤                               │
- *   └───────────────┬──────────────────┘  no more  └───────────────┬───────────────┘
- *                   │ a holder's answer                            │
- *                   v                                              v
- *            HOLDERS shared, then GATE let go: the agent is a holder, and answers
- *                   │
- *                   v  every face is disposed of, or the agent ends
- *            the agent stops answering, then HOLDERS let go
+ *   ┌───────────────────────┐ GATE cannot be had  ┌────────────────────────────────┐
+ *   │ make: GATE exclusive  ├────────────────────>│ ask: GATE shared               │
+ *   │ Is HOLDERS free?      │ HOLDERS is not free │ Is HOLDERS free?               │
+ *   │ Yes: make the cell    │                     │ No: ask on the channel, and    │
+ *   │                       │<────────────────────┤ again after a pause, with GATE │
+ *   └──────────┬────────────┘  pause, without GATE└───────────────┬────────────────┘
+ *              │               HOLDERS is free, or                │
+ *              │               GATE cannot be had                 │ a holder's answer
+ *              v                                                  v
+ *          HOLDERS shared, then GATE let go: the agent is a holder and answers
+ *              │
+ *              v  every face is disposed of, or the agent ends
+ *          the agent answers no more, then HOLDERS let go
  *
  * INVARIANTS
  *   R1  A cell is made only by an agent that holds GATE in exclusive mode and has seen
  *       HOLDERS free meanwhile.
  *   R2  An agent answers only while it holds HOLDERS, and always with the same cell.
  *   R3  An agent takes only the answer to a question that it has asked while it held
- *       GATE, and lets GATE go only when it holds HOLDERS, or has given up.
- *   R4  HOLDERS is taken, in any mode, only by an agent that holds GATE.
+ *       GATE, and lets GATE go only when it holds HOLDERS or has given up.
+ *   R4  HOLDERS is taken, in either mode, only by an agent that holds GATE.
  *
  * So there is at most one cell of a name while any holder lives. When a holder answers,
- * it holds HOLDERS (R2), and the asker holds GATE (R3). Until the asker holds HOLDERS
+ * it holds HOLDERS (R2) and the asker holds GATE (R3). Until the asker holds HOLDERS
  * itself, GATE keeps others from making a cell (R1), even if that holder has ended.
- * After that, HOLDERS does.
+ * From then on, HOLDERS does.
  *
- * NO WAIT DECIDES. An asker that gets no answer goes on asking. Whether anybody has the
- * cell is a question to HOLDERS alone. The pauses between two questions only say how
- * soon an asker notices that the last holder has ended, or that an answer was lost, as
- * channels drop messages to agents that are blocked for long. An answer that comes after
- * many pauses is as good as one that comes at once. Two agents that look at HOLDERS at
- * the same moment may both find it taken, by the other: they look again. Each request
- * for a lock also has Node grant the locks of workers that have ended, which it does at
- * no other time.
+ * NO WAIT DECIDES. Only HOLDERS says whether anybody has the cell. An asker that gets no
+ * answer goes on asking, for as long as HOLDERS is held. The pauses only say how soon it
+ * notices that the last holder has ended, or that a message was lost, as a channel may
+ * drop messages to an agent that is blocked. An answer that comes after many pauses is
+ * as good as one that comes at once. Two agents that look at HOLDERS at the same moment
+ * may both find it taken, by the other: then neither makes a cell, and both look again.
+ *
+ * NO REQUEST WAITS. Every request for a lock is granted or refused at once, and repeated
+ * after a pause. Node 24 and 26 need both. They free the locks of a worker that has
+ * ended only at some thread's next request. And while requests of two threads wait in
+ * their queue, these threads wake each other without end, whatever the locks are.
  *
  * BLOCKED AGENTS. A holder that is blocked answers when it goes on; any other holder
- * answers for it. An asker that is blocked holds GATE in shared mode, so others find the
- * cell, but cannot make one before it goes on.
+ * answers for it. An asker that is blocked may hold GATE, so that nobody else makes the
+ * cell before it goes on. One that blocks in the turn of its call has not asked yet.
  *
  * WHAT AN END LEAVES. The platform frees the locks of an agent that ends:
  *
- *   asking             nothing.
- *   making             a cell that nobody has seen.
- *   having answered    an asker that has the cell and becomes a holder.
- *   last of the holders  a name that is free again; the next asker makes another cell.
+ *   while it looks or asks   nothing.
+ *   while it makes the cell  memory that no other agent has seen.
+ *   while it answers         an asker with the cell, or one that asks again.
+ *   as one of the holders    the cell, with the others.
+ *   as the last holder       a name that is free again: the next asker makes another cell.
  *
- * Deno does not end a worker that is blocked, not even by terminate(). Its locks stay
- * with it until the process ends.
+ * Deno does not end a worker that is blocked, not even by terminate(). That worker keeps
+ * its locks until the process ends.
  *
- * WHAT IS KEPT. For each name that an agent holds: one lock, and the first face that it
- * has got, however often it opens the name. For each agent that has ever opened a name: one
- * channel, which keeps no event loop alive.
+ * WHAT IS KEPT. For each name that an agent holds: one lock and the first face of the
+ * cell, however often the agent opens the name. For each agent that has ever opened a
+ * name: one channel. In Deno and Node, the channel keeps no event loop alive. A lock
+ * keeps Deno's main thread alive, and its workers.
  *
  * Two copies of this package in one thread are two holders, which hear each other.
  */
 
 import { drawNonce, thisAgent } from "./_agent.ts";
 import { show, signalOf } from "./_checks.ts";
-import { startTimer, stopTimer, type Timer } from "./_clock.ts";
+import { startTimer, stopTimer } from "./_clock.ts";
 import { allocate, assertSharedMemory } from "./_memory.ts";
 import { outermostWindow, threads } from "./_thread.ts";
 
-/** The pauses between two questions, in ms: each is twice as long as the one before. */
+/** The pauses between two attempts, in ms: each is twice as long as the one before. */
 const SHORTEST_PAUSE = 5;
-const LONGEST_PAUSE = 1000;
+const LONGEST_PAUSE = 250;
 
 /**
  * Options of the methods that open a cell by its name.
  *
  * @example Usage
- * ```ts ignore
+ * ```ts
  * import { int32, LazyInit, type LazyInitOpenOptions } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
  *
- * const options: LazyInitOpenOptions = { signal: AbortSignal.timeout(5_000) };
+ * const options: LazyInitOpenOptions = { signal: new AbortController().signal };
  * using cell = await LazyInit.open("answer", int32, options);
+ * assertEquals(cell.name, "answer");
  * ```
  */
 export interface LazyInitOpenOptions {
@@ -134,11 +142,7 @@ interface Channel {
 interface Locks {
   request(
     name: string,
-    options: {
-      mode?: "shared" | "exclusive";
-      ifAvailable?: boolean;
-      signal?: AbortSignal;
-    },
+    options: { mode?: "shared" | "exclusive"; ifAvailable: true },
     granted: (lock: object | null) => unknown,
   ): Promise<unknown>;
 }
@@ -180,16 +184,7 @@ export async function openByName<Face extends Openable>(
   await assertRendezvous();
   // A channel or a lock could take two lone surrogates for the same
   const key = JSON.stringify(name);
-  // The signal of another realm is none for the platform
-  const request = new AbortController();
-  const abort = () => request.abort(signal!.reason);
-  if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort);
-  try {
-    return await open(key, ways, request.signal);
-  } finally {
-    signal?.removeEventListener("abort", abort);
-  }
+  return await open(key, ways, signal ?? new AbortController().signal);
 }
 
 /** Gives up the name by which the face was opened, if it was. */
@@ -202,48 +197,43 @@ async function open<Face extends Openable>(
   ways: Ways<Face>,
   signal: AbortSignal,
 ): Promise<Face> {
-  for (;;) {
+  for (let length = SHORTEST_PAUSE;; length = nextPause(length)) {
     signal.throwIfAborted();
     const holding = holdings.get(key);
     if (holding !== undefined) {
       return share(key, holding, ways.attach(holding.first.handle));
     }
-    const face = await ask(key, ways, signal) ?? await make(key, ways, signal);
+    const face = await make(key, ways, signal) ?? await ask(key, ways, signal);
     if (face !== undefined) return face;
+    await pause(length, signal);
   }
 }
 
-/** Attaches to the cell that a holder has; returns `undefined` if there is no holder. */
-async function ask<Face extends Openable>(
-  key: string,
-  ways: Ways<Face>,
-  signal: AbortSignal,
-): Promise<Face | undefined> {
-  const leaveGate = await take(gateOf(key), "shared", signal);
-  try {
-    const answer = await answerTo(key, signal);
-    if (answer === undefined) return undefined;
-    return await hold(key, ways.attach(answer.handle), signal);
-  } finally {
-    // R3
-    leaveGate();
-  }
-}
-
-/** Makes the cell; returns `undefined` if somebody has it by now. */
+/** Makes the cell; resolves with `undefined` if somebody has it, or is at it. */
 async function make<Face extends Openable>(
   key: string,
   ways: Ways<Face>,
   signal: AbortSignal,
 ): Promise<Face | undefined> {
-  const leaveGate = await take(gateOf(key), "exclusive", signal);
-  try {
+  return await within(gateOf(key), "exclusive", async () => {
     // R1
     if (!await isFree(holdersOf(key))) return undefined;
     return await hold(key, ways.make(), signal);
-  } finally {
-    leaveGate();
-  }
+  });
+}
+
+/** Attaches to the cell; resolves with `undefined` if nobody has it, or is at making it. */
+async function ask<Face extends Openable>(
+  key: string,
+  ways: Ways<Face>,
+  signal: AbortSignal,
+): Promise<Face | undefined> {
+  // R3
+  return await within(gateOf(key), "shared", async () => {
+    const answer = await answerTo(key, signal);
+    if (answer === undefined) return undefined;
+    return await hold(key, ways.attach(answer.handle), signal);
+  });
 }
 
 /** Becomes a holder, or one with another face if this agent has become one meanwhile. */
@@ -252,7 +242,11 @@ async function hold<Face extends Openable>(
   face: Face,
   signal: AbortSignal,
 ): Promise<Face> {
-  const release = await take(holdersOf(key), "shared", signal);
+  let release: (() => void) | undefined;
+  while ((release = await takeShared(holdersOf(key))) === undefined) {
+    // Another asker looks at it
+    await pause(SHORTEST_PAUSE, signal);
+  }
   if (signal.aborted) release();
   signal.throwIfAborted();
   const known = holdings.get(key);
@@ -292,37 +286,49 @@ async function answerTo(
   const id = `${thisAgent} ${drawNonce()}`;
   let answer: { readonly handle: unknown } | undefined;
   let wake = () => {};
-  const awake = () => wake();
   questions.set(id, (handle) => {
     answer = { handle };
     wake();
   });
-  signal.addEventListener("abort", awake);
   try {
-    for (let pause = SHORTEST_PAUSE;; pause = nextPause(pause)) {
+    for (let length = SHORTEST_PAUSE;; length = nextPause(length)) {
       if (await isFree(holdersOf(key))) return undefined;
       post({ type: "question", key, id });
       // The channel does not deliver that to this agent itself
       answer ??= holdings.get(key)?.first;
-      if (answer === undefined && !signal.aborted) {
-        let timer: Timer | undefined;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          timer = startTimer(resolve, pause);
-        });
-        stopTimer(timer);
+      if (answer === undefined) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        await pause(length, signal, promise);
       }
-      signal.throwIfAborted();
       if (answer !== undefined) return answer;
     }
   } finally {
     questions.delete(id);
-    signal.removeEventListener("abort", awake);
   }
 }
 
-function nextPause(pause: number): number {
-  return Math.min(2 * pause, LONGEST_PAUSE);
+function nextPause(length: number): number {
+  return Math.min(2 * length, LONGEST_PAUSE);
+}
+
+/** Resolves after about that many ms, or as soon as `ended` does; rejects by the signal. */
+async function pause(
+  length: number,
+  signal: AbortSignal,
+  ended?: Promise<void>,
+): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = () => resolve();
+  // At random, so that two agents that were in each other's way are not so again
+  const timer = startTimer(end, length * (0.5 + (drawNonce() >>> 0) / 2 ** 32));
+  signal.addEventListener("abort", end);
+  ended?.then(end);
+  await promise;
+  stopTimer(timer);
+  signal.removeEventListener("abort", end);
+  signal.throwIfAborted();
 }
 
 // --- The channel ---
@@ -370,53 +376,34 @@ function holdersOf(key: string): string {
   return `@lazyinit/lazyinit holders ${key}`;
 }
 
-/** Whether nobody holds the lock, and nobody else looks at the same moment. */
+/** Whether nobody holds the lock, nor looks at it at the same moment. */
 async function isFree(lock: string): Promise<boolean> {
-  let isFree = false;
-  await locks!.request(lock, { ifAvailable: true }, (granted) => {
-    isFree = granted !== null;
-  });
-  return isFree;
+  return await within(lock, "exclusive", () => Promise.resolve(true)) ?? false;
 }
 
-/** Takes a lock, and resolves with what frees it. */
-async function take(
+/** Calls `body` while this agent holds the lock; resolves with `undefined` if it cannot. */
+async function within<R>(
   lock: string,
   mode: "shared" | "exclusive",
-  signal: AbortSignal,
-): Promise<() => void> {
-  const stopRepeating = repeatRequests();
-  try {
-    return await new Promise((resolve, reject) => {
-      locks!.request(
-        lock,
-        { mode, signal },
-        () => new Promise<void>(resolve),
-      ).catch(reject);
-    });
-  } finally {
-    stopRepeating();
-  }
+  body: () => Promise<R>,
+): Promise<R | undefined> {
+  return await locks!.request(
+    lock,
+    { mode, ifAvailable: true },
+    (granted) => granted === null ? undefined : body(),
+  ) as R | undefined;
 }
 
-/**
- * Asks for a lock that nobody else wants, until the returned function is called: so Node
- * grants what others have left, and is kept alive.
- */
-function repeatRequests(): () => void {
-  const lock = `@lazyinit/lazyinit agent ${thisAgent} waits`;
-  let pause = SHORTEST_PAUSE;
-  let timer: Timer;
-  function repeat(): void {
-    timer = startTimer(() => {
-      // The request that this is for tells of a refusal
-      isFree(lock).catch(() => {});
-      pause = nextPause(pause);
-      repeat();
-    }, pause);
-  }
-  repeat();
-  return () => stopTimer(timer);
+/** Takes a lock for good, and resolves with what frees it, or `undefined` if it cannot. */
+function takeShared(lock: string): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    locks!.request(
+      lock,
+      { mode: "shared", ifAvailable: true },
+      (granted) =>
+        granted === null ? resolve(undefined) : new Promise<void>(resolve),
+    ).catch(reject);
+  });
 }
 
 // --- The platform ---

@@ -8,20 +8,20 @@ import type { Phase } from "./atomics.ts";
 /*
  * Word 3 of a cell's header: which initializers the running code is part of.
  *
- * The owner of a cell tells a synchronous call that its own agent is initializing the
- * cell, and then the call can never succeed. An asynchronous call may well wait for
+ * By the owner of a cell, a synchronous call learns that its own agent is initializing
+ * the cell. Then the call can never succeed. An asynchronous call may well wait for
  * another task of its agent, unless that task waits for the call: then the call is part
- * of the initializer. An asynchronous context tells that, which Deno, Node and Bun have
- * and browsers do not yet; there, and for synchronous initializers, a variable tells it
+ * of the initializer. An asynchronous context tells that in Deno, Node and Bun.
+ * Browsers have none yet. There, and for synchronous initializers, a variable tells it
  * while the initializer is on the stack. So a call asks once, when it begins.
  *
- * The word holds the id of the run, for the agent that owns the cell alone: the cell
- * may be behind several objects of one agent, and its memory behind several buffers.
+ * The word holds the id of the run, which only the agent that owns the cell reads: one
+ * agent may have several objects for the cell, and several buffers for its memory.
  */
 
 /** A cell, as far as its initializers are concerned. */
 export interface RunningCell {
-  /** How errors call the cell. */
+  /** How errors refer to the cell. */
   readonly label: string;
   readonly name: string;
   readonly words: Int32Array;
@@ -78,7 +78,7 @@ interface Runs {
   onStack: Run | undefined;
   /** The context that {@linkcode onStack} was called in: in another one it says nothing. */
   onStackWithin: Run | undefined;
-  /** The end of a list in the order in which they were begun, which costs each run little. */
+  /** The last of a linked list in the order in which the runs began; it costs each run little. */
   lastUnfinished: Run | undefined;
   /** Made for the first asynchronous initializer; `null` where there is none. */
   context: AsyncContext<Run> | null | undefined;
@@ -104,7 +104,7 @@ whenFrameEnds(() => {
 
 /**
  * Begins the run of an initializer on a cell that this agent owns in that generation. A
- * call that has waited tells of which run it is part, as it knew when it began.
+ * call that has waited passes the run that it is part of, which it took when it began.
  */
 export function beginRun(
   cell: RunningCell,
@@ -121,7 +121,7 @@ export function beginRun(
   );
   // Plain, as only the owner reads it
   words[index + RUN_WORD] = run.id;
-  // Plain, as it is 0 but for what an agent has left behind that lost the cell
+  // Plain, as it is 0 unless an agent that lost the cell has left something behind
   if (words[index + PROBE_WORD] !== 0) {
     // Pairs with the CAS of show() in `_deadlock.ts`
     Atomics.store(words, index + PROBE_WORD, 0);

@@ -15,9 +15,9 @@
  *   windows           the outermost one of the same origin among their ancestors.
  *   elsewhere         `globalThis`.
  *
- * Nothing leads from one to the other, and so each of them is an agent of its own, if
- * a `node:vm` context has no `process`, a window was opened by another one, two frames
- * of one origin have no ancestor of it, or `globalThis` is not extensible.
+ * Each of them is an agent of its own if nothing leads from one to the other: if a
+ * `node:vm` context has no `process`, a window was opened by another one, two frames of
+ * one origin have no ancestor of that origin, or `globalThis` is not extensible.
  */
 
 /** What Node, Bun and Deno have of Node. */
@@ -27,10 +27,13 @@ interface Process {
   getBuiltinModule?<Name extends keyof Builtins>(name: Name): Builtins[Name];
 }
 
-/** A worker, as the thread sees it that has started it. */
+/** A worker of Node or Bun, as the thread sees it that has started it. */
 export interface StartedWorker {
   readonly threadId: number;
-  once(event: "exit", listener: () => void): unknown;
+  /** That of Node has it. */
+  once?(event: "exit", listener: () => void): unknown;
+  /** That of the web has it, which Bun knows, too. */
+  addEventListener?(event: "close", listener: () => void): void;
 }
 
 /** A value that goes along with asynchronous calls. */
@@ -80,11 +83,11 @@ export function builtinModule<Name extends keyof Builtins>(
   }
 }
 
-/** The threads of Node, which Deno and Bun have, too. */
+/** The threads of Node, which Deno and Bun also have. */
 export const threads: Builtins["node:worker_threads"] | undefined =
   builtinModule("node:worker_threads");
 
-/** Whether this is Deno, be it in a `node:vm` context. */
+/** Whether this is Deno, also in a `node:vm` context. */
 export const isDeno: boolean = "Deno" in scope ||
   scope.process?.versions?.deno !== undefined;
 

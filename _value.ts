@@ -16,7 +16,8 @@ import { OnceState } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
-const LENGTH_WORD = 5;
+/** How many bytes of the slot are in use. */
+export const LENGTH_WORD = 5;
 
 /**
  * Remembers a value, and the state word with which it is in the slot.
@@ -49,6 +50,11 @@ export class Value<T> extends OnceState {
 
   get tag(): string {
     return this.#codec.tag;
+  }
+
+  /** The size of the slot, in bytes. */
+  get capacity(): number {
+    return this.#capacity;
   }
 
   /** The value, of a cell that is initialized; anything, of another. */
@@ -162,10 +168,9 @@ export class Value<T> extends OnceState {
       codec.encode(value, slot);
       return codec.decode(slot);
     }
-    const place = this.#slot(0);
-    const length = encodeOpen(codec, value, place, (byteLength) => {
+    const length = encodeOpen(codec, value, this.#slot(0), (byteLength) => {
       this.#reserve(run, byteLength);
-      return place;
+      return this.#slot(0);
     });
     return codec.decode(this.#slot(length));
   }
@@ -174,21 +179,20 @@ export class Value<T> extends OnceState {
   #reserve(run: Owner, byteLength: number): number {
     // As late as can be, as an agent may have declared this one dead
     if (!this.owns(run.generation)) throw this.lost("write to");
-    const { words, index } = this;
-    const used = words[index + LENGTH_WORD]! >>> 0;
+    // Checked, or memory that was overwritten would have this zero what comes after the slot
+    const used = this.#length;
     if (byteLength < used) this.#shrink(used, byteLength);
     else if (byteLength > used) {
-      const byteOffset = this.byteOffset + OnceState.byteLength;
-      growTo(this.buffer, byteOffset + alignToSlot(byteLength));
+      this.makeRoom(byteLength);
       // Plain: I1
-      words[index + LENGTH_WORD] = byteLength;
+      this.words[this.index + LENGTH_WORD] = byteLength;
     }
     return byteLength;
   }
 
   /** Zeroes what is in use beyond that length, in bytes. */
   #shrink(used: number, byteLength: number): void {
-    const byteOffset = this.byteOffset + OnceState.byteLength + byteLength;
+    const byteOffset = this.slotOffset + byteLength;
     new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);
     // Plain: I1
     this.words[this.index + LENGTH_WORD] = byteLength;
@@ -196,19 +200,32 @@ export class Value<T> extends OnceState {
 
   /** So many bytes of the slot. */
   #slot(byteLength: number): Slot {
-    const byteOffset = this.byteOffset + OnceState.byteLength;
-    return fixedSlot({ buffer: this.buffer, byteOffset }, byteLength);
+    const { buffer, slotOffset } = this;
+    return fixedSlot({ buffer, byteOffset: slotOffset }, byteLength);
+  }
+
+  /** Where the slot begins, in bytes: after the header, unless a subclass has it elsewhere. */
+  protected get slotOffset(): number {
+    return this.byteOffset + OnceState.byteLength;
+  }
+
+  /** How many bytes the slot has room for, as long as none is made. */
+  protected get room(): number {
+    return this.buffer.byteLength - this.byteOffset - OnceState.byteLength;
+  }
+
+  /** Has the slot have room for so many bytes, for the owner of the cell. */
+  protected makeRoom(byteLength: number): void {
+    growTo(this.buffer, this.slotOffset + alignToSlot(byteLength));
   }
 
   /** How many bytes of the slot are in use. */
   get #length(): number {
     const length = this.words[this.index + LENGTH_WORD]! >>> 0;
-    const end = this.byteOffset + OnceState.byteLength + length;
-    if (length <= this.#capacity && end <= this.buffer.byteLength) {
-      return length;
-    }
+    const max = Math.min(this.#capacity, this.room);
+    if (length <= max) return length;
     throw new LayoutMismatchError(
-      `Cannot read ${this.label} as its value must take at most ${this.#capacity} bytes: its length word says ${length}`,
+      `Cannot read ${this.label} as its value must take at most ${max} bytes: its length word says ${length}`,
     );
   }
 

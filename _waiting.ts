@@ -4,10 +4,10 @@
 /*
  * How the tasks of an agent wait on a word without blocking the agent.
  *
- * An `Atomics.waitAsync` cannot be cancelled, and Node pays for each that is given up.
- * So the tasks that sleep on one value of one word share one, without a timeout. The
- * last to leave ends it by notifying all, as one notification might go to another agent;
- * the others take that for a spurious wake-up.
+ * An `Atomics.waitAsync` cannot be cancelled, and Node pays for each one that is given
+ * up. So the tasks that sleep on one value of one word share a single one, without a
+ * timeout. The last to leave ends it by notifying all, as one notification might go to
+ * another agent; the other agents take that for a spurious wake-up.
  *
  * Tasks that wait for their turn to change a word stand in line. Only the first sleeps
  * on the word, so a failure wakes one task of each agent, not all of them.
@@ -16,11 +16,11 @@
 import { watchAgent } from "./_agent.ts";
 import { startTimer, stopTimer, type Timer } from "./_clock.ts";
 
-/** How often a task looks where there is no `Atomics.waitAsync`, in ms. */
+/** How often a task looks at the word where there is no `Atomics.waitAsync`, in ms. */
 const POLL_INTERVAL = 4;
 /**
- * How often an agent looks whom to watch, in ms: an owner may have ended between taking
- * a word and waking those who slept before.
+ * How often an agent checks which owner to watch, in ms: an owner may have ended
+ * between taking a word and waking the earlier sleepers.
  */
 const LOOK_INTERVAL = 1_000;
 
@@ -30,7 +30,7 @@ export interface Watched {
   announcedOwner(): number | undefined;
   /** Takes the word from its owner, which has ended. */
   recover(agentId: number): unknown;
-  /** Wakes all that wait. */
+  /** Wakes all waiters. */
   notifyAll(): void;
 }
 
@@ -92,7 +92,7 @@ class Dormitory {
     this.#sleepers.add(wake);
   }
 
-  /** Has a task leave before it is woken. */
+  /** Makes a task leave before it is woken. */
   leave(wake: () => void): void {
     this.#sleepers.delete(wake);
     if (this.#sleepers.size > 0 || !open.has(this)) return;
@@ -118,11 +118,11 @@ class Dormitory {
 
 /** By memory and word, to be shared. */
 const dormitories = new WeakMap<SharedArrayBuffer, Map<number, Dormitory>>();
-/** All in which a task sleeps. */
+/** All groups in which a task sleeps. */
 const open = new Set<Dormitory>();
 let timer: Timer | undefined;
 
-/** Has the event loop live while a task sleeps, as a pending `waitAsync` does not. */
+/** Keeps the event loop alive while a task sleeps, as a pending `waitAsync` does not. */
 function keepAwake(): void {
   if (open.size === 0) {
     stopTimer(timer);
@@ -155,7 +155,7 @@ function dormitoryFor(
 }
 
 /**
- * Resolves when an agent notifies the word, at once if it is not `value`, and
+ * Resolves when an agent notifies the word, immediately if the word is not `value`, and
  * occasionally, spuriously. Rejects with the reason of an aborted signal.
  */
 export function sleepAsync(
@@ -186,8 +186,8 @@ export function sleepAsync(
 const lines = new WeakMap<SharedArrayBuffer, Map<number, Set<() => void>>>();
 
 /**
- * Calls `body` when the tasks of this agent that came before have left the line of the
- * word, and leaves it when the promise that `body` returns has settled.
+ * Calls `body` when all earlier tasks of this agent have left the line of the word, and
+ * leaves the line when the promise that `body` returns has settled.
  */
 export async function inLine<R>(
   words: Int32Array,

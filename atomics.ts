@@ -48,9 +48,9 @@
  *   I4  The generation grows if and only if a reset or a recovery ends. So two equal state
  *       words in phase "initialized" mean the same value.
  *   I5  A run is its owner and its generation. While the state word names the owner and
- *       word 1 is that generation, the run owns the cell. Whoever takes the cell from its
- *       owner changes word 1 before the owner could take it again, so a run that has lost
- *       the cell never publishes, rolls back or empties it.
+ *       word 1 is that generation, the run owns the cell. An agent that takes the cell
+ *       from its owner changes word 1 before the owner could take it again, so a run that
+ *       has lost the cell never publishes, rolls back or empties it.
  *   I6  An agent sleeps on a word only while the waiters bit is set in that word, or
  *       while the agent that cleared the bit is about to notify all, or has ended before
  *       it could: recover() notifies even if there is nothing to recover.
@@ -94,7 +94,7 @@
  *
  * NOTHING MAY FAIL between the CAS that takes a cell and the CAS that gives it back, not
  * even for want of stack. take() therefore first asks for more stack than giving back
- * takes, which is a few frames and built-ins. The token of a mutex is made before the CAS
+ * takes, which is a few frames and built-ins, all compiled before. The token of a mutex is made before the CAS
  * that locks it.
  *
  * A RESET MAY TAKE SEVERAL TURNS of its agent's event loop (`_resetting.ts`). The agent
@@ -104,9 +104,9 @@
  * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that stays
  * so and names the owner; initialized, a cell that every agent can read; a held mutex,
  * one that stays held by that id. recover() undoes the second and the last. It first
- * replaces the word that names the agent, so that one of several agents that recover does
- * the work and is named in turn if it ends, too. An agent that was declared dead and
- * lives fails at its next CAS (I5, I8).
+ * replaces the word that names the agent, so that one of several agents that recover
+ * does the work and is named in turn if it also ends. An agent that was declared dead
+ * and lives fails at its next CAS (I5, I8).
  *
  * THE GENERATION WRAPS after 2^29 resets and recoveries. An agent would have to keep a
  * cached value unread, or an initializer running, for exactly that many to take one for
@@ -148,6 +148,7 @@ import {
   assertRange,
   assertShared,
   wordIndex,
+  wordsAt,
   wordsOf,
 } from "./_memory.ts";
 import { finishResets } from "./_resetting.ts";
@@ -243,7 +244,7 @@ export interface AtomicsWaitAsyncOptions {
  *
  * const state = new OnceState();
  * if (state.begin()) {
- *   // Write the value into memory that is shared, too
+ *   // Write the value into other shared memory
  *   state.publish();
  * }
  * assertEquals(state.phase, "initialized");
@@ -312,18 +313,16 @@ export class OnceState {
     buffer: SharedArrayBuffer = allocate(OnceState.byteLength),
     byteOffset: number = 0,
   ) {
-    assertShared(buffer);
-    assertRange(buffer, byteOffset, OnceState.byteLength, 8);
+    this.words = wordsAt(buffer, byteOffset, OnceState.byteLength, 8);
     this.buffer = buffer;
     this.byteOffset = byteOffset;
-    this.words = wordsOf(buffer);
     this.index = wordIndex(byteOffset);
   }
 
   /**
    * The phase that the cell is in now. Never blocks.
    *
-   * It is `"initializing"` during a reset or a recovery, too.
+   * It is also `"initializing"` during a reset or a recovery.
    *
    * @example Usage
    * ```ts
@@ -391,8 +390,8 @@ export class OnceState {
   /**
    * Goes from initializing to initialized and wakes all waiters. Never blocks.
    *
-   * For the object that won {@linkcode OnceState.begin}, after the whole value was
-   * written.
+   * Call it on the object that won {@linkcode OnceState.begin}, after the complete
+   * value has been written.
    *
    * @example Usage
    * ```ts
@@ -405,7 +404,7 @@ export class OnceState {
    * assertEquals(state.phase, "initialized");
    * ```
    *
-   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {Error} If this object has not begun.
    */
   publish(): void {
@@ -417,8 +416,8 @@ export class OnceState {
   /**
    * Goes from initializing back to uninitialized and wakes all waiters. Never blocks.
    *
-   * For the object that won {@linkcode OnceState.begin}, after what was written is
-   * zeroed.
+   * Call it on the object that won {@linkcode OnceState.begin}, after everything that
+   * was written is zeroed again.
    *
    * @example Usage
    * ```ts
@@ -431,7 +430,7 @@ export class OnceState {
    * assertEquals(state.phase, "uninitialized");
    * ```
    *
-   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {Error} If this object has not begun.
    */
   rollback(): void {
@@ -468,7 +467,7 @@ export class OnceState {
    * ```
    *
    * @returns Whether this call did so.
-   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(): boolean {
@@ -482,8 +481,8 @@ export class OnceState {
    * Takes the cell from an agent that has ended while it was initializing or resetting
    * it: the cell is uninitialized again, in the next generation. Never blocks.
    *
-   * All waiters wake, even if there is nothing to recover. If the agent does live, its
-   * next call for that run fails with an {@linkcode OwnerLostError}.
+   * All waiters wake, even if there is nothing to recover. If the agent still runs
+   * after all, its next call for that run fails with an {@linkcode OwnerLostError}.
    *
    * @example Usage
    * ```ts
@@ -532,8 +531,8 @@ export class OnceState {
    * @param timeout How long to wait at the most, in ms; for ever by default, and
    * 0 never blocks.
    * @returns Whether the cell is initialized; `false` if the time is up.
-   * @throws {TypeError} If `timeout` is not a number, or the agent would have to
-   * block where it may not.
+   * @throws {TypeError} If `timeout` is not a number, or the call would have to block
+   * where the agent may not.
    * @throws {RangeError} If `timeout` is negative or NaN.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -587,7 +586,7 @@ export class OnceState {
 
   /** The error of a run that has lost the cell when it was about to do that. */
   protected lost(action: string): OwnerLostError {
-    // Throws if the memory has been overwritten, which is another matter
+    // Throws a different error if the memory has been overwritten
     phaseOf(this.load());
     return new OwnerLostError(
       `Cannot ${action} ${this.label} as this agent must own the cell: it was declared dead by recover() meanwhile`,
@@ -627,7 +626,7 @@ export class OnceState {
 
   /** Ends that reset, and returns whether this agent still owned the cell for it. */
   protected endReset(generation: number): boolean {
-    // I5: by the generation, too, as this agent may have lost the cell and begun anew
+    // I5: also by the generation, as this agent may have lost the cell and begun anew
     return this.owns(generation) && this.#empty(generation);
   }
 
@@ -655,7 +654,7 @@ export class OnceState {
         claimant() | waiters,
       );
       if (found === word) {
-        // Those who wait since before there was an owner may watch this one
+        // Those that have waited since before there was an owner may now watch this one
         if (waiters !== 0 && isAnnounced()) Atomics.notify(words, index);
         return word;
       }
@@ -690,7 +689,7 @@ export class OnceState {
       // waiters, and with take()
       const found = Atomics.compareExchange(words, index, word, next);
       if (found === word) {
-        // I6: pairs with the wait of all that have set the bit
+        // I6: pairs with the wait of each agent that has set the bit
         if ((word & STATE_WAITERS) !== 0) Atomics.notify(words, index);
         return true;
       }
@@ -742,11 +741,11 @@ export class OnceState {
     return phaseOf(word) === "initializing" ? word >>> OWNER_SHIFT : undefined;
   }
 
-  /** Lets the others know that this agent, if it owns the cell, has announced itself. */
+  /** Tells the other agents that this one has announced itself, if it owns the cell. */
   protected markAnnounced(): void {
     let word = this.load();
     while ((word & OWNED_MASK) === OWNED) {
-      // I7: pairs with the loads of those who watch
+      // I7: pairs with the loads of the agents that watch
       const found = Atomics.compareExchange(
         this.words,
         this.index,
@@ -758,9 +757,9 @@ export class OnceState {
     }
   }
 
-  /** Wakes all that wait, to look again. */
+  /** Wakes all waiters, so that they look again. */
   protected notifyAll(): void {
-    // I6: pairs with the wait of all that have set the waiters bit
+    // I6: pairs with the wait of each agent that has set the waiters bit
     Atomics.notify(this.words, this.index);
   }
 
@@ -871,9 +870,9 @@ let createToken: (
 /**
  * The proof that a {@linkcode Mutex} was locked, and the only way to unlock it.
  *
- * It unlocks once and is then inert. It is inert, too, when this agent was declared dead
- * and has lost the lock, even if it has locked the mutex again. The name is that of
- * TC39's structs proposal.
+ * It unlocks once and is then inert. It is also inert when this agent was declared dead
+ * and has lost the lock, even if the agent has locked the mutex again. The name is that
+ * of TC39's structs proposal.
  *
  * @example Usage
  * ```ts
@@ -931,13 +930,13 @@ export class UnlockToken implements Disposable {
       this.#isOf(Atomics.load(words, this.#index));
   }
 
-  /** Whether a word is that of the lock of this token, no matter who waits and what is announced. */
+  /** Whether a word is that of this token's lock, whatever its waiters bit and announced bit say. */
   #isOf(word: number): boolean {
     return ((word ^ this.#word) & (HOLDER_MASK | MUTEX_LOSSES)) === 0;
   }
 
   /**
-   * Unlocks the mutex and wakes all that wait for it. Never blocks.
+   * Unlocks the mutex and wakes all its waiters. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -976,7 +975,8 @@ export class UnlockToken implements Disposable {
         word & MUTEX_LOSSES,
       );
       if (found === word) {
-        // I6: pairs with the wait() of all that have set the bit that is now clear
+        // I6: pairs with the wait() of each agent that has set the bit that is now
+        // clear
         if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);
         return true;
       }
@@ -1008,11 +1008,10 @@ export class UnlockToken implements Disposable {
 /**
  * A mutual exclusion of agents in one 32-bit word of shared memory.
  *
- * Not recursive and not fair: an unlock wakes all waiters, and the first to
- * arrive takes the lock. Without contention locking and unlocking are one
- * compare-exchange each. It is held by an agent, not by a function: two
- * asynchronous functions of one agent exclude each other by
- * {@linkcode Mutex.lockAsync} only.
+ * It is neither recursive nor fair: an unlock wakes all waiters, and the first of them
+ * to arrive takes the lock. Without contention, locking and unlocking cost one
+ * compare-exchange each. It is held by an agent, not by a function: two asynchronous
+ * functions of one agent exclude each other by {@linkcode Mutex.lockAsync} only.
  *
  * The names are those of TC39's structs proposal, so that code can move to it.
  *
@@ -1110,8 +1109,8 @@ export class Mutex {
    * ```
    *
    * @returns The token that unlocks it.
-   * @throws {TypeError} If this agent holds the mutex already, or would have to
-   * block where it may not.
+   * @throws {TypeError} If this agent already holds the mutex, or the call would have
+   * to block where the agent may not.
    */
   lock(): UnlockToken {
     return this.#tryLock() ?? this.#lockContended();
@@ -1128,7 +1127,7 @@ export class Mutex {
   }
 
   /**
-   * Locks the mutex if that is possible at once or within `timeout` ms.
+   * Locks the mutex if that is possible immediately, or within `timeout` ms.
    *
    * @example Usage
    * ```ts
@@ -1141,10 +1140,10 @@ export class Mutex {
    * ```
    *
    * @param timeout How long to block at the most, in ms; 0, the default, never blocks.
-   * @returns The token that unlocks it; `null` if the time is up or this agent
-   * holds the mutex already.
-   * @throws {TypeError} If `timeout` is not a number, or the agent would have to
-   * block where it may not.
+   * @returns The token that unlocks it; `null` if the time is up or this agent already
+   * holds the mutex.
+   * @throws {TypeError} If `timeout` is not a number, or the call would have to block
+   * where the agent may not.
    * @throws {RangeError} If `timeout` is negative or NaN.
    */
   lockIfAvailable(timeout: number = 0): UnlockToken | null {
@@ -1158,8 +1157,8 @@ export class Mutex {
    * Locks the mutex without blocking the agent, and keeps its event loop alive
    * while it waits.
    *
-   * TC39's sketch of an asynchronous lock takes a callback to run under it; this
-   * returns the token, which `using` disposes of as surely.
+   * TC39's sketch of an asynchronous lock takes a callback, which runs under the lock.
+   * This method returns the token instead; `using` disposes of it just as reliably.
    *
    * If the holder has announced itself by {@linkcode announceAgent} before it locked
    * the mutex, and ends, the lock is freed as by {@linkcode Mutex.recover}.
@@ -1193,12 +1192,12 @@ export class Mutex {
   }
 
   /**
-   * Frees the lock of an agent that has ended and can no longer unlock it. Never
-   * blocks, save for what `repair` does.
+   * Frees the lock of an agent that has ended and can no longer unlock it. Does not
+   * block, but `repair` may.
    *
-   * What the mutex guards may be half changed: `repair` runs under the lock, which
-   * this agent has taken over, before another agent gets it. If the agent does live,
-   * its token no longer unlocks anything, but nothing stops it from going on. The
+   * What the mutex guards may be half changed: `repair` runs under the lock, which this
+   * agent has taken over, before another agent gets it. If the agent still runs after
+   * all, its token no longer unlocks anything, but nothing stops it from going on. The
    * originals have no such call; Linux calls such mutexes robust.
    *
    * @example Usage
@@ -1215,10 +1214,10 @@ export class Mutex {
    * ```
    *
    * @param agentId The agent that has ended, as returned by `agentId()` in that agent.
-   * @param repair Brings what the mutex guards in order. If it throws, the lock is
-   * freed all the same, and the error comes out of this call.
+   * @param repair Puts right what the mutex guards. If it throws, the lock is freed all
+   * the same, and this call throws the same error.
    * @returns Whether that agent held the lock.
-   * @throws {TypeError} If `agentId` is not a number or `repair` not a function.
+   * @throws {TypeError} If `agentId` is not a number or `repair` is not a function.
    * @throws {RangeError} If `agentId` is not a positive integer.
    */
   recover(agentId: number, repair: () => void = () => {}): boolean {
@@ -1244,7 +1243,7 @@ export class Mutex {
     while ((word & HOLDER_MASK) === agentId) {
       const lock = holder() | word + MUTEX_LOSS & MUTEX_LOSSES;
       const token = createToken(this.#words, this.#index, lock, this.#latest);
-      // I8: pairs with the CAS of unlock() in the agent, should it live
+      // I8: pairs with the CAS of unlock() in that agent, in case it still runs
       const found = this.#exchange(word, lock | word & MUTEX_WAITERS);
       if (found === word) return this.#latest.token = token;
       word = found;
@@ -1324,9 +1323,9 @@ export class Mutex {
     return word & MUTEX_ANNOUNCED ? word & HOLDER_MASK : undefined;
   }
 
-  /** Wakes all that wait, to look again. */
+  /** Wakes all waiters, so that they look again. */
   #notifyAll(): void {
-    // I6: pairs with the wait of all that have set the waiters bit
+    // I6: pairs with the wait of each agent that has set the waiters bit
     Atomics.notify(this.#words, this.#index);
   }
 

@@ -4,8 +4,8 @@
 /**
  * How a value is laid out in shared memory.
  *
- * A codec says how many bytes a value may take, writes it there, and reads it
- * back in another agent. These are made of numbers, text and views; for anything
+ * A codec says how many bytes a value may take, writes it there, and reads it back in
+ * another agent. The codecs here are for numbers, text, JSON and views. For anything
  * else, write a {@linkcode Codec} over the serializer of your choice.
  *
  * A fixed codec's values all take the same number of bytes. An open codec's values have
@@ -79,12 +79,12 @@ export interface Slot {
 /**
  * Lays a value of type `T` out in a slot of shared memory.
  *
- * The cell sees to it that `encode` runs in one agent at a time, on bytes that are
- * zero but for what a view codec's initializer has written, and that only
- * `getUnchecked()` decodes before it has returned. If `encode` throws, the slot is
- * zeroed again.
+ * The cell ensures that `encode` runs in one agent at a time, on bytes that are zero
+ * except for what a view codec's initializer has written, and that only
+ * `getUnchecked()` decodes before `encode` has returned. If `encode` throws, the slot
+ * is zeroed again.
  *
- * @example A codec of one's own
+ * @example A custom codec
  * ```ts
  * import { type Codec, LazyInit } from "@lazyinit/lazyinit";
  * import { assertEquals } from "@std/assert";
@@ -102,7 +102,7 @@ export interface Slot {
  * assertEquals(cell.value.getUTCFullYear(), 1970);
  * ```
  *
- * @example An open codec of one's own
+ * @example A custom open codec
  * ```ts
  * import { type Codec, LazyInit } from "@lazyinit/lazyinit";
  * import { assertEquals } from "@std/assert";
@@ -126,7 +126,7 @@ export interface Slot {
  * @typeParam T The type of the value.
  */
 export interface Codec<T> {
-  /** Names the layout, e.g. `"float64[1024]"`; attaching with another tag is refused. */
+  /** The name of the layout, e.g. `"float64[1024]"`; attaching with another tag is refused. */
   readonly tag: string;
   /** The size of the slot, in bytes; of an open codec, the most that a value may take. */
   readonly byteLength: number;
@@ -136,8 +136,9 @@ export interface Codec<T> {
    */
   readonly open?: boolean;
   /**
-   * Whether `decode` returns a live view of the slot, valid even before the value
-   * is written; initializers get that view to fill. `T` then is an `ArrayBufferView`.
+   * Whether `decode` returns a live view of the slot, which is valid even before the
+   * value is written. Initializers then get that view to fill, and `T` is an
+   * `ArrayBufferView`.
    */
   readonly view?: boolean;
   /**
@@ -150,9 +151,9 @@ export interface Codec<T> {
   /**
    * Reads the value in `slot`.
    *
-   * In a `MutexLazyInit`, a reset by another agent may change the bytes meanwhile.
-   * What was read then is thrown away, be it a value or an error, so this needs
-   * no care except that it must return.
+   * In a `MutexLazyInit`, a reset by another agent may change the bytes meanwhile. The
+   * cell then drops what this has returned or thrown, so the only requirement is that
+   * it returns.
    *
    * @param slot Where to read it.
    * @returns The value.
@@ -161,7 +162,7 @@ export interface Codec<T> {
 }
 
 /**
- * Any value that JSON can represent, e.g. a parsed one of unknown type.
+ * Any value that JSON can represent, e.g. one of unknown type that was parsed.
  *
  * @example Usage
  * ```ts
@@ -182,8 +183,8 @@ export type JsonValue =
 
 /**
  * What JSON can represent of a `T`: `T` itself, or a type that `T` does not extend, as
- * what JSON cannot represent is `never` in it. What is `unknown` is checked at run time
- * alone.
+ * what JSON cannot represent is `never` in it. What is `unknown` is only checked at run
+ * time.
  *
  * @example Usage
  * ```ts
@@ -282,7 +283,7 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
 };
 
 /**
- * Makes the value of a cell, in the agent that calls it.
+ * A function that makes the value of a cell, in the agent that calls it.
  *
  * For a view codec it gets the slot as a view to fill in place, as the kernel's
  * pinned initializers do; what it returns, if anything, is copied in. The slot of an
@@ -311,7 +312,8 @@ export type Initializer<T> = [T] extends [ArrayBufferView]
   : () => T;
 
 /**
- * Makes the value of a cell, now or later; otherwise as {@linkcode Initializer}.
+ * A function that makes the value of a cell, now or later. Otherwise as
+ * {@linkcode Initializer}.
  *
  * @example Usage
  * ```ts
@@ -341,20 +343,20 @@ const MEMORY_GROWS =
   typeof (globalThis.SharedArrayBuffer?.prototype as { grow?: unknown })
     ?.grow === "function";
 
-// What nobody has chosen must not be much where all of it is allocated at once
+// A default must be small where all of it is allocated immediately
 const TEXT_BOUND = (MEMORY_GROWS ? 64 : 1) * MIB;
 const TYPED_ARRAY_BOUND = (MEMORY_GROWS ? 1_024 : 16) * MIB;
 
 /** How an open struct keeps the place of an open field: its offset and its length. */
 const PLACE_BYTES = 8;
 
-/** Reads which class of this package's realm or another a typed array is of. */
+/** Returns the class of a typed array, of this realm or another. */
 const typedArrayName = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Int8Array.prototype),
   Symbol.toStringTag,
 )!.get!;
 
-// Made when they are first used, as an AudioWorklet and jsdom lack them
+// Made on first use, as an AudioWorklet and jsdom lack them
 let encoder: TextEncoder | undefined;
 let decoder: TextDecoder | undefined;
 
@@ -529,12 +531,12 @@ export function string(maxByteLength: number = TEXT_BOUND): Codec<string> {
  *
  * Values that JSON would change or drop silently are refused: functions, symbols,
  * bigints, NaN and infinities, `undefined` other than as a member of an object, holes,
- * cycles, and objects that are not plain (a `Map`, a `Date`, an instance of a class, one
- * with a `toJSON` method, raw JSON). So are values nested more than 1,000 levels deep.
- * Only -0 turns into 0, and what JSON does not look at is left out: members that are
- * `undefined`, properties that are not enumerable, have symbols for keys, or names in an
- * array. What is read back is frozen all through, though its type is read-only on the
- * first level only.
+ * cycles, and objects that are not plain (a `Map`, a `Date`, an instance of a class,
+ * one with a `toJSON` method, raw JSON). So are values nested more than 1,000 levels
+ * deep. Only -0 turns into 0, and what JSON does not look at is left out: members that
+ * are `undefined`, properties that are not enumerable, have symbols for keys, or names
+ * in an array. What is read back is frozen at all levels, though its type is read-only
+ * on the first level only.
  *
  * @example Usage
  * ```ts
@@ -612,8 +614,8 @@ export function json<T = JsonValue>(
  * @param length How many elements every value has, from 0 to 2^32 - 1, or options of an
  * open codec, whose values take at most 4 GiB - 8.
  * @returns The codec.
- * @throws {TypeError} If `constructor` is that of no typed array or a length is not a
- * number.
+ * @throws {TypeError} If `constructor` is not a constructor of typed arrays, or a
+ * length is not a number.
  * @throws {RangeError} If a length is not an integer in its range.
  */
 export function typedArray<C extends TypedArrayConstructor>(
@@ -860,7 +862,7 @@ function placeIn({ buffer, byteOffset }: Slot, offset: number): Place {
 
 /**
  * Returns the name of a class of typed arrays, of any realm: test runners replace some
- * of them by those of another one. A class that extends one of them has none.
+ * of them by those of another realm. A class that extends one of them has no such name.
  */
 function elementsOf(constructor: unknown): string | undefined {
   if (
@@ -924,7 +926,7 @@ function assertInteger(
   );
 }
 
-/** Names the layout of a codec of text by its bound, if that is not the default one. */
+/** Returns the tag of a codec of text, with its bound if that is not the default. */
 function textTag(name: string, maxByteLength: number): string {
   assertBound(maxByteLength, "maxByteLength", MAX_BYTE_LENGTH);
   return maxByteLength === TEXT_BOUND ? name : `${name}[${maxByteLength}]`;
@@ -955,7 +957,7 @@ function encodeText(text: string, slot: Slot, tag: string): void {
 
 function decodeText(slot: Slot): string {
   assertDefined("TextDecoder", "decode text");
-  // A byte order mark is part of the string, as any character
+  // A byte order mark is part of the string, like any other character
   decoder ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   // Copied, as some browsers do not decode shared memory
   return decoder.decode(bytesOf(slot).slice());

@@ -22,11 +22,11 @@
  */
 
 /**
- * Thrown by calls that insist on being the one that initializes a cell, when
- * the cell is initialized already or, for `LazyInit`, being initialized.
+ * Thrown by a call that must be the one that initializes a cell, if the cell is already
+ * initialized or, with `LazyInit`, is being initialized.
  *
  * Corresponds to the panic of the crate's `init_once` and to the kernel's
- * `LazyInitError::AlreadyInit`, which carries the value too.
+ * `LazyInitError::AlreadyInit`, which also carries the value.
  *
  * @example Usage
  * ```ts
@@ -122,12 +122,12 @@ export class NotInitializedError extends Error {
 }
 
 /**
- * Thrown when an initializer initializes, waits for or resets the cell that it
- * is initializing, or when a synchronous call would block its agent for an
- * asynchronous initialization that runs in that very agent.
+ * Thrown if an initializer initializes, waits for or resets the cell that it is
+ * initializing, or if a synchronous call would block its agent for an asynchronous
+ * initialization that runs in that same agent.
  *
- * What an asynchronous initializer has started counts as part of it as long as it
- * runs. Both originals deadlock or corrupt the cell here.
+ * While an asynchronous initializer runs, all that it has started counts as part of it.
+ * Both originals deadlock or corrupt the cell here.
  *
  * @example Usage
  * ```ts
@@ -166,9 +166,8 @@ export class RecursiveInitializationError extends Error {
 }
 
 /**
- * Thrown when memory does not hold the cell that it was said to hold: another
- * kind, codec or capacity, memory that no cell was placed in, or a state that
- * no cell can be in.
+ * Thrown if memory does not hold the expected cell: it holds another kind, codec or
+ * capacity, no cell was placed in it, or its state is one that no cell can have.
  *
  * @example Usage
  * ```ts
@@ -204,8 +203,8 @@ export class LayoutMismatchError extends Error {
 }
 
 /**
- * Thrown by a call that initializes or resets a cell when its agent was declared dead
- * by `recover()` meanwhile: the cell is somebody else's by now, and the call has
+ * Thrown by a call that initializes or resets a cell if `recover()` has declared its
+ * agent dead meanwhile. The cell may belong to another agent by now, and the call has
  * neither published nor reset anything.
  *
  * Corresponds to no error of the originals.
@@ -253,29 +252,29 @@ export class OwnerLostError extends Error {
 }
 
 /**
- * Thrown by a call that would wait for a cell whose initializer waits, itself or
- * through any number of others, for one that the call is within or holds up.
+ * Thrown by a call that would wait for a cell whose initializer waits, directly or
+ * through others, for an initializer that the call is part of or holds up.
  *
- * Found are cycles of up to 16 initializers, in whatever agents, each of which waits
- * for the next one's cell by any method of either kind of cell, with or without a
- * timeout. What an initializer waits for is:
+ * Cycles of up to 16 initializers are found, in any agents. Each of them waits for the
+ * cell of the next one, by any method of either kind of cell, with or without a
+ * timeout. An initializer waits for:
  *
  * - every cell that a call within it waits for, until that call or the initializer
- *   ends. A wait that an initializer has begun counts, awaited or not, as nothing
- *   tells: one that is raced with a fallback, or begun for later, may be refused
- *   although the initializer would go on without.
- * - every cell for which its agent blocks, be the call within the initializer or in
- *   another task: no initializer of an agent that is blocked goes on.
+ * ends. A wait that an initializer has begun counts whether the initializer awaits it
+ * or not, as the platform does not tell. So a wait that is raced with a fallback may be
+ * refused, although the initializer would go on without it.
+ * - every cell for which its agent blocks, even in another task: no initializer of a
+ * blocked agent goes on.
  *
- * Being within is known up to an asynchronous initializer's first `await`, and after
- * it where the platform has `AsyncLocalStorage`: Deno, Node and Bun. Not found are
- * cycles through a `Mutex` of one's own or through agents that are blocked by other
- * means.
+ * A call is known to be within an asynchronous initializer up to that initializer's
+ * first `await`, and after it where the platform has `AsyncLocalStorage`: Deno, Node
+ * and Bun. Cycles through a `Mutex`, or through agents that are blocked by other means,
+ * are not found: use timeouts there.
  *
- * Two or three initializers find out within some tens of milliseconds, 16 within
- * some hundreds, if their agents are idle. It may take seconds if one of a cycle
- * waits for a cell beside it, too, whose initializer waits in turn. Corresponds to no
- * error of the originals, which hang.
+ * Two or three initializers find out within some tens of milliseconds, 16 within some
+ * hundreds, if their agents are idle. It may take seconds if one of a cycle also waits
+ * for a cell outside of it, whose initializer waits in turn. Corresponds to no error of
+ * the originals, which hang.
  *
  * @example Usage
  * ```ts
@@ -313,10 +312,10 @@ export class DeadlockError extends Error {
   override readonly name = "DeadlockError";
 
   /**
-   * The names of the cells of the cycle that this agent knows of, in the order in
-   * which they need each other: the one that it is initializing, those that it is
-   * initializing for that one, and the one that the call would wait for. What that
-   * one waits for in turn is not named, as only other agents may know its name.
+   * The names of the cells of the cycle that this agent knows of, in the order in which
+   * they need each other: the cell that it is initializing, those that it is
+   * initializing for that one, and the cell that the call would wait for. What that
+   * cell waits for in turn is not named, as only other agents may know its name.
    *
    * @example Usage
    * ```ts

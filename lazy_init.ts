@@ -49,10 +49,9 @@ export type { LazyInitOpenOptions } from "./_rendezvous.ts";
  * A value in shared memory that one agent initializes, once and for ever, and
  * that every agent reads for about the price of a field access.
  *
- * No call but {@linkcode LazyInit.wait} blocks: who comes too late to initialize
- * is told so at once. Where latecomers should wait instead, initialization may
- * fail and be tried again by another, or the value must be reset, use
- * `MutexLazyInit`.
+ * Only {@linkcode LazyInit.wait} blocks. An agent that is too late to initialize the
+ * cell is told immediately. Use `MutexLazyInit` if latecomers should wait, if another
+ * agent should try again after a failure, or if the value must be reset.
  *
  * Corresponds to `LazyInit` of the arceos crate `lazyinit`.
  *
@@ -75,26 +74,39 @@ export type { LazyInitOpenOptions } from "./_rendezvous.ts";
  * @typeParam T The type of the value.
  */
 export class LazyInit<T> {
-  /** What the slot holds, if this agent has seen it; there is no reset, so it stays true. */
+  /** The value, once this agent has seen it. A cell of this class has no reset, so the value stays valid. */
   #value: Readonly<T> | undefined = undefined;
   readonly #cell: Cell<T>;
 
   /**
-   * Constructs a new instance: places a cell, or attaches to the one of the same
-   * layout that is there already. So agents that share a buffer may all run this.
+   * Constructs a new instance: places a cell, or attaches to the cell of the same
+   * layout that the memory already holds. So all agents that share a buffer may run
+   * this.
    *
    * Corresponds to `LazyInit::new`. Never blocks.
    *
    * @param codec How the value is laid out.
-   * @param options The name of the cell and where to place it.
-   * @throws {TypeError} If `codec` is no codec, `name` no string, `buffer` not a
-   * `SharedArrayBuffer` or `byteOffset` no number or without `buffer`.
-   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned.
+   * @param options The name of the cell, where to place it, and the value that it has
+   * from the beginning.
+   * @throws {TypeError} If `codec` is not a codec, `name` is not a string, `buffer` is not
+   * a `SharedArrayBuffer`, `byteOffset` is not a number or comes without `buffer`, or the
+   * codec cannot represent `value`.
+   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned, or
+   * `value` does not fit the slot or is out of range.
    * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a
    * cell of this class, codec tag and capacity.
    */
-  constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#cell = new Cell("LazyInit", codec, options);
+  constructor(codec: Codec<T>, options: LazyInitOptions<NoInfer<T>> = {}) {
+    this.#cell = Cell.place("LazyInit", codec, options);
+    const { value } = options;
+    // Out of line, as few cells have a value from the beginning
+    if (value !== undefined) this.#store(value);
+  }
+
+  /** Initializes the cell, unless an agent that shares its memory came before. */
+  #store(value: T): void {
+    const result = this.#cell.store(value, this.#keep);
+    if (result !== undefined) made(result);
   }
 
   /**
@@ -117,7 +129,7 @@ export class LazyInit<T> {
    * @param handle The handle of the cell.
    * @param codec How the value is laid out, as where the cell was placed.
    * @returns The cell.
-   * @throws {TypeError} If `handle` is not a handle or `codec` no codec.
+   * @throws {TypeError} If `handle` is not a handle or `codec` is not a codec.
    * @throws {RangeError} If the handle points outside of its buffer.
    * @throws {LayoutMismatchError} If there is no cell of this class, codec tag
    * and capacity.
@@ -126,7 +138,9 @@ export class LazyInit<T> {
     handle: LazyInitHandle<NoInfer<T>, "LazyInit">,
     codec: Codec<T>,
   ): LazyInit<T> {
-    return new LazyInit(codec, attach("LazyInit", codec, handle));
+    const cell = new LazyInit(codec, attach("LazyInit", codec, handle));
+    cell.#cell.share();
+    return cell;
   }
 
   /**
@@ -140,13 +154,15 @@ export class LazyInit<T> {
    * agent to open the name makes another cell.
    *
    * Does not block, and keeps the event loop alive until it settles. If all agents that
-   * have the cell are blocked, it waits until one of them goes on. Await it before you
-   * block: an agent that blocks earlier may keep others from making the cell.
+   * have the cell are blocked, it waits until one of them goes on. The workers of some pools
+   * block between two tasks, piscina's by default: open the name in the thread that starts
+   * them, too. Await the call before you block: an agent that blocks earlier may keep
+   * others from making the cell.
    *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
-   * alive, and a worker that is terminated while it is blocked has the cell open until
-   * the process ends. An agent that has a name open holds one Web Lock for it, however
+   * alive: in `deno serve`, dispose of it at SIGTERM. A worker of Deno that is terminated
+   * while it is blocked has the cell open until the process ends. An agent that has a name open holds one Web Lock for it, however
    * often it has opened it, and one channel for all names. The originals share statics.
    *
    * @example Usage
@@ -184,7 +200,7 @@ export class LazyInit<T> {
   }
 
   /**
-   * Returns how many bytes a cell takes: a header of 24 and its slot.
+   * Returns how many bytes a cell takes: a header of 24 bytes, and its slot.
    *
    * @example Usage
    * ```ts
@@ -196,7 +212,7 @@ export class LazyInit<T> {
    *
    * @param codec How the value is laid out.
    * @returns The number of bytes, a multiple of 8.
-   * @throws {TypeError} If `codec` is no codec.
+   * @throws {TypeError} If `codec` is not a codec.
    */
   static byteLength(codec: Codec<unknown>): number {
     return cellByteLength(codec);
@@ -204,6 +220,11 @@ export class LazyInit<T> {
 
   /**
    * The description of the cell that `postMessage` carries to other agents.
+   *
+   * In Node and Bun, a thread that has taken the handle of a cell, or has attached to one,
+   * recovers the cell from each worker that it has started since it loaded this package,
+   * when that worker ends and the thread's event loop runs. It does so as long as it holds
+   * the cell, the handle or the memory; what it has only sent away may be collected.
    *
    * @example Usage
    * ```ts
@@ -221,7 +242,7 @@ export class LazyInit<T> {
   }
 
   /**
-   * The name that was given to the cell, empty if none was.
+   * The name of the cell, empty if it has none.
    *
    * @example Usage
    * ```ts
@@ -261,7 +282,7 @@ export class LazyInit<T> {
   }
 
   /**
-   * How far the initialization has come. Never blocks.
+   * How far the initialization of the cell has come. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -338,8 +359,8 @@ export class LazyInit<T> {
    *
    * @returns The same view as {@linkcode LazyInit.get}, writable; `undefined`
    * until the cell is initialized.
-   * @throws {TypeError} If the codec is not a view codec; for the codecs of this
-   * package that is a type error already.
+   * @throws {TypeError} If the codec is not a view codec; with the codecs of this
+   * package, this is already a type error.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getMut(
@@ -364,8 +385,8 @@ export class LazyInit<T> {
    * assertEquals(cell.getUnchecked(), 42);
    * ```
    *
-   * @returns The value; on a cell that is not initialized, whatever the codec
-   * makes of the slot, or its error.
+   * @returns The value. If the cell is not initialized, what the codec decodes from the
+   * slot, or the codec's error.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
@@ -406,14 +427,14 @@ export class LazyInit<T> {
   /** Cold. */
   #loadValue(): Readonly<T> {
     const value = this.#load();
-    // A codec of one's own may decode to undefined
+    // A custom codec may decode to undefined
     if (value !== undefined || this.initialized) return value as Readonly<T>;
     throw this.#cell.notInitialized();
   }
 
   /**
-   * Initializes the cell with a value, and fails if somebody else did or is about
-   * to. Never blocks.
+   * Initializes the cell with a value, and fails if another call has done so or is
+   * doing so. Never blocks.
    *
    * If the codec refuses the value, the cell stays uninitialized and usable.
    * Corresponds to `init_once`.
@@ -430,10 +451,10 @@ export class LazyInit<T> {
    *
    * @param value The value.
    * @returns The value as every agent will read it.
-   * @throws {AlreadyInitializedError} If the cell is initialized, then with the
-   * value, or being initialized by another agent.
+   * @throws {AlreadyInitializedError} If the cell is initialized, and then with its
+   * value, or if another agent is initializing it.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
-   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
    * @throws {TypeError} If the codec cannot represent the value.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
@@ -448,12 +469,12 @@ export class LazyInit<T> {
   }
 
   /**
-   * Initializes the cell with what a function returns, unless somebody else did
-   * or is about to. Never blocks, save for what the function does.
+   * Initializes the cell with what a function returns, unless another call has done so
+   * or is doing so. Does not block, but the function may.
    *
-   * If the function throws, the cell is uninitialized again, its slot is zeroed,
-   * and the error comes out of this call; the crate leaves the cell initialized
-   * with garbage there. Corresponds to `call_once`.
+   * If the function throws, the cell is uninitialized again, its slot is zeroed, and
+   * this call throws the error. The crate leaves the cell initialized with garbage in
+   * that case. Corresponds to `call_once`.
    *
    * @example Usage
    * ```ts
@@ -467,10 +488,10 @@ export class LazyInit<T> {
    * ```
    *
    * @param initializer Makes the value; a view codec's gets the slot to fill.
-   * @returns The value as every agent will read it; `undefined` if this call did
-   * not make it, and then `initializer` was not called.
+   * @returns The value as every agent will read it; `undefined` if another call has
+   * made it or is making it; `initializer` is not called then.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
-   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * or the codec cannot represent the value.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
@@ -489,14 +510,14 @@ export class LazyInit<T> {
   }
 
   /**
-   * Takes the cell from an agent that has ended while it was initializing it: the
-   * slot is zeroed, the cell is uninitialized again, and who waits goes on waiting
-   * for the next initializer. Never blocks.
+   * Takes the cell from an agent that has ended while it was initializing it: the slot
+   * is zeroed, the cell is uninitialized again, and waiters go on waiting for the next
+   * initializer. Never blocks.
    *
-   * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
-   * nothing keeps it from writing through a view of the slot that it was given.
-   * Waiters notice the end of an agent that has announced itself on their own.
-   * Corresponds to no call of the crate.
+   * If the agent still runs after all, its call fails with an
+   * {@linkcode OwnerLostError}, but it can still write through a view of the slot that
+   * it already has, or end a write that it is in the middle of. Where the platform tells of the end of an agent, no call is needed:
+   * see `announceAgent()`. Corresponds to no call of the crate.
    *
    * @example Usage
    * ```ts
@@ -514,7 +535,7 @@ export class LazyInit<T> {
    * assertEquals(cell.initOnce(43), 43);
    * ```
    *
-   * @param agentId The agent that has ended, as its own `agentId()` told.
+   * @param agentId The agent that has ended, as returned by `agentId()` in that agent.
    * @returns Whether it was initializing the cell.
    * @throws {TypeError} If `agentId` is not a number.
    * @throws {RangeError} If `agentId` is not a positive integer.
@@ -525,9 +546,9 @@ export class LazyInit<T> {
   }
 
   /**
-   * Blocks until the cell is initialized, by whomever, and returns the value.
+   * Blocks until any agent has initialized the cell, and returns the value.
    *
-   * Returns at once on a cell that is initialized, even where blocking is not
+   * If the cell is initialized, returns immediately, even where blocking is not
    * allowed. Corresponds to no call of the crate.
    *
    * @example Usage
@@ -545,10 +566,10 @@ export class LazyInit<T> {
    * @returns The value.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
-   * @throws {TypeError} If the agent would have to block but may not, or `timeout`
-   * is not a number.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
+   * @throws {TypeError} If the call would have to block where the agent may not, or
+   * `timeout` is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -565,8 +586,8 @@ export class LazyInit<T> {
   }
 
   /**
-   * Resolves with the value when the cell is initialized, by whomever. Does not
-   * block the agent, and keeps its event loop alive.
+   * Resolves with the value when any agent has initialized the cell. Does not block the
+   * agent, and keeps its event loop alive.
    *
    * @example Usage
    * ```ts
@@ -596,8 +617,8 @@ export class LazyInit<T> {
   }
 
   /**
-   * Gives up the name by which this cell was opened; does nothing if there is none, or
-   * on a second call. The cell can be used further.
+   * Gives up the name by which this cell was opened. Does nothing if there is none, or
+   * on a second call. The cell stays usable.
    *
    * @example Usage
    * ```ts
@@ -657,7 +678,7 @@ export class LazyInit<T> {
    * assertEquals(inspect(new LazyInit(int32)), "LazyInit { <uninitialized> }");
    * ```
    *
-   * @param _depth How deep to go still.
+   * @param _depth How many levels to show.
    * @param options Passed on to `inspect`.
    * @param inspect Shows the value.
    * @returns The text.

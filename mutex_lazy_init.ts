@@ -2,8 +2,8 @@
 // This module is browser compatible.
 
 /**
- * {@linkcode MutexLazyInit}: one-time initialization that racers wait for, that
- * may fail, and that can be undone.
+ * {@linkcode MutexLazyInit}: one-time initialization that latecomers wait for, that may
+ * fail, and that can be undone.
  *
  * ```ts
  * import { int32 } from "@lazyinit/lazyinit/codec";
@@ -60,9 +60,9 @@ const UNREAD = new Int32Array([-1]);
  * A value in shared memory that one agent at a time may initialize while the
  * others wait, and that every agent reads for the price of two field accesses.
  *
- * If an initializer fails, its caller gets the error, and one of the waiters goes
- * on with its own. Reading never takes the lock. The value can be reset; where
- * nobody needs to wait, fail or reset, `LazyInit` is simpler and faster still.
+ * If an initializer fails, its caller gets the error, and one of the waiters goes on
+ * with its own. Reading never takes the lock. The value can be reset. If no caller
+ * needs to wait, to fail or to reset, `LazyInit` is simpler and faster still.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
  * zeroes, and later the next value while that is being made. {@linkcode MutexLazyInit.read}
@@ -97,21 +97,37 @@ export class MutexLazyInit<T> {
   readonly #cell: Cell<T>;
 
   /**
-   * Constructs a new instance: places a cell, or attaches to the one of the same
-   * layout that is there already. So agents that share a buffer may all run this.
+   * Constructs a new instance: places a cell, or attaches to the cell of the same
+   * layout that the memory already holds. So all agents that share a buffer may run
+   * this.
    *
    * Corresponds to `LazyInit::new` and `new_lazy_init!`. Never blocks.
    *
    * @param codec How the value is laid out.
-   * @param options The name of the cell and where to place it.
-   * @throws {TypeError} If `codec` is no codec, `name` no string, `buffer` not a
-   * `SharedArrayBuffer` or `byteOffset` no number or without `buffer`.
-   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned.
+   * @param options The name of the cell, where to place it, and the value that it has
+   * from the beginning.
+   * @throws {TypeError} If `codec` is not a codec, `name` is not a string, `buffer` is not
+   * a `SharedArrayBuffer`, `byteOffset` is not a number or comes without `buffer`, or the
+   * codec cannot represent `value`.
+   * @throws {RangeError} If the cell does not lie within the buffer or is misaligned, or
+   * `value` does not fit the slot or is out of range.
    * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a
    * cell of this class, codec tag and capacity.
    */
-  constructor(codec: Codec<T>, options: LazyInitOptions = {}) {
-    this.#cell = new Cell("MutexLazyInit", codec, options);
+  constructor(codec: Codec<T>, options: LazyInitOptions<NoInfer<T>> = {}) {
+    // The entry of a map is a cell already
+    this.#cell = options instanceof Cell
+      ? options
+      : Cell.place("MutexLazyInit", codec, options);
+    const { value } = options;
+    // Out of line, as few cells have a value from the beginning
+    if (value !== undefined) this.#store(value);
+  }
+
+  /** Initializes the cell, unless an agent that shares its memory came before. */
+  #store(value: T): void {
+    const result = this.#cell.store(value, this.#keep);
+    if (result !== undefined) found(result);
   }
 
   /**
@@ -134,7 +150,7 @@ export class MutexLazyInit<T> {
    * @param handle The handle of the cell.
    * @param codec How the value is laid out, as where the cell was placed.
    * @returns The cell.
-   * @throws {TypeError} If `handle` is not a handle or `codec` no codec.
+   * @throws {TypeError} If `handle` is not a handle or `codec` is not a codec.
    * @throws {RangeError} If the handle points outside of its buffer.
    * @throws {LayoutMismatchError} If there is no cell of this class, codec tag
    * and capacity.
@@ -143,7 +159,12 @@ export class MutexLazyInit<T> {
     handle: LazyInitHandle<NoInfer<T>, "MutexLazyInit">,
     codec: Codec<T>,
   ): MutexLazyInit<T> {
-    return new MutexLazyInit(codec, attach("MutexLazyInit", codec, handle));
+    const cell = new MutexLazyInit(
+      codec,
+      attach("MutexLazyInit", codec, handle),
+    );
+    cell.#cell.share();
+    return cell;
   }
 
   /**
@@ -157,13 +178,15 @@ export class MutexLazyInit<T> {
    * agent to open the name makes another cell.
    *
    * Does not block, and keeps the event loop alive until it settles. If all agents that
-   * have the cell are blocked, it waits until one of them goes on. Await it before you
-   * block: an agent that blocks earlier may keep others from making the cell.
+   * have the cell are blocked, it waits until one of them goes on. The workers of some pools
+   * block between two tasks, piscina's by default: open the name in the thread that starts
+   * them, too. Await the call before you block: an agent that blocks earlier may keep
+   * others from making the cell.
    *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
-   * alive, and a worker that is terminated while it is blocked has the cell open until
-   * the process ends. An agent that has a name open holds one Web Lock for it, however
+   * alive: in `deno serve`, dispose of it at SIGTERM. A worker of Deno that is terminated
+   * while it is blocked has the cell open until the process ends. An agent that has a name open holds one Web Lock for it, however
    * often it has opened it, and one channel for all names. The originals share statics.
    *
    * @example Usage
@@ -201,7 +224,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Returns how many bytes a cell takes: a header of 24 and its slot.
+   * Returns how many bytes a cell takes: a header of 24 bytes, and its slot.
    *
    * @example Usage
    * ```ts
@@ -213,7 +236,7 @@ export class MutexLazyInit<T> {
    *
    * @param codec How the value is laid out.
    * @returns The number of bytes, a multiple of 8.
-   * @throws {TypeError} If `codec` is no codec.
+   * @throws {TypeError} If `codec` is not a codec.
    */
   static byteLength(codec: Codec<unknown>): number {
     return cellByteLength(codec);
@@ -221,6 +244,11 @@ export class MutexLazyInit<T> {
 
   /**
    * The description of the cell that `postMessage` carries to other agents.
+   *
+   * In Node and Bun, a thread that has taken the handle of a cell, or has attached to one,
+   * recovers the cell from each worker that it has started since it loaded this package,
+   * when that worker ends and the thread's event loop runs. It does so as long as it holds
+   * the cell, the handle or the memory; what it has only sent away may be collected.
    *
    * @example Usage
    * ```ts
@@ -238,7 +266,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * The name that was given to the cell, empty if none was.
+   * The name of the cell, empty if it has none.
    *
    * @example Usage
    * ```ts
@@ -278,7 +306,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * How far the initialization has come. Never blocks.
+   * How far the initialization of the cell has come. Never blocks.
    *
    * @example Usage
    * ```ts
@@ -302,6 +330,10 @@ export class MutexLazyInit<T> {
 
   /**
    * Returns the value, if there is one. Never blocks, and never takes the lock.
+   *
+   * A reset by another agent that nothing has told this one of is seen soon, but not at
+   * any certain time. ECMAScript lets an engine read the memory once for a loop that only
+   * reads; those that the tests run in do not. `phase` always looks.
    *
    * Corresponds to `as_ref`, which does take it.
    *
@@ -355,8 +387,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Returns what `reader` makes of the value, if there is one, and never what it makes of
-   * a value that another agent was just resetting. Never blocks, and never takes the lock.
+   * Returns what `reader` returns for the value, if there is one, and never for a value
+   * that another agent was just resetting. Never blocks, and never takes the lock.
    *
    * This is how views are read beside a reset. When `reader` has returned, a single atomic
    * step tells whether the cell still holds that value. If not, what `reader` has returned
@@ -381,11 +413,13 @@ export class MutexLazyInit<T> {
    * ```
    *
    * @typeParam R The type of what `reader` returns.
-   * @param reader Is called with the value, again for each reset that comes in between.
-   * @returns What `reader` has returned for a value that was whole all the while;
-   * `undefined` if the cell is not initialized, or no longer.
-   * @throws {TypeError} If `reader` is not a function, or returns a promise: the value may
-   * be torn by the time when that settles. What else it throws comes out of this call.
+   * @param reader A function that gets the value. It is called again if a reset comes
+   * in between.
+   * @returns What `reader` has returned for a value that was complete all that time;
+   * `undefined` if the cell is not initialized, or is no longer.
+   * @throws {TypeError} If `reader` is not a function, or returns a promise: the value
+   * may be torn by the time the promise settles. This call throws whatever else
+   * `reader` throws.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   read<R>(reader: (value: Readonly<T>) => R): R | undefined {
@@ -423,8 +457,8 @@ export class MutexLazyInit<T> {
    *
    * @returns The same view as {@linkcode MutexLazyInit.get}, writable; `undefined`
    * while the cell is not initialized.
-   * @throws {TypeError} If the codec is not a view codec; for the codecs of this
-   * package that is a type error already.
+   * @throws {TypeError} If the codec is not a view codec; with the codecs of this
+   * package, this is already a type error.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getMut(
@@ -449,8 +483,8 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.getUnchecked(), 42);
    * ```
    *
-   * @returns The value; on a cell that is not initialized, whatever the codec
-   * makes of the slot, or its error.
+   * @returns The value. If the cell is not initialized, what the codec decodes from the
+   * slot, or the codec's error.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   getUnchecked(): Readonly<T> {
@@ -514,19 +548,19 @@ export class MutexLazyInit<T> {
    * assertThrows(() => cell.init(() => 43), AlreadyInitializedError);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill. What
-   * it throws comes out of this call, and the cell is uninitialized again.
+   * @param initializer Makes the value; a view codec's gets the slot to fill. If it
+   * throws, this call throws the same error, and the cell is uninitialized again.
    * @param options How long to wait for another initializer.
    * @returns The value as every agent reads it.
    * @throws {AlreadyInitializedError} If the cell is initialized; it carries the value.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
-   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
-   * `timeout` is not a number, the agent would have to block but may not, or the
-   * codec cannot represent the value.
+   * `timeout` is not a number, the call would have to block where the agent may not, or
+   * the codec cannot represent the value.
    * @throws {RangeError} If `timeout` is negative or NaN, or the value does not
    * fit the slot.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
@@ -541,8 +575,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Initializes the cell, and tells what came of it. Blocks as long as another
-   * agent's initializer runs.
+   * Initializes the cell, and returns how that went. Blocks as long as another agent's
+   * initializer runs.
    *
    * Corresponds to `init`, whose `Result` this returns.
    *
@@ -564,12 +598,12 @@ export class MutexLazyInit<T> {
    * @param options How long to wait for another initializer.
    * @returns The value, and whether this call made it, or the initializer's error.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
-   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
-   * @throws {TypeError} If `initializer` is not a function, `timeout` is not a
-   * number, or the agent would have to block but may not.
+   * @throws {TypeError} If `initializer` is not a function, `timeout` is not a number,
+   * or the call would have to block where the agent may not.
    * @throws {RangeError} If `timeout` is negative or NaN.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -597,18 +631,18 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.getOrInit(() => 43), 42);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill. What
-   * it throws comes out of this call, and the cell is uninitialized again.
+   * @param initializer Makes the value; a view codec's gets the slot to fill. If it
+   * throws, this call throws the same error, and the cell is uninitialized again.
    * @param options How long to wait for another initializer.
-   * @returns The value, whoever made it.
+   * @returns The value, made by this call or another.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
-   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
-   * `timeout` is not a number, the agent would have to block but may not, or the
-   * codec cannot represent the value.
+   * `timeout` is not a number, the call would have to block where the agent may not, or
+   * the codec cannot represent the value.
    * @throws {RangeError} If `timeout` is negative or NaN, or the value does not
    * fit the slot.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
@@ -617,8 +651,8 @@ export class MutexLazyInit<T> {
     initializer: Initializer<T>,
     options?: LazyInitWaitOptions,
   ): Readonly<T> {
-    // As in get(), which this stands in for. Out of line otherwise, checks of what was
-    // given included
+    // As in get(), in whose place this is called. All else is out of line, including
+    // the checks of the arguments
     return this.#state[0] === this.#word && options === undefined &&
         typeof initializer === "function"
       ? this.#value as Readonly<T>
@@ -655,8 +689,9 @@ export class MutexLazyInit<T> {
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
-   * @returns A promise of the value. It rejects as {@linkcode MutexLazyInit.init}
-   * throws, save that it never has to block, or with the reason of an aborted signal.
+   * @returns A promise of the value. It rejects with the errors that
+   * {@linkcode MutexLazyInit.init} throws, except those of blocking, or with the reason
+   * of an aborted signal.
    */
   async initAsync(
     initializer: AsyncInitializer<T>,
@@ -666,7 +701,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Initializes the cell without blocking the agent, and tells what came of it.
+   * Initializes the cell without blocking the agent, and resolves with how that went.
    * Keeps the event loop alive while it waits for another initializer.
    *
    * Corresponds to `init`, whose `Result` this resolves with.
@@ -690,8 +725,9 @@ export class MutexLazyInit<T> {
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
    * @returns A promise of the value, and whether this call made it, or of the
-   * initializer's error. It rejects as {@linkcode MutexLazyInit.tryInit} throws,
-   * save that it never has to block, or with the reason of an aborted signal.
+   * initializer's error. It rejects with the errors that
+   * {@linkcode MutexLazyInit.tryInit} throws, except those of blocking, or with the
+   * reason of an aborted signal.
    */
   async tryInitAsync(
     initializer: AsyncInitializer<T>,
@@ -722,7 +758,7 @@ export class MutexLazyInit<T> {
     return await result;
   }
 
-  /** Boxed, as a promise of the result must not hold up those who wait for their turn. */
+  /** Boxed, as a promise of the result must not hold up the waiters that are next in line. */
   #attemptAsync(
     initializer: AnyInitializer,
     signal: AbortSignal | undefined,
@@ -757,8 +793,8 @@ export class MutexLazyInit<T> {
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
-   * @returns A promise of the value, whoever made it. It rejects as
-   * {@linkcode MutexLazyInit.getOrInit} throws, save that it never has to block,
+   * @returns A promise of the value, made by this call or another. It rejects with the
+   * errors that {@linkcode MutexLazyInit.getOrInit} throws, except those of blocking,
    * or with the reason of an aborted signal.
    */
   getOrInitAsync(
@@ -849,13 +885,13 @@ export class MutexLazyInit<T> {
    *
    * @param options How long to wait for an initializer.
    * @returns Whether the cell was initialized.
-   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
+   * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
-   * @throws {TypeError} If the agent would have to block but may not, or `timeout`
-   * is not a number.
+   * @throws {TypeError} If the call would have to block where the agent may not, or
+   * `timeout` is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -877,8 +913,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Empties the cell, in all agents, without blocking this one. Keeps the event
-   * loop alive while it waits for an initializer.
+   * Empties the cell, in all agents, without blocking this one. Keeps the event loop
+   * alive while it waits for an initializer.
    *
    * A large value is zeroed in slices, between which the event loop runs. The cell is
    * `initializing` until all is zero, and a synchronous call of this agent that would have
@@ -896,10 +932,10 @@ export class MutexLazyInit<T> {
    * ```
    *
    * @param options How to end the wait. A reset that has begun goes on after that.
-   * @returns A promise of whether the cell was initialized. It rejects with the
-   * reason of an aborted signal, with a {@linkcode RecursiveInitializationError} if an
-   * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if this
-   * agent was declared dead by `recover()` meanwhile.
+   * @returns A promise of whether the cell was initialized. It rejects with the reason
+   * of an aborted signal, with a {@linkcode RecursiveInitializationError} if an
+   * initializer of this cell calls it, or with an {@linkcode OwnerLostError} if
+   * `recover()` has declared this agent dead meanwhile.
    */
   async resetAsync(options?: LazyInitWaitAsyncOptions): Promise<boolean> {
     const signal = signalOf(options);
@@ -911,9 +947,9 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Blocks until the cell is initialized, by whomever, and returns the value.
+   * Blocks until any agent has initialized the cell, and returns the value.
    *
-   * Returns at once on a cell that is initialized, even where blocking is not
+   * If the cell is initialized, returns immediately, even where blocking is not
    * allowed. Corresponds to no call of the kernel.
    *
    * @example Usage
@@ -930,11 +966,11 @@ export class MutexLazyInit<T> {
    * @param options How long to wait.
    * @returns The value.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
-   * @throws {TypeError} If the agent would have to block but may not, or `timeout`
-   * is not a number.
+   * @throws {TypeError} If the call would have to block where the agent may not, or
+   * `timeout` is not a number.
    * @throws {RangeError} If `timeout` is negative or NaN.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -946,8 +982,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Resolves with the value when the cell is initialized, by whomever. Does not
-   * block the agent, and keeps its event loop alive.
+   * Resolves with the value when any agent has initialized the cell. Does not block the
+   * agent, and keeps its event loop alive.
    *
    * @example Usage
    * ```ts
@@ -976,15 +1012,15 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Takes the cell from an agent that has ended while it was initializing or
-   * resetting it: the slot is zeroed, the cell is uninitialized again, its mutex is
-   * unlocked, and one of those who wait goes on with its initializer. A value that
-   * was published, or that was not yet reset, stays. Never blocks.
+   * Takes the cell from an agent that has ended while it was initializing or resetting
+   * it: the slot is zeroed, the cell is uninitialized again, and one of the waiters
+   * goes on with its initializer. A value that the agent had published, or had not yet
+   * begun to reset, stays. Never blocks.
    *
-   * If the agent does live, its call fails with an {@linkcode OwnerLostError}, but
-   * nothing keeps it from writing through a view of the slot that it was given.
-   * Waiters notice the end of an agent that has announced itself on their own.
-   * Corresponds to no call of the kernel.
+   * If the agent still runs after all, its call fails with an
+   * {@linkcode OwnerLostError}, but it can still write through a view of the slot that
+   * it already has, or end a write that it is in the middle of. Where the platform tells of the end of an agent, no call is needed:
+   * see `announceAgent()`. Corresponds to no call of the kernel.
    *
    * @example Usage
    * ```ts
@@ -1002,7 +1038,7 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.init(() => 43), 43);
    * ```
    *
-   * @param agentId The agent that has ended, as its own `agentId()` told.
+   * @param agentId The agent that has ended, as returned by `agentId()` in that agent.
    * @returns Whether it was initializing or resetting the cell.
    * @throws {TypeError} If `agentId` is not a number.
    * @throws {RangeError} If `agentId` is not a positive integer.
@@ -1013,8 +1049,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Gives up the name by which this cell was opened; does nothing if there is none, or
-   * on a second call. The cell can be used further.
+   * Gives up the name by which this cell was opened. Does nothing if there is none, or
+   * on a second call. The cell stays usable.
    *
    * @example Usage
    * ```ts
@@ -1070,7 +1106,7 @@ export class MutexLazyInit<T> {
    * assertEquals(inspect(new MutexLazyInit(int32)), "MutexLazyInit { <uninitialized> }");
    * ```
    *
-   * @param _depth How deep to go still.
+   * @param _depth How many levels to show.
    * @param options Passed on to `inspect`.
    * @param inspect Shows the value.
    * @returns The text.

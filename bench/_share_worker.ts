@@ -38,9 +38,9 @@ function indexOf(order: Order): Flatbush {
     case "build":
       return build(order.places, order.coordinates);
     case "attach":
-      return MutexLazyInit.from(order.index, indexCodec(order.places)).value;
+      return MutexLazyInit.from(order.index, indexCodec).value;
     case "get or build":
-      return MutexLazyInit.from(order.index, indexCodec(order.places))
+      return MutexLazyInit.from(order.index, indexCodec)
         .getOrInit(() => build(order.places, order.coordinates));
   }
 }

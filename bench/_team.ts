@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * Workers that do the same at the same time, round after round. Whoever has nothing
+ * Workers that do the same at the same time, round after round. A worker that has nothing
  * to do sleeps, the main thread too, as there may be fewer cores than workers.
  */
 

@@ -32,7 +32,7 @@ self.onmessage = ({ data }: MessageEvent<TeamMemory>) => {
       while (Atomics.load(flag, 0) === 0) Atomics.wait(flag, 0, 0);
       const { buffer, byteOffset } = flag;
       const value = new DataView(buffer, byteOffset).getInt32(0, true);
-      // As a reader of a cell makes sure that nobody has reset it meanwhile
+      // As a reader of a cell makes sure that no agent has reset it meanwhile
       expect(Atomics.compareExchange(flag, 0, VALUE, VALUE), value);
     },
     "wait for a LazyInit"() {

@@ -25,7 +25,7 @@ import type { Phase } from "../mod.ts";
 import type { Encoded } from "./_scratch.ts";
 
 /** What a cell writes under its key. */
-export interface Record {
+export interface EntryRecord {
   readonly phase: Phase;
   /** Grows if and only if a value is reset, or a cell is taken from its owner. */
   readonly generation: number;
@@ -76,8 +76,13 @@ const HEADER_LENGTH = 56;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Returns how many bytes {@linkcode encodeRecord} makes of `record`. */
+export function recordByteLength({ tag, value }: EntryRecord): number {
+  return HEADER_LENGTH + encoder.encode(tag).length + value.bytes.length;
+}
+
 /** Returns the bytes of `record`. */
-export function encodeRecord(record: Record): Uint8Array {
+export function encodeRecord(record: EntryRecord): Uint8Array {
   const tag = encoder.encode(record.tag);
   const { byteLength, bytes } = record.value;
   const entry = new Uint8Array(HEADER_LENGTH + tag.length + bytes.length);
@@ -100,7 +105,7 @@ export function encodeRecord(record: Record): Uint8Array {
 }
 
 /** Returns what `entry` says. Throws unless this version of the package has written it. */
-export function decodeRecord(entry: Uint8Array): Record {
+export function decodeRecord(entry: Uint8Array): EntryRecord {
   if (
     entry.length < HEADER_LENGTH ||
     MAGIC.some((byte, index) => entry[index] !== byte)

@@ -17,13 +17,13 @@
  * No entry is as good as an uninitialized one.
  */
 
-import { NO_VALUE, type Record } from "./_entry.ts";
+import { type EntryRecord, NO_VALUE } from "./_entry.ts";
 import type { Encoded } from "./_scratch.ts";
 
 /** What a cell has seen last of its key. */
 export interface Seen {
   /** What the entry says; `undefined` if there is none, or none that can be used. */
-  readonly record: Record | undefined;
+  readonly record: EntryRecord | undefined;
   /** The version of the entry, 0 if there is none: what the next write replaces (C1). */
   readonly version: bigint;
   /** The generation of the entry, or of the next one if there is none. */
@@ -71,8 +71,8 @@ export function dueAt(
 /** The first entry of a run, over one that is uninitialized or whose lease is over. */
 export function begin(
   { record, generation }: Seen,
-  run: Pick<Record, "owner" | "lease" | "tag" | "nonce">,
-): Record {
+  run: Pick<EntryRecord, "owner" | "lease" | "tag" | "nonce">,
+): EntryRecord {
   const takesOver = record?.phase === "initializing";
   return {
     phase: "initializing",
@@ -84,27 +84,31 @@ export function begin(
 }
 
 /** The same run, alive: another nonce makes another entry of it. */
-export function beat(own: Record, nonce: bigint): Record {
+export function beat(own: EntryRecord, nonce: bigint): EntryRecord {
   return { ...own, nonce };
 }
 
 /** The value of a run. */
-export function publish(own: Record, value: Encoded, nonce: bigint): Record {
+export function publish(
+  own: EntryRecord,
+  value: Encoded,
+  nonce: bigint,
+): EntryRecord {
   return { ...own, phase: "initialized", failures: 0, value, nonce };
 }
 
 /** What a run leaves that has failed, or that was called off before it began. */
 export function rollBack(
-  own: Record,
+  own: EntryRecord,
   failed: boolean,
   nonce: bigint,
-): Record {
+): EntryRecord {
   const failures = own.failures + (failed ? 1 : 0);
   return { ...own, phase: "uninitialized", failures, nonce };
 }
 
 /** Without a value, or without the owner whose lease is over. C7: it is not deleted. */
-export function reset(record: Record, nonce: bigint): Record {
+export function reset(record: EntryRecord, nonce: bigint): EntryRecord {
   const { phase, failures, generation } = record;
   return {
     ...record,

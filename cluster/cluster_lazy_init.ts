@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * The protocol of a cell that processes share by one entry of a store: who may write
- * it when. The entry is value, lock and fence in one; its phases and their edges are
+ * The protocol of a cell that processes share by one entry of a store: which process may
+ * write it when. The entry is value, lock and fence in one; its phases and their edges are
  * drawn in `_protocol.ts`, its bytes in `_entry.ts`.
  *
  * INVARIANTS
@@ -21,26 +21,26 @@
  *       will if the entry has another version than it expects; else it is sent again, the
  *       same bytes.
  *   C6  Observations are ordered by version: an entry of a lower version than one that
- *       was seen is out of date, whoever brings it. That there is none is believed only of
- *       a request that began after all that was seen.
- *   C7  Keys are never deleted, so generations survive. Should somebody else delete one,
- *       those who have seen it go on from the generation that they know.
+ *       was seen is out of date, whether a request or the watch brings it. A missing entry
+ *       counts only if the request that found none began after everything that was seen.
+ *   C7  Keys are never deleted, so generations survive. If an operator deletes one, the
+ *       processes that know it go on from the generation that they have seen.
  *
  * ONE PUBLISHES (C1, C2, C3). A value is written over an "initializing" entry of its own
- * run only. Whoever takes over writes another entry in its place first, and the two
- * compare-and-sets are ordered by the store: if the successor's comes first, that of the
- * owner is refused.
+ * run only. A successor first writes an entry of its own in that place. The store orders
+ * the two compare-and-sets: if the successor's comes first, the owner's is refused.
  *
- * ONE RUNS as long as its lease holds (C4): who takes over has seen the same entry for a
- * whole lease, so the owner has written none for at least as long. An owner that is
+ * ONE RUNS as long as its lease holds (C4). A successor has seen the same entry for a
+ * whole lease, so the owner has written nothing for at least as long. An owner that is
  * paused for longer runs beside its successor, until its next beat is refused.
  *
- * NOBODY WAITS FOR EVER (C5). Whoever waits looks at least once in a lease, whatever the watch
- * does. Whoever gets no answer for three leases rejects with what the store says.
+ * NOBODY WAITS FOR EVER. A waiter looks at the store at least once in two leases, whatever
+ * its watch says. A call that gets no answer for three leases rejects with the store's
+ * error; only a run goes on, as nobody can take over from it either.
  *
- * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner believes to
- * hold when it writes the value; an expiry time, which compares clocks; a deletion on
- * reset, after which an entry of the same version may come back.
+ * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner still believes
+ * to hold when it writes the value; an expiry time, which compares clocks; a deletion on
+ * reset, after which generations begin again.
  */
 
 import {
@@ -62,10 +62,11 @@ import { type Clock, currentClock } from "./_clock.ts";
 import {
   decodeRecord,
   encodeRecord,
+  type EntryRecord,
   MAX_LEASE,
   MIN_LEASE,
   NO_VALUE,
-  type Record,
+  recordByteLength,
 } from "./_entry.ts";
 import {
   beat,
@@ -158,9 +159,9 @@ export interface ClusterInitializerContext {
    */
   readonly signal: AbortSignal;
   /**
-   * The fencing token of the run, higher than that of every run of the key before. Who
-   * writes elsewhere hands it along, so that there, too, a run that was taken over can be
-   * refused.
+   * The fencing token of the run, higher than that of every earlier run of the key. An
+   * initializer that writes elsewhere hands it along, so that the other side can refuse a
+   * run that has lost the cell.
    */
   readonly token: bigint;
 }
@@ -187,18 +188,17 @@ export type ClusterInitializer<T> = (
   context: ClusterInitializerContext,
 ) => T | PromiseLike<T>;
 
-/** Of the package's ways of saying "not yet", the one of this file. */
 const NOT_YET = Symbol("not yet");
 const LOST = Symbol("lost");
 const STOPPED = Symbol("stopped");
 
-/** What came of a write: its version, or that it was refused, or that nobody can know. */
+/** What came of a write: its version, that it was refused, or that it cannot be known. */
 type Outcome = bigint | "refused" | "unknown";
 
 /** A run of an initializer of this process. */
 interface Run {
   /** The last entry that it has written, and its version (C2). */
-  record: Record;
+  record: EntryRecord;
   version: bigint;
   /** When that was sent, which is no later than it was written. */
   sent: number;
@@ -263,7 +263,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   readonly #codec: Codec<T>;
   readonly #lease: number;
   readonly #clock: Clock = currentClock();
-  /** Those of this process who wait until something is seen, or their turn comes. */
+  /** Wakes the calls that wait until something is seen, or until their turn comes. */
   readonly #sleepers = new Set<() => void>();
   /** What the disposal calls; many listeners on one signal would make Node warn. */
   readonly #ends = new Set<() => void>();
@@ -273,7 +273,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   #contended = false;
   #run: Run | undefined = undefined;
   #watching = false;
-  /** The look that has begun, and the one that begins after it, for all who come meanwhile. */
+  /** The look that has begun, and the one after it, for all calls that come meanwhile. */
   #look: Promise<void> | undefined = undefined;
   #nextLook: Promise<void> | undefined = undefined;
   /** For how long a request may take, in ms. */
@@ -505,7 +505,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the value when the cell is initialized, by whomever. Keeps the event loop alive.
+   * Resolves with the value when any process has initialized the cell. Keeps the event
+   * loop alive.
    *
    * @example Usage
    * ```ts
@@ -685,7 +686,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     if (this.#seen.failure !== undefined) throw this.#seen.failure;
   }
 
-  /** A call can never succeed that the run waits for which it would wait for. */
+  /** A call within the run would wait for itself. */
   #assertNotWithin(): void {
     if (this.#run !== undefined && isWithin(this.#run.record.owner)) {
       throw new RecursiveInitializationError(
@@ -716,7 +717,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     }
   }
 
-  /** Begins a run as soon as it may, or finds that it has to judge again. */
+  /** Begins a run when it may, or finds that it has to judge again. */
   async #contend(
     initializer: ClusterInitializer<T>,
     signal: AbortSignal | undefined,
@@ -784,7 +785,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   async #own(
     run: Run,
     initializer: ClusterInitializer<T>,
-  ): Promise<InitResult<T> | typeof LOST> {
+  ): Promise<InitResult<T> | typeof LOST | typeof NOT_YET> {
     const running = new AbortController();
     const stop = new AbortController();
     const token = run.version;
@@ -794,7 +795,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       // It may have taken so long to know that another has taken over meanwhile
       if (
         this.#clock.now() - run.sent >= this.#lease && !await this.#beat(run)
-      ) return LOST;
+      ) return NOT_YET;
       const beats = this.#beatUntil(stop.signal, run);
       const made = await Promise.race([
         this.#make(initializer, { signal: running.signal, token }, run),
@@ -829,7 +830,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       const encoded = encodeValue(this.#codec, value);
       const record = publish(run.record, encoded, this.#clock.nonce());
       const { maxByteLength = Infinity } = this.#store;
-      const { byteLength } = encodeRecord(record);
+      const byteLength = recordByteLength(record);
       if (byteLength > maxByteLength) {
         throw new RangeError(
           `Cannot publish the value of ${this.#label} as its entry must take at most ${maxByteLength} bytes in this store: it takes ${byteLength}`,
@@ -877,7 +878,14 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     for (;;) {
       await this.#sleepAlone(run.sent + this.#lease / BEATS_PER_LEASE, stop);
       if (stop.aborted) return STOPPED;
-      if (!await this.#beat(run)) return LOST;
+      try {
+        if (!await this.#beat(run)) return LOST;
+      } catch (error) {
+        if (this.#end.signal.aborted || error instanceof PermanentStoreError) {
+          throw error;
+        }
+        // The store is silent for all that could take over, too
+      }
     }
   }
 
@@ -888,18 +896,29 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /** C2: writes over the last entry of the run, and returns whether that was still there. */
-  async #writeOwn(run: Run, record: Record): Promise<boolean> {
-    const sent = this.#clock.now();
-    const version = await this.#write(record, run.version);
-    if (typeof version !== "bigint") return false;
-    run.record = record;
-    run.version = version;
-    run.sent = sent;
-    return true;
+  async #writeOwn(run: Run, record: EntryRecord): Promise<boolean> {
+    for (;;) {
+      const sent = this.#clock.now();
+      const version = await this.#write(record, run.version);
+      if (typeof version === "bigint") {
+        run.record = record;
+        run.version = version;
+        run.sent = sent;
+        return true;
+      }
+      const { record: found, version: foundVersion } = this.#seen;
+      if (
+        found?.phase !== "initializing" || found.owner !== run.record.owner ||
+        foundVersion === run.version
+      ) return false;
+      // C5: a beat that was given up has landed late; no other run writes this owner
+      run.record = found;
+      run.version = foundVersion;
+    }
   }
 
   /** C1: writes `record` over the entry of version `expected`, and settles what came of it (C5). */
-  async #write(record: Record, expected: bigint): Promise<Outcome> {
+  async #write(record: EntryRecord, expected: bigint): Promise<Outcome> {
     const bytes = encodeRecord(record);
     const hasLanded = () => this.#seen.record?.nonce === record.nonce;
     let sent = false;
@@ -1018,7 +1037,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     this.#watching = false;
   }
 
-  /** Has those who wait look, and so learn it, if the store refuses for good. */
+  /** Makes the waiters look, and so get the error, if the store refuses for good. */
   #doubt(error: unknown): boolean {
     if (!(error instanceof PermanentStoreError)) return false;
     this.#refused = true;
@@ -1096,10 +1115,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     const seen = this.#seen;
     this.#assertUsable();
     while (this.#seen === seen) {
-      if (this.#clock.now() >= due || this.#refused) {
-        return await this.#during(this.#lookNow(), signal);
-      }
-      await this.#sleep(due, signal);
+      // C4: a look before it is due, which may well succeed, makes nothing due
+      const isDue = this.#clock.now() >= due;
+      if (isDue || this.#refused) {
+        await this.#during(this.#lookNow(), signal);
+        if (isDue) return;
+      } else await this.#sleep(due, signal);
     }
   }
 
@@ -1160,11 +1181,11 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
 
 /** What an initializer has made: the entry to publish, or an error. */
 type Made<T> =
-  | { readonly ok: true; readonly record: Record }
+  | { readonly ok: true; readonly record: EntryRecord }
   | { readonly ok: false; readonly error: unknown };
 
 /** What is remembered of an entry: the value is kept decoded. */
-function withoutValue(record: Record): Record {
+function withoutValue(record: EntryRecord): EntryRecord {
   return { ...record, value: NO_VALUE };
 }
 

@@ -27,6 +27,9 @@
 import { show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
+// Taken once, as test runners replace them later
+const { setTimeout, clearTimeout } = globalThis;
+
 /** What Deno KV takes for a value, less what its serialization adds. */
 const MAX_BYTE_LENGTH = 65_536 - 64;
 /** How often a key is read beside the watch, in ms. */
@@ -407,7 +410,7 @@ function versionstampOf(version: bigint): string | null {
 }
 
 function isLocked(error: unknown): boolean {
-  return error instanceof Error && error.message.includes("database is locked");
+  return String(Object(error).message).includes("database is locked");
 }
 
 /** The error to reject with: of the class that says so if trying again is of no use. */

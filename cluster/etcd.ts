@@ -163,7 +163,7 @@ export class EtcdStore implements Store, AsyncDisposable {
   /** Which of the endpoints the next request goes to. */
   #next = 0;
   readonly #prefix: string;
-  /** Those who watch, by key as it is sent. */
+  /** The watches of single keys, by the key as it is sent. */
   readonly #watchers = new Map<string, Set<Watcher>>();
   /** Ends the watch of the prefix, if there is one. */
   #watching: AbortController | undefined = undefined;
@@ -273,15 +273,17 @@ export class EtcdStore implements Store, AsyncDisposable {
   /**
    * Yields what is under `key`, and then every change.
    *
-   * @example A server that is not there
+   * @example A server that is not there yet
    * ```ts
    * import { EtcdStore } from "@lazyinit/lazyinit/cluster/etcd";
-   * import { assertRejects } from "@std/assert";
+   * import { assertEquals } from "@std/assert";
    *
    * await using store = new EtcdStore(["http://127.0.0.1:1"]);
-   * await assertRejects(async () => {
-   *   for await (const _entry of store.watch("key", AbortSignal.timeout(1_000)));
-   * });
+   * const controller = new AbortController();
+   * const changes = store.watch("key", controller.signal)[Symbol.asyncIterator]();
+   * const change = changes.next();
+   * controller.abort();
+   * assertEquals((await change).done, true);
    * ```
    *
    * @param key The key.
@@ -576,7 +578,7 @@ function refusal(answer: unknown): Error {
   // Others of this code are busy
   const isFull = refused.code === RESOURCE_EXHAUSTED &&
     /space exceeded|larger than max/.test(reason);
-  // "Not leader" and its like are answered with codes for who may try again
+  // Such as that there is no leader at the moment
   if (
     !PERMANENT_CODES.has(refused.code) && !isFull &&
     refused.code !== UNAUTHENTICATED

@@ -23,6 +23,9 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
+// Taken once, as test runners replace them later
+const { setTimeout, clearTimeout } = globalThis;
+
 /** What a busy database is asked again after, in ms; doubles until the most. */
 const FIRST_RETRY = 1;
 const MAX_RETRY = 20;
@@ -127,7 +130,7 @@ export class SqliteStore implements Store, AsyncDisposable {
    */
   readonly maxByteLength: number = MAX_BYTE_LENGTH;
   readonly #path: string;
-  /** Those who watch, by key. */
+  /** The watches, by key. */
   readonly #watchers = new Map<string, Set<Watcher>>();
   #database: DatabaseSync | undefined = undefined;
   #statements: Statements | undefined = undefined;
@@ -358,7 +361,7 @@ export class SqliteStore implements Store, AsyncDisposable {
         ),
         poll: prepare("PRAGMA data_version"),
       };
-      // Who watches from now on is told what there is
+      // A watch that begins later is told what there is then
       this.#told = this.#statements.last.get()!.last as bigint;
       this.#database = database;
       return this.#statements;

@@ -16,7 +16,7 @@
  * ```
  */
 export interface Entry {
-  /** The bytes, which nobody changes. */
+  /** The bytes, which are never changed in place. */
   readonly value: Uint8Array;
   /** Above 0, and grows with every write of the key, even past a deletion. */
   readonly version: bigint;

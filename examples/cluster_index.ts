@@ -6,13 +6,9 @@
  * @module
  */
 
+import Flatbush from "flatbush";
 import { type Codec, type LazyInitHandle, struct, typedArray } from "../mod.ts";
-import {
-  buildIndex,
-  findNearest,
-  indexCodec,
-  type Place,
-} from "./nearest_city_index.ts";
+import { buildIndex, findNearest, type Place } from "./nearest_city_index.ts";
 
 /** For how long a process may be silent, in ms. */
 export const LEASE = 2_000;
@@ -59,13 +55,11 @@ export interface Cities {
   readonly index: Uint8Array;
 }
 
-/** How that value is laid out. */
-export function citiesCodec(cityCount: number): Codec<Cities> {
-  return struct({
-    coordinates: typedArray(Float64Array, 2 * cityCount),
-    index: typedArray(Uint8Array, indexCodec(cityCount).byteLength),
-  });
-}
+/** How that value is laid out, of however many cities. */
+export const citiesCodec: Codec<Cities> = struct({
+  coordinates: typedArray(Float64Array),
+  index: typedArray(Uint8Array),
+});
 
 /** The value of so many places. */
 export function makeCities(coordinates: Float64Array): Cities {
@@ -74,9 +68,7 @@ export function makeCities(coordinates: Float64Array): Cities {
 
 /** The cities nearest to a place, as text. */
 export function answerOf({ coordinates, index }: Cities, place: Place): string {
-  const { buffer, byteOffset, byteLength } = index;
-  const tree = indexCodec(coordinates.length / 2)
-    .decode({ buffer: buffer as SharedArrayBuffer, byteOffset, byteLength });
+  const tree = Flatbush.from(index.buffer, index.byteOffset);
   return JSON.stringify(findNearest(tree, coordinates, place));
 }
 

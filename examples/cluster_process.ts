@@ -62,13 +62,18 @@ async function work<R>(job: Job): Promise<R> {
 await using store = task.engine === "sqlite"
   ? new SqliteStore(task.places[0]!)
   : new EtcdStore(task.places);
-const codec = citiesCodec(task.cityCount);
-await using cluster = new ClusterLazyInit(store, task.key, codec, {
+await using cluster = new ClusterLazyInit(store, task.key, citiesCodec, {
   lease: LEASE,
 });
-const local = new MutexLazyInit(codec, { name: "cities" });
-await local.getOrInitAsync(() => cluster.getOrInit(compute));
-tell({ kind: "has", built, bytes: codec.byteLength });
+const local = new MutexLazyInit(citiesCodec, { name: "cities" });
+const { coordinates, index } = await local.getOrInitAsync(() =>
+  cluster.getOrInit(compute)
+);
+tell({
+  kind: "has",
+  built,
+  bytes: coordinates.byteLength + index.byteLength,
+});
 
 const answers = await Promise.all(
   Array.from(

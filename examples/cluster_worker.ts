@@ -24,7 +24,7 @@ self.onmessage = async ({ data: job }: MessageEvent<Job>) => {
     handle === undefined
       ? makeCities(await loadCoordinates(cityCount))
       : answerOf(
-        MutexLazyInit.from(handle, citiesCodec(cityCount)).value,
+        MutexLazyInit.from(handle, citiesCodec).value,
         NAIROBI,
       ),
   );

@@ -87,7 +87,7 @@ interface DataSet {
   readonly license: string;
 }
 
-/** What came of one way to give every worker an index. */
+/** The outcome of one way to give every worker an index. */
 interface Round {
   readonly reports: readonly Report[];
   /** From the start signal to the last report. */
@@ -158,7 +158,7 @@ function parseQuery(text: string): Query {
   return { label: `${latitude}, ${longitude}`, latitude, longitude };
 }
 
-/** Returns NaN for what is no number, such as an empty text. */
+/** Returns NaN for what is not a number, such as an empty text. */
 function parseDecimal(text: string): number {
   return DECIMAL.test(text.trim()) ? Number(text) : NaN;
 }
@@ -396,7 +396,7 @@ function fail(error: unknown, advice = ""): never {
 async function run({ workers, queries }: Options): Promise<void> {
   const data = await loadDataSet();
   const cityCount = data.cities.length;
-  const index = new MutexLazyInit(indexCodec(cityCount), { name: "index" });
+  const index = new MutexLazyInit(indexCodec, { name: "index" });
   const job = {
     cityCount,
     coordinates: shareCoordinates(data.cities),

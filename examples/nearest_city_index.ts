@@ -16,12 +16,6 @@ const CITIES_PER_ANSWER = 3;
 
 /** How many boxes a node of the tree holds; Flatbush's default. */
 const NODE_SIZE = 16;
-/** What Flatbush puts before the boxes, in bytes. */
-const HEADER_BYTES = 8;
-/** Two corners of two coordinates. */
-const BOX_BYTES = 4 * Float64Array.BYTES_PER_ELEMENT;
-/** From this many boxes on, Flatbush numbers them in 32 bits instead of 16. */
-const WIDE_NUMBERS_FROM = 16_384;
 
 /** A place on the globe, in degrees. */
 export interface Place {
@@ -64,41 +58,21 @@ export function coordinatesCodec(cityCount: number): Codec<Float64Array> {
   return typedArray(Float64Array, 2 * cityCount);
 }
 
-/** An index of this many cities, which every agent reads where it lies. */
-export function indexCodec(cityCount: number): Codec<Flatbush> {
-  const byteLength = indexByteLength(cityCount);
-  const tag = `flatbush[${cityCount}]`;
-  return {
-    tag,
-    byteLength,
-    encode(index, slot) {
-      const bytes = new Uint8Array(index.data, index.byteOffset);
-      if (bytes.length > slot.byteLength) {
-        throw new RangeError(
-          `Cannot encode ${tag} as the index must take at most ${slot.byteLength} bytes: it takes ${bytes.length}`,
-        );
-      }
-      new Uint8Array(slot.buffer, slot.byteOffset).set(bytes);
-    },
-    decode(slot) {
-      return Flatbush.from(slot.buffer, slot.byteOffset);
-    },
-  };
-}
-
-/** Reckoned, as the slot must be there before there is an index to measure. */
-function indexByteLength(cityCount: number): number {
-  let boxes = cityCount;
-  let levelBoxes = cityCount;
-  do {
-    levelBoxes = Math.ceil(levelBoxes / NODE_SIZE);
-    boxes += levelBoxes;
-  } while (levelBoxes > 1);
-  const { BYTES_PER_ELEMENT: numberBytes } = boxes < WIDE_NUMBERS_FROM
-    ? Uint16Array
-    : Uint32Array;
-  return HEADER_BYTES + boxes * (BOX_BYTES + numberBytes);
-}
+/** An index of any number of cities, which every agent reads where it lies. */
+export const indexCodec: Codec<Flatbush> = {
+  tag: "flatbush",
+  open: true,
+  // The most that an index may take; what is not used costs nothing
+  byteLength: 2 ** 30,
+  encode(index, slot) {
+    const bytes = new Uint8Array(index.data, index.byteOffset);
+    const { buffer, byteOffset } = slot.resize(bytes.length);
+    new Uint8Array(buffer, byteOffset).set(bytes);
+  },
+  decode(slot) {
+    return Flatbush.from(slot.buffer, slot.byteOffset);
+  },
+};
 
 /** The work that is worth sharing. */
 export function buildIndex(coordinates: Float64Array): Flatbush {

@@ -22,7 +22,7 @@ self.onmessage = ({ data: job }: MessageEvent<Job>) => {
   const coordinates =
     LazyInit.from(job.coordinates, coordinatesCodec(job.cityCount)).value;
   const shared = job.index &&
-    MutexLazyInit.from(job.index, indexCodec(job.cityCount));
+    MutexLazyInit.from(job.index, indexCodec);
   const start = LazyInit.from(job.start, bool);
 
   self.postMessage("ready");

@@ -14,17 +14,17 @@ const ROUNDS = 200;
 
 /** The requests for locks with which an agent makes a cell, in their order. */
 const STEPS_OF_MAKING = [
-  "the gate, shared",
-  "the holders' lock, to look",
   "the gate, alone",
-  "the holders' lock, to look again",
+  "the holders' lock, to look",
   "the holders' lock",
 ];
 
 /** The requests with which it attaches to one. */
 const STEPS_OF_ATTACHING = [
-  "the gate, shared",
+  "the gate, alone",
   "the holders' lock, to look",
+  "the gate, shared",
+  "the holders' lock, to look again",
   "the holders' lock",
 ];
 
@@ -239,7 +239,7 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
           for (
             const [order, found] of [
               [{ type: "LazyInit" }, "its handle says MutexLazyInit"],
-              [{ codec: "float64" }, "its handle says int32"],
+              [{ codec: "float64" }, "its handle says int32 with 4 bytes"],
             ] as const
           ) {
             const { name: kind, message } = await rejection(
@@ -346,7 +346,7 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
     withOpeners(4, async (first, second, third, fourth) => {
       const name = "last words";
       strictEqual(await openAndGet(first, name, 1), 1);
-      const { order, hung } = hang(second, 3, false);
+      const { order, hung } = hang(second, 5, false);
       await order;
       second.do({ kind: "open", name });
       // It has the answer, and has not become a holder
@@ -359,6 +359,34 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
       strictEqual(new Set(await opened).size, 1);
       ok(questions.count >= 0);
     }),
+
+  "open() of two tasks in one agent goes on if the answer reaches one of them alone":
+    () =>
+      withOpeners(2, async (first, second) => {
+        const name = "one answer";
+        strictEqual(await openAndGet(first, name, 1), 1);
+        const hung = new Flag();
+        await first.do({
+          kind: "hang at an answer",
+          posted: true,
+          hung: hung.buffer,
+        });
+        const labels = ["a", "b"];
+        const opened = labels.map((label) =>
+          second.do({ kind: "open", name, label })
+        );
+        await hung.raised();
+        // Both wait still, or one of them is a holder by now
+        await Promise.race(opened);
+        await first.terminate();
+        await Promise.all(opened);
+        for (const label of labels) {
+          strictEqual(
+            await second.do({ kind: "getOrInit", label, value: 2 }),
+            1,
+          );
+        }
+      }),
 
   ...scenariosOfEnds("makes", STEPS_OF_MAKING, 0),
   ...scenariosOfEnds("attaches", STEPS_OF_ATTACHING, 1),

@@ -18,6 +18,7 @@ import {
   MutexLazyInit,
   OnceState,
   OwnerLostError,
+  typedArray,
   UnlockToken,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
@@ -761,6 +762,27 @@ for (const Cell of [LazyInit, MutexLazyInit]) {
       );
       words[0] = 0;
       assertEquals(cell.init(() => 2), 2);
+    }
+  });
+}
+
+for (const Cell of [LazyInit, MutexLazyInit]) {
+  Deno.test(`${Cell.name} refuses a length that no value can have, and leaves what comes after it alone`, () => {
+    const codec = typedArray(Uint16Array, 3);
+    const size = Cell.byteLength(codec);
+    for (const length of [7, 9, 2 ** 30, -1]) {
+      const buffer = new SharedArrayBuffer(size + 8);
+      const neighbour = new Uint8Array(buffer, size).fill(7);
+      const cell = new Cell(codec, { buffer });
+      const initialize = () =>
+        cell instanceof LazyInit
+          ? cell.callOnce(() => {})
+          : cell.init(() => {});
+      new Int32Array(buffer)[5] = length;
+      assertThrows(initialize, LayoutMismatchError, "its length word says");
+      assertEquals([...neighbour], Array(8).fill(7));
+      // What has failed is given back zeroed
+      assertEquals([...initialize()!], [0, 0, 0]);
     }
   });
 }

@@ -1,11 +1,12 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   exploreAll,
   exploreRandom,
   SMALL_SCENARIOS,
 } from "./cluster/explore.ts";
+import { mutants } from "./cluster/mutants.ts";
 
 const RANDOM_STEPS = 500_000;
 
@@ -25,5 +26,14 @@ Deno.test("Three to five processes hold in random schedules", async () => {
   } catch (error) {
     // The message of a violation names its own seed, which is at least this one
     throw new Error(`From seed ${seed} on`, { cause: error });
+  }
+});
+
+Deno.test("Every mutant of the cluster replaces text that stands once in its file", async () => {
+  for (const { name, file, from } of mutants) {
+    const source = await Deno.readTextFile(
+      new URL(`../${file}`, import.meta.url),
+    );
+    assertEquals(source.split(from).length, 2, name);
   }
 });

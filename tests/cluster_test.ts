@@ -559,6 +559,28 @@ Deno.test("ClusterLazyInit: a silent store is given up after three leases, and a
   assertEquals(await cell.getOrInit(() => 1), 1);
 });
 
+Deno.test("ClusterLazyInit: a run outlives an outage of its store", async () => {
+  const store = new MemoryStore();
+  await using cell = fastCell(store, "key", int32);
+  const value = Promise.withResolvers<number>();
+  const running = Promise.withResolvers<AbortSignal>();
+  const call = cell.getOrInit(({ signal }) => {
+    running.resolve(signal);
+    return value.promise;
+  });
+  const signal = await running.promise;
+  store.answer = () => {
+    throw new Error("No connection");
+  };
+  // Longer than other calls would wait
+  await assertRejects(() => cell.refresh(), Error, "No connection");
+  await assertRejects(() => cell.refresh(), Error, "No connection");
+  assertEquals(signal.aborted, false);
+  store.answer = undefined;
+  value.resolve(1);
+  assertEquals(await call, 1);
+});
+
 Deno.test("ClusterLazyInit: disposal ends calls in flight, and gives the cell up", async () => {
   const store = new MemoryStore();
   const cell = new ClusterLazyInit(store, "key", int32);

@@ -224,10 +224,14 @@ Deno.test("LayoutMismatchError.message tells what was expected and what was foun
   const cases: [() => unknown, string][] = [
     [
       () => LazyInit.from(handle as LazyInitHandle, float64),
-      "Cannot attach to LazyInit at byte 8 as it must be a LazyInit of float64 with 8 bytes: its handle says int32",
+      "Cannot attach to LazyInit at byte 8 as it must be a LazyInit of float64 with 8 bytes: its handle says int32 with 4 bytes",
     ],
     [
-      () => LazyInit.from({ ...handle, tag: "float64" } as never, float64),
+      () =>
+        LazyInit.from(
+          { ...handle, tag: "float64", byteLength: 8 } as never,
+          float64,
+        ),
       "Cannot attach to LazyInit at byte 8 as it must be a LazyInit of float64 with 8 bytes: another kind, codec or capacity was placed there",
     ],
     [
@@ -305,7 +309,7 @@ for (
   const [where, remedy] of [
     [
       "not isolated",
-      "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'",
+      "serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp', or with 'Document-Isolation-Policy: isolate-and-require-corp' where the browser knows it",
     ],
     [
       "isolated",

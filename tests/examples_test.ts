@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FATES, type Way } from "./conformance/ends.ts";
 import { assertPrinted, PORTABLE_RECIPES } from "./_printed.ts";
 
@@ -8,19 +8,9 @@ const root = new URL("../", import.meta.url);
 
 const RECIPES = "examples/recipes/";
 
-/** The examples that README shows, in this order. */
-const SHOWN = [
-  "quick_start.ts",
-  "quick_start_worker.ts",
-  "recipes/deno_worker.ts",
-  "recipes/node.ts",
-  "recipes/handles.ts",
-  "recipes/vite/vite.config.ts",
-  "recipes/wasm.ts",
-  "recipes/codec.ts",
-];
+const README_LINES = 220;
 
-/** Runs an example as the README says, in a process of its own. */
+/** Runs an example as its README says, in a process of its own. */
 async function run(example: string, ...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-read", `examples/${example}`, ...args],
@@ -39,40 +29,60 @@ async function read(path: string): Promise<string> {
   return await Deno.readTextFile(new URL(path, root));
 }
 
-Deno.test("README.md shows examples as they are in their files", async () => {
+Deno.test("README.md shows the quick start as it is in its file", async () => {
   const readme = await read("README.md");
-  // What runs as a doc test is not ignored, and so is not among them
-  const blocks = Array.from(
-    readme.matchAll(/^```ts ignore\n([^]*?\n)```$/gm),
-    ([, block]) => block,
+  const [, block] = /^```js ignore\n([^]*?\n)```$/m.exec(readme)!;
+  const source = await read(`${RECIPES}quick_start.mjs`);
+  assertEquals(
+    block,
+    source.replace(/^\/\/ (?:Copyright|deno-lint).*\n/gm, "").trimStart(),
   );
-  const sources = await Promise.all(SHOWN.map(async (name) => {
-    const source = await read(`examples/${name}`);
-    return source.replace(/^\/\/ (?:Copyright|deno-lint-ignore).*\n/gm, "")
-      .trimStart();
-  }));
-  assertEquals(blocks, sources);
+  assert(block!.trim().split("\n").filter((line) => line !== "").length <= 8);
 });
 
-Deno.test("README.md links every recipe", async () => {
-  const readme = await read("README.md");
+Deno.test("README.md stays short enough to be read", async () => {
+  const { length } = (await read("README.md")).trimEnd().split("\n");
+  assert(length <= README_LINES, `${length} lines`);
+});
+
+for (
+  const page of [
+    "README.md",
+    "CONTRIBUTING.md",
+    "cluster/README.md",
+    "examples/README.md",
+    "examples/agents_that_end.md",
+    "examples/what_shares_memory.md",
+  ]
+) {
+  Deno.test(`${page} links files that there are`, async () => {
+    const links = (await read(page)).matchAll(/\]\((\.\.?\/[^)#]+)/g);
+    for (const [, path] of links) {
+      await Deno.stat(new URL(path!, new URL(page, root)));
+    }
+  });
+}
+
+Deno.test("examples/README.md links every recipe", async () => {
+  const readme = await read("examples/README.md");
   for await (const { name } of Deno.readDir(new URL(RECIPES, root))) {
-    assertStringIncludes(readme, `](./${RECIPES}${name})`);
+    assertStringIncludes(readme, `](./recipes/${name})`);
   }
 });
 
-Deno.test("README.md tells what becomes of a cell whose owner ends, as the runtimes are tested", async () => {
-  const readme = (await read("README.md")).replace(/ +\|/g, " |");
-  assertEquals(FATES.Node, FATES.Bun);
+Deno.test("agents_that_end.md tells what becomes of a cell whose owner ends, as the runtimes are tested", async () => {
+  const page = (await read("examples/agents_that_end.md"))
+    .replace(/ +\|/g, " |");
+  const rowOf = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  assertStringIncludes(page, rowOf(["the owner", ...Object.keys(FATES)]));
   for (const way of Object.keys(FATES.Deno) as Way[]) {
-    const { Deno, Chromium, Firefox, Node } = FATES;
-    const fates = [Deno, Chromium, Firefox, Node].map((fates) => fates[way]);
-    assertStringIncludes(readme, `| ${[way, ...fates].join(" | ")} |`);
+    const fates = Object.values(FATES).map((fates) => fates[way]);
+    assertStringIncludes(page, rowOf([way, ...fates]));
   }
 });
 
-Deno.test("README.md names every export of both cells", async () => {
-  const readme = await read("README.md");
+Deno.test("mod.ts names every method of both cells in its map", async () => {
+  const [map] = (await read("mod.ts")).split("@module");
   for (const name of ["lazy_init.ts", "mutex_lazy_init.ts"]) {
     const source = await read(name);
     const methods = source.matchAll(
@@ -80,22 +90,24 @@ Deno.test("README.md names every export of both cells", async () => {
     );
     for (const [, method] of methods) {
       if (method !== "constructor" && !method!.endsWith("Async")) {
-        assertStringIncludes(readme, method!);
+        assert(new RegExp(`\\b${method}\\b`).test(map!), method);
       }
     }
   }
-});
-
-Deno.test("quick_start.ts prints the same root from four workers", async () => {
-  const { code, output } = await run("quick_start.ts");
-  assertEquals(output, `${Math.SQRT2}\n`.repeat(4));
-  assertEquals(code, 0);
 });
 
 Deno.test("recipes/deno.ts prints the settings that one worker fetches", async () => {
   const { code, output, messages } = await run("recipes/deno.ts");
   assertEquals(code, 0, messages);
   assertPrinted("deno.ts", output);
+});
+
+Deno.test("recipes/fallback.ts fills a table in each worker where memory cannot be shared", async () => {
+  const { output } = await run("recipes/fallback.ts", "--not-isolated");
+  assertEquals(
+    output.trim().split("\n").sort(),
+    [...Array(4).fill("2"), ...Array(4).fill("Filling the table")],
+  );
 });
 
 for (const recipe of PORTABLE_RECIPES) {

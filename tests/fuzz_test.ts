@@ -148,7 +148,10 @@ const word = fc.oneof(
 const WORDS = 32;
 const words = fc.array(word, { minLength: WORDS, maxLength: WORDS });
 /** Agents that may be declared dead. */
-const agent = fc.oneof(fc.constant(agentId()), fc.integer({ min: 1 }));
+const agent = fc.oneof(
+  fc.constant(agentId()),
+  fc.integer({ min: 1, max: 2 ** 28 - 1 }),
+);
 
 // What decoding random bytes may throw, as the codecs' docs say
 const READING = [TypeError, RangeError, SyntaxError, LayoutMismatchError];
@@ -303,13 +306,20 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
           content === "another" && There === Cell && found === codec;
 
         const byteOffset = GUARD + shift;
-        const { tag } = codec;
+        const { tag, byteLength } = codec;
         let cell: LazyInit<unknown> | MutexLazyInit<unknown> | undefined;
         documented(
           () =>
             cell = attaching
               ? Cell.from(
-                { kind, buffer, byteOffset, name: "", tag } as never,
+                {
+                  kind,
+                  buffer,
+                  byteOffset,
+                  name: "",
+                  tag,
+                  byteLength,
+                } as never,
                 codec,
               )
               : new Cell(codec, { buffer, byteOffset }),

@@ -81,6 +81,45 @@ Deno.test("LazyInit() attaches to the cell that is there already", () => {
   assertEquals(new LazyInit(int32, options).get(), 42);
 });
 
+Deno.test("LazyInit() has a given value from the beginning", () => {
+  const cell = new LazyInit(string(8), { value: "" });
+  assertEquals(cell.get(), "");
+  assertEquals(cell.phase, "initialized");
+  assertEquals(LazyInit.from(cell.handle, string(8)).value, "");
+  const view = new LazyInit(typedArray(Uint8Array, 2), {
+    value: Uint8Array.of(1, 2),
+  });
+  assertEquals([...view.value], [1, 2]);
+  assertStrictEquals(view.value.buffer, view.handle.buffer as ArrayBufferLike);
+});
+
+Deno.test("LazyInit() drops a value where another agent came before", () => {
+  const buffer = new SharedArrayBuffer(LazyInit.byteLength(int32));
+  const first = new LazyInit(int32, { buffer });
+  const during = () => {
+    const other = new LazyInit(int32, { buffer, value: 1 });
+    assertEquals(other.phase, "initializing");
+    return 2;
+  };
+  first.callOnce(during);
+  assertEquals(new LazyInit(int32, { buffer, value: 3 }).value, 2);
+});
+
+Deno.test("LazyInit() refuses a value that the codec refuses, and leaves the cell usable", () => {
+  const buffer = new SharedArrayBuffer(LazyInit.byteLength(int32));
+  assertThrows(
+    () => new LazyInit(int32, { buffer, value: 2 ** 31 }),
+    RangeError,
+  );
+  assertThrows(
+    () => new LazyInit(int32, { buffer, value: "1" as unknown as number }),
+    TypeError,
+  );
+  const cell = new LazyInit(int32, { buffer });
+  assertEquals(cell.phase, "uninitialized");
+  assertEquals(cell.initOnce(4), 4);
+});
+
 Deno.test("LazyInit() refuses memory that holds something else", () => {
   const buffer = new SharedArrayBuffer(64);
   new LazyInit(string(16), { buffer });
@@ -298,6 +337,7 @@ Deno.test("LazyInit.from() refuses memory that was never claimed", () => {
     byteOffset: 0,
     name: "",
     tag: int32.tag,
+    byteLength: int32.byteLength,
   } as const;
   assertThrows(
     () => LazyInit.from(handle, int32),

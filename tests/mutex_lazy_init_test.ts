@@ -80,6 +80,45 @@ Deno.test("MutexLazyInit() attaches to the cell that is there, and refuses anoth
   assertEquals(MutexLazyInit.byteLength(int32), 32);
 });
 
+Deno.test("MutexLazyInit() has a given value from the beginning", () => {
+  const cell = new MutexLazyInit(string(8), { value: "" });
+  assertEquals(cell.get(), "");
+  assertEquals(cell.phase, "initialized");
+  assertEquals(MutexLazyInit.from(cell.handle, string(8)).value, "");
+  const view = new MutexLazyInit(typedArray(Uint8Array, 2), {
+    value: Uint8Array.of(1, 2),
+  });
+  assertEquals([...view.value], [1, 2]);
+  assertStrictEquals(view.value.buffer, view.handle.buffer as ArrayBufferLike);
+});
+
+Deno.test("MutexLazyInit() drops a value where another agent came before", () => {
+  const buffer = new SharedArrayBuffer(MutexLazyInit.byteLength(int32));
+  const first = new MutexLazyInit(int32, { buffer });
+  const during = () => {
+    const other = new MutexLazyInit(int32, { buffer, value: 1 });
+    assertEquals(other.phase, "initializing");
+    return 2;
+  };
+  first.init(during);
+  assertEquals(new MutexLazyInit(int32, { buffer, value: 3 }).value, 2);
+});
+
+Deno.test("MutexLazyInit() refuses a value that the codec refuses, and leaves the cell usable", () => {
+  const buffer = new SharedArrayBuffer(MutexLazyInit.byteLength(int32));
+  assertThrows(
+    () => new MutexLazyInit(int32, { buffer, value: 2 ** 31 }),
+    RangeError,
+  );
+  assertThrows(
+    () => new MutexLazyInit(int32, { buffer, value: "1" as unknown as number }),
+    TypeError,
+  );
+  const cell = new MutexLazyInit(int32, { buffer });
+  assertEquals(cell.phase, "uninitialized");
+  assertEquals(cell.init(() => 4), 4);
+});
+
 Deno.test("MutexLazyInit.from() attaches through a clone of the handle", () => {
   const cell = new MutexLazyInit(int32, { name: "answer" });
   const attached = MutexLazyInit.from(structuredClone(cell.handle), int32);

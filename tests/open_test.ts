@@ -1,7 +1,75 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  int32,
+  LazyInit,
+  type LazyInitOpenOptions,
+  MutexLazyInit,
+} from "../mod.ts";
 import { SCENARIOS } from "./_open_scenarios.ts";
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   Deno.test(name, scenario);
 }
+
+for (const kind of [LazyInit, MutexLazyInit]) {
+  Deno.test(`${kind.name}.open() rejects bad arguments at once`, async () => {
+    const cases: [unknown, unknown, unknown, string][] = [
+      [
+        1,
+        int32,
+        {},
+        "Cannot open the cell as 'name' must be a string: current value is 1",
+      ],
+      [
+        "name",
+        {},
+        {},
+        "Cannot use the codec as 'codec' must have 'tag', 'byteLength', 'encode' and 'decode': current value is an object",
+      ],
+      [
+        "name",
+        int32,
+        null,
+        "Cannot use the options as 'options' must be an object: current value is null",
+      ],
+      [
+        "name",
+        int32,
+        { signal: 1 },
+        "Cannot wait as 'signal' must be an AbortSignal: current value is 1",
+      ],
+      [
+        "name",
+        int32,
+        { timeout: 5 },
+        "Cannot wait as 'timeout' is an option of the methods that block: use 'signal: AbortSignal.timeout(5)' instead",
+      ],
+    ];
+    for (const [name, codec, options, message] of cases) {
+      await assertRejects(
+        () =>
+          kind.open(
+            name as string,
+            codec as typeof int32,
+            options as LazyInitOpenOptions,
+          ),
+        TypeError,
+        message,
+      );
+    }
+    const reason = new Error("Not any more");
+    const signal = AbortSignal.abort(reason);
+    const error = await assertRejects(() =>
+      kind.open("name", int32, { signal })
+    );
+    assertEquals(error, reason);
+  });
+}
+
+Deno.test("[Symbol.dispose]() does nothing to cells that were not opened by a name", () => {
+  const cell = new MutexLazyInit(int32);
+  cell[Symbol.dispose]();
+  assertEquals(cell.init(() => 42), 42);
+});

@@ -12,7 +12,9 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
+import { inspect } from "node:util";
 import {
+  agentId,
   AlreadyInitializedError,
   type Codec,
   int32,
@@ -20,13 +22,15 @@ import {
   LazyInit,
   MutexLazyInit,
   NotInitializedError,
+  OwnerLostError,
   RecursiveInitializationError,
+  string,
   struct,
   typedArray,
   uint32,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
-import { Flag } from "./_flag.ts";
+import { Flag, until } from "./_flag.ts";
 import { type Pair, pair, pairOf } from "./_jobs.ts";
 import { isSlotZeroed } from "./_cell_slots.ts";
 
@@ -245,4 +249,94 @@ Deno.test("The kernel's documentation example holds", () => {
   const again = lazy.tryInit(() => ({ a: 54 }));
   assert(!again.ok && again.reason === "already-init");
   assertEquals(again.value.a, 42);
+});
+
+Deno.test("Fault of this package, inspection: a cell whose value cannot be decoded says so", () => {
+  const codec: Codec<number> = {
+    ...int32,
+    decode() {
+      throw new Error("On purpose");
+    },
+  };
+  for (const Cell of [LazyInit, MutexLazyInit]) {
+    const cell = new Cell(int32, { name: "answer" });
+    if (cell instanceof LazyInit) cell.initOnce(42);
+    else cell.init(() => 42);
+    const other = Cell.from(cell.handle as never, codec);
+    const text = `${Cell.name} "answer" { <undecodable> }`;
+    assertEquals(Deno.inspect(other), text);
+    assertEquals(inspect(other), text);
+  }
+});
+
+Deno.test("Fault of this package, nobody watches: an announced owner that ends before it has woken those who waited is noticed", async () => {
+  const url = new URL("./testdata/mortal_worker.ts", import.meta.url);
+  const cell = new MutexLazyInit(pair);
+  // Sleeps while there is no owner
+  const value = cell.waitAsync({ signal: AbortSignal.timeout(20_000) });
+  const worker = new Worker(url, { type: "module" });
+  try {
+    await new Promise((resolve) => worker.onmessage = resolve);
+    const ended = new Flag();
+    worker.postMessage({
+      kind: "end",
+      handle: cell.handle,
+      stage: "taken",
+      announced: true,
+      entered: new Flag().buffer,
+      leave: new Flag().buffer,
+      ended: ended.buffer,
+    });
+    await ended.raised();
+    await until(() => cell.phase === "uninitialized");
+    cell.init(() => pairOf(1));
+    assertEquals(await value, pairOf(1));
+  } finally {
+    worker.terminate();
+  }
+});
+
+Deno.test("Fault of this package, weak order at placing: memory that another agent is claiming is looked at twice", () => {
+  for (const Cell of [LazyInit, MutexLazyInit]) {
+    const buffer = new SharedArrayBuffer(Cell.byteLength(int32));
+    const { load } = Atomics;
+    // As if this agent saw the value of the other one, and not yet that it has claimed the
+    // memory, as a load may do on weakly ordered processors
+    let isFirst = true;
+    Object.assign(Atomics, {
+      load(words: Int32Array, index: number): number {
+        if (words.buffer !== buffer || index !== 2) return load(words, index);
+        if (isFirst) {
+          isFirst = false;
+          const cell = new Cell(int32, { buffer });
+          if (cell instanceof LazyInit) cell.initOnce(42);
+          else cell.init(() => 42);
+        }
+        return 0;
+      },
+    });
+    try {
+      assertEquals(new Cell(int32, { buffer }).get(), 42);
+    } finally {
+      Object.assign(Atomics, { load });
+    }
+  }
+});
+
+Deno.test("Fault of this package, writes after a loss: an encoder that has lost the cell writes nothing after its next look", () => {
+  let lost = 0;
+  const codec: Codec<string> = {
+    ...string(64),
+    encode(value, slot) {
+      // Another agent declares this one dead, and initializes the cell
+      if (lost++ === 0) {
+        assertEquals(cell.recover(agentId()), true);
+        assertEquals(cell.init(() => "another"), "another");
+      }
+      string(64).encode(value, slot);
+    },
+  };
+  const cell = new MutexLazyInit(codec);
+  assertThrows(() => cell.init(() => "this one"), OwnerLostError);
+  assertEquals(MutexLazyInit.from(cell.handle, codec).value, "another");
 });

@@ -3,21 +3,28 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ALLOWED_RACES } from "./schedules/allowed_races.ts";
 import { Explorer } from "./schedules/explorer.ts";
+import { scenarios as ofMaps } from "./schedules/map_scenarios.ts";
 import { scenarios } from "./schedules/scenarios.ts";
 import { scenarios as toys } from "./testdata/toy_scenarios.ts";
 
 const SCENARIOS = import.meta.resolve("./schedules/scenarios.ts");
+const MAP_SCENARIOS = import.meta.resolve("./schedules/map_scenarios.ts");
 const TOYS = import.meta.resolve("./testdata/toy_scenarios.ts");
 
 function startToy(name: string): Promise<Explorer> {
   return Explorer.start(toys.find((toy) => toy.name === name)!, TOYS);
 }
 
-for (const scenario of scenarios) {
+for (
+  const [scenario, module] of [
+    ...scenarios.map((scenario) => [scenario, SCENARIOS] as const),
+    ...ofMaps.map((scenario) => [scenario, MAP_SCENARIOS] as const),
+  ]
+) {
   // `deno task explore` has more of them
   Deno.test(`Explorer.explore() finds nothing wrong with one preemption in ${scenario.name}`, async () => {
     const bounded = { ...scenario, preemptions: 1 };
-    using explorer = await Explorer.start(bounded, SCENARIOS);
+    using explorer = await Explorer.start(bounded, module);
     const { schedules, failure } = explorer.explore();
     assertEquals(failure, undefined);
     assert(schedules > 1);

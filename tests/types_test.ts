@@ -24,6 +24,7 @@ import {
   type JsonValue,
   LazyInit,
   type LazyInitHandle,
+  type LazyInitOptions,
   MutexLazyInit,
   type Phase,
   string,
@@ -281,6 +282,23 @@ Deno.test("AsyncInitializer is an Initializer that may return a promise", () => 
   const asynchronous: AsyncInitializer<Float64Array> = synchronous;
   const slot = new Float64Array(1);
   assertEquals(asynchronous(slot, () => slot), slot);
+});
+
+Deno.test("LazyInit and MutexLazyInit take first values that fit the codec only", () => {
+  function _check() {
+    const cell = new LazyInit(string(8), { value: "a" });
+    assertType<IsExact<typeof cell, LazyInit<string>>>(true);
+    const options: LazyInitOptions<string> = { value: "a" };
+    new MutexLazyInit(string(8), options);
+    const placed: LazyInitOptions = { name: "a" };
+    new LazyInit(string(8), placed);
+    // @ts-expect-error no string
+    new LazyInit(string(8), { value: 1 });
+    // @ts-expect-error no string
+    new MutexLazyInit(string(8), { value: 1 });
+    // @ts-expect-error options for a cell of strings
+    new LazyInit(int32, options);
+  }
 });
 
 Deno.test("LazyInit and MutexLazyInit take initializers that fit the codec only", () => {
@@ -597,6 +615,7 @@ Deno.test("LazyInit.handle and MutexLazyInit.handle can be cloned by their type"
       readonly byteOffset: number;
       readonly name: string;
       readonly tag: string;
+      readonly byteLength: number;
     }>
   >(true);
   assertType<IsExact<CellKind, "LazyInit" | "MutexLazyInit">>(true);
@@ -638,5 +657,68 @@ Deno.test("AlreadyInitializedError.value is of the type that is asked for", () =
   function _check(error: AlreadyInitializedError<Float64Array>) {
     // @ts-expect-error read-only, as everywhere
     error.value![0] = 1;
+  }
+});
+
+Deno.test("MutexLazyInit.read() has the type of what the reader returns, and the value is read-only", () => {
+  const cell = new MutexLazyInit(typedArray(Uint8Array));
+  const length = cell.read((value) => value.length);
+  assertType<IsExact<typeof length, number | undefined>>(true);
+  assertEquals(length, undefined);
+
+  function _check() {
+    cell.read((value) => {
+      // @ts-expect-error read-only, as everywhere
+      value[0] = 1;
+    });
+    // @ts-expect-error no reader
+    cell.read();
+    // @ts-expect-error a value that cannot be reset needs no such call
+    new LazyInit(int32).read((value: number) => value);
+  }
+});
+
+Deno.test("from() takes a handle, not the cell, what is around the handle, or the handle of another value", () => {
+  const cell = new LazyInit(int32);
+  assertEquals(LazyInit.from(cell.handle, int32).name, "");
+
+  function _check() {
+    // @ts-expect-error the cell itself
+    LazyInit.from(cell, int32);
+    // @ts-expect-error an object around the handle
+    LazyInit.from({ handle: cell.handle }, int32);
+    // @ts-expect-error a cell of the other class
+    MutexLazyInit.from(cell.handle, int32);
+    // @ts-expect-error a cell of another value
+    LazyInit.from(cell.handle, string());
+  }
+});
+
+Deno.test("initializers of open views allocate, and return no promise in synchronous calls", () => {
+  const cell = new MutexLazyInit(typedArray(Uint16Array));
+  cell.init((slot, allocate) => {
+    assertType<IsExact<typeof slot, Uint16Array>>(true);
+    assertType<IsExact<typeof allocate, (length: number) => Uint16Array>>(true);
+    return allocate(1);
+  });
+  assertEquals(cell.value.length, 1);
+
+  function _check() {
+    // @ts-expect-error a promise
+    cell.getOrInit(() => Promise.resolve(new Uint16Array(1)));
+    // @ts-expect-error a promise
+    cell.getOrInit(async (_slot, allocate) => void await allocate(1));
+    // @ts-expect-error a promise
+    new LazyInit(int32).callOnce(() => Promise.resolve(1));
+    // @ts-expect-error no length
+    cell.init((_slot, allocate) => allocate("1"));
+    cell.initAsync(async (_slot, allocate) => {
+      await Promise.resolve();
+      return allocate(1);
+    });
+    // @ts-expect-error JSON has no Map
+    json<Map<string, number>>();
+    // @ts-expect-error JSON has no Map, however deep
+    json<{ users: Map<string, number>[] }>();
   }
 });

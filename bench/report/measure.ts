@@ -10,6 +10,7 @@ import { suite as acrossThreads } from "../across_threads_bench.ts";
 import { suite as firstUse } from "../first_use_bench.ts";
 import { suite as readPath } from "../read_path_bench.ts";
 import { suite as scale } from "../scale_bench.ts";
+import { suite as sizes } from "../sizes_bench.ts";
 import type { Group, Subject, Suite, Timer } from "../_suite.ts";
 
 export const suites: readonly Suite[] = [
@@ -17,6 +18,7 @@ export const suites: readonly Suite[] = [
   firstUse,
   acrossThreads,
   scale,
+  sizes,
 ];
 
 /** What was measured of one subject in one process: a number a round. */

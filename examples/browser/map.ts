@@ -161,7 +161,7 @@ export function pickPlaces(
     picked(current);
   });
   root.addEventListener("keydown", (event) => {
-    // Those are for the browser: to go back, say
+    // Those are for the browser, for example to go back
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const step = event.shiftKey ? FINE_STEP_DEGREES : STEP_DEGREES;
     let { latitude, longitude } = current;

@@ -20,13 +20,13 @@ export interface Plan {
   /** How many initializers fail before one works. */
   readonly failures: number;
   readonly waits: "async" | "blocking";
-  /** Who frees the cell of a worker that has died. */
+  /** Which side frees the cell of a worker that has died. */
   readonly freedBy: "waiters" | "page";
 }
 
 /**
  * Whether the initializers are asynchronous. They are announced while they run, so
- * not where `recover()` is to be seen; and a `LazyInit` has no such ones.
+ * they are not if the plan shows `recover()`. A `LazyInit` has none.
  */
 export function isAsynchronous({ kind, waits, freedBy }: Plan): boolean {
   return kind === "MutexLazyInit" && waits === "async" && freedBy === "waiters";
@@ -59,7 +59,7 @@ export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** A worker has come somewhere. */
+/** A worker has reached a state. */
 export interface Report {
   readonly state: State;
   /** When, by {@linkcode now}. */

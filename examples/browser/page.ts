@@ -46,13 +46,13 @@ function remark(plan: Plan): string {
   if (initializer === "dies") {
     if (freedBy === "waiters" && waits === "blocking") {
       remarks.push(
-        "Blocked workers do not notice that another has ended: recover the cell by the button.",
+        "Blocked workers do not notice that another worker has ended: recover the cell by the button.",
       );
     }
     remarks.push(
       isAsynchronous(plan)
-        ? "The initializer is asynchronous, so its worker ends at once, and who waits takes over."
-        : "The initializer blocks its worker, and Chromium ends such a one 2 seconds after terminate().",
+        ? "The initializer is asynchronous, so its worker ends immediately, and a waiter takes over."
+        : "The initializer blocks its worker, and Chromium ends a blocked worker 2 seconds after terminate().",
     );
   }
   return remarks.join(" ");
@@ -74,7 +74,7 @@ function startTimeline(): void {
   );
   let run: Run | undefined;
   function showRun(): void {
-    // Disabled in earnest, they would lose the focus
+    // If they were really disabled, they would lose the focus
     resetButton.ariaDisabled = String(!run?.canReset);
     recoverButton.ariaDisabled = String(!run?.canRecover);
   }
@@ -98,7 +98,7 @@ function startTimeline(): void {
     if (run?.canRecover) run.recover();
   });
   form.addEventListener("change", showPlan);
-  // Not before, as browsers fill in again what was chosen when somebody comes back
+  // Not before, as browsers restore what was chosen when a user comes back
   addEventListener("pageshow", showPlan);
   fillLegend(byId("legend", HTMLElement));
   showPhase();
@@ -110,7 +110,7 @@ function showError(error: unknown): void {
   alert.textContent = error instanceof Error ? error.message : String(error);
 }
 
-/** Loads the cities when somebody comes near, as they are many. */
+/** Loads the cities when a user scrolls near, as they are many. */
 function startSearchInView(): void {
   const observer = new IntersectionObserver((entries) => {
     if (!entries.some(({ isIntersecting }) => isIntersecting)) return;

@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /**
- * Makes the picture of the page that the README shows: a worker that takes over from
+ * Makes the picture of the page that README shows: a worker that takes over from
  * one that fails, and the map with an answer.
  *
  * @module
@@ -29,7 +29,7 @@ await page.getByRole("combobox").fill("Nairobi, Kenya");
 await page.keyboard.press("Enter");
 await page.getByRole("table", { name: "Nearest to Nairobi" }).waitFor();
 
-// What a reader of the README can do without
+// What a reader of README can do without
 await page.addStyleTag({
   content:
     "header, footer, #nearest > p, #nearest > .columns { display: none }",

@@ -99,7 +99,7 @@ function searcher(cities: Cities, find: (place: Place) => Promise<TeamAnswer>) {
     const number = ++latest;
     showError("");
     const answer = await find(place);
-    // Somebody has searched for something else meanwhile
+    // The user has searched for something else meanwhile
     if (number !== latest) return;
     showAnswer(cities, label, answer);
     world.setPins([{ place, label: "" }]);

@@ -34,7 +34,7 @@ self.onmessage = ({ data }: MessageEvent<SearchRequest>) => {
 function begin(job: SearchJob): void {
   const coordinates =
     LazyInit.from(job.coordinates, coordinatesCodec(job.cityCount)).value;
-  const cell = MutexLazyInit.from(job.index, indexCodec(job.cityCount));
+  const cell = MutexLazyInit.from(job.index, indexCodec);
   self.postMessage("ready");
   LazyInit.from(job.start, bool).wait();
 

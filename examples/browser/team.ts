@@ -28,7 +28,7 @@ export interface TeamAnswer extends Answer {
   readonly worker: number;
 }
 
-/** Who did what until all had the index. */
+/** What each worker did until all had the index. */
 export interface TeamReport {
   readonly workers: number;
   readonly builder: number;
@@ -73,7 +73,7 @@ export class Team {
     const { promise, resolve } = Promise.withResolvers<TeamReport>();
     this.report = promise;
     this.#done = resolve;
-    const cell = new MutexLazyInit(indexCodec(cityCount), { name: "index" });
+    const cell = new MutexLazyInit(indexCodec, { name: "index" });
     this.#index = cell.handle;
     const job: SearchJob = {
       cityCount,

@@ -19,7 +19,7 @@ const TICKS = 4;
 const BRIEF_PERCENT = 1;
 /** A screen reader must be able to keep up. */
 const SUMMARY_MILLISECONDS = 600;
-/** How often rows grow for those who do not want to see motion. */
+/** How often rows grow for users who do not want to see motion. */
 const CALM_MILLISECONDS = 1_000;
 
 interface Segment {

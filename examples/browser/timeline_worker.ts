@@ -2,8 +2,8 @@
 /// <reference lib="deno.worker" />
 
 /**
- * A worker of the timeline: races with the others for the cell, and reports what
- * comes of it.
+ * A worker of the timeline: races with the others for the cell, and reports
+ * the outcome.
  *
  * @module
  */
@@ -22,10 +22,10 @@ import { getOrInitReporting, isTimeout, report } from "./reporting.ts";
 /** How long a latecomer waits before it tries again to be the one, in ms. */
 const RETRY_MILLISECONDS = 500;
 
-/** What has become of an initializer when its time is up. */
+/** How an initializer ends when its time is up. */
 type Fate = "works" | "fails" | "dies";
 
-/** The worker does one thing at a time, even if it is told to go again meanwhile. */
+/** The worker does one thing at a time, even if it is told to start again meanwhile. */
 let turn = Promise.resolve();
 let takePart: () => Promise<void>;
 
@@ -73,8 +73,8 @@ function valueGetter(job: TimelineJob): () => number | Promise<number> {
 }
 
 /**
- * Makes the value, or waits for it. A `LazyInit` tells nobody that it is free again,
- * so a latecomer asks now and then.
+ * Makes the value, or waits for it. A `LazyInit` does not tell when it is free again,
+ * so a latecomer asks from time to time.
  */
 async function callOnceOrWait(
   cell: LazyInit<number>,
@@ -108,7 +108,7 @@ function getOrInitAsync(
     called = true;
     return isAsynchronous(job.plan) ? initializeAsync(job) : initialize(job);
   });
-  // Who comes first is called before the method returns
+  // The initializer of the first worker is called before the method returns
   if (!called && !cell.initialized) {
     report("waiting", " for getOrInitAsync()");
   }

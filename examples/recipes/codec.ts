@@ -4,30 +4,26 @@
 import { type Codec, LazyInit } from "@lazyinit/lazyinit";
 import { decode, encode } from "@msgpack/msgpack";
 
-function messagePack<T>(maxByteLength: number): Codec<T> {
+function messagePack<T>(): Codec<T> {
   return {
-    tag: `messagePack[${maxByteLength}]`,
-    byteLength: 4 + maxByteLength,
-    encode(value, { buffer, byteOffset }) {
+    tag: "messagePack",
+    open: true, // values have no size before they are encoded
+    byteLength: 2 ** 30, // the most that one may take; what is not used costs nothing
+    encode(value, slot) {
       const bytes = encode(value);
-      if (bytes.length > maxByteLength) {
-        throw new RangeError(
-          `Cannot encode ${bytes.length} bytes as at most ${maxByteLength} fit`,
-        );
-      }
-      new DataView(buffer).setUint32(byteOffset, bytes.length);
-      new Uint8Array(buffer, byteOffset + 4).set(bytes);
+      const { buffer, byteOffset } = slot.resize(bytes.length);
+      new Uint8Array(buffer, byteOffset).set(bytes);
     },
-    decode({ buffer, byteOffset }) {
-      const length = new DataView(buffer).getUint32(byteOffset);
+    decode({ buffer, byteOffset, byteLength }) {
       // A copy, as many decoders do not take shared memory
-      const bytes = new Uint8Array(buffer, byteOffset + 4, length).slice();
-      return decode(bytes) as T;
+      return decode(
+        new Uint8Array(buffer, byteOffset, byteLength).slice(),
+      ) as T;
     },
   };
 }
 
-const codec = messagePack<{ at: Date; tags: string[] }>(256);
+const codec = messagePack<{ at: Date; tags: string[] }>();
 const cell = new LazyInit(codec);
 cell.initOnce({ at: new Date(0), tags: ["epoch"] });
 

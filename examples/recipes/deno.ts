@@ -2,7 +2,7 @@
 
 import { json, MutexLazyInit } from "@lazyinit/lazyinit";
 
-const settings = new MutexLazyInit(json(4096), { name: "settings" });
+const settings = new MutexLazyInit(json(), { name: "settings" });
 for (let i = 0; i < 4; i++) {
   const url = new URL("./deno_worker.ts", import.meta.url);
   new Worker(url, { type: "module" }).postMessage(settings.handle);

@@ -5,7 +5,7 @@
 import { json, MutexLazyInit } from "@lazyinit/lazyinit";
 
 self.onmessage = async ({ data: handle }) => {
-  const cell = MutexLazyInit.from(handle, json<{ greeting: string }>(4096));
+  const cell = MutexLazyInit.from(handle, json<{ greeting: string }>());
   const settings = await cell.getOrInitAsync(async () => {
     console.log("Fetching the settings"); // in one worker only
     const response = await fetch(new URL("./settings.json", import.meta.url));

@@ -33,10 +33,12 @@ export const mutants: readonly Mutant[] = [
   {
     name: "beat after loss, over the entry of the successor (C2)",
     file: CELL,
-    from: '    if (typeof version !== "bigint") return false;\n',
-    to: '    if (typeof version !== "bigint") {\n' +
-      "      run.version = this.#seen.version;\n" +
-      '      return record.phase === "initializing";\n    }\n',
+    from:
+      "      const version = await this.#write(record, run.version);\n      if (typeof",
+    to: '      if (record.phase === "initializing") {\n' +
+      "        await this.#lookNow();\n" +
+      "        run.version = this.#seen.version;\n      }\n" +
+      "      const version = await this.#write(record, run.version);\n      if (typeof",
   },
   {
     name: "judged entry and replaced entry not the same (C1)",
@@ -128,8 +130,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no beats",
     file: CELL,
-    from: "      if (!await this.#beat(run)) return LOST;\n    }\n",
-    to: "      run.sent = Infinity;\n    }\n",
+    from: "        if (!await this.#beat(run)) return LOST;\n      } catch",
+    to: "        run.sent = Infinity;\n      } catch",
   },
   {
     name: "published without waiting for the last beat (C5)",
@@ -166,6 +168,26 @@ export const mutants: readonly Mutant[] = [
     from:
       "      await this.#lookNow();\n      if (hasLanded()) return this.#seen.version;\n      return again",
     to: "      await this.#lookNow();\n      return again",
+  },
+  {
+    name: "taken over by a look that was not due (C4)",
+    file: CELL,
+    from: "        if (isDue) return;",
+    to: "        return;",
+  },
+  {
+    name: "an own beat that has landed late counts as a loss (C5)",
+    file: CELL,
+    from:
+      'found?.phase !== "initializing" || found.owner !== run.record.owner ||',
+    to: "found !== undefined ||",
+  },
+  {
+    name: "the entry of a successor counts as an own beat (C2)",
+    file: CELL,
+    from:
+      'found?.phase !== "initializing" || found.owner !== run.record.owner ||',
+    to: 'found?.phase !== "initializing" ||',
   },
   {
     name: "refresh joins a request that began before",

@@ -7,11 +7,12 @@
  */
 
 import { type Clock, useClock } from "../../cluster/_clock.ts";
-import { decodeRecord, type Record } from "../../cluster/_entry.ts";
+import { decodeRecord, type EntryRecord } from "../../cluster/_entry.ts";
 import {
   type ClusterInitializerContext,
   ClusterLazyInit,
   type Entry,
+  PermanentStoreError,
   type Store,
 } from "../../cluster/mod.ts";
 import { int32 } from "../../codec.ts";
@@ -114,7 +115,7 @@ class Process {
   /** Whether a request of it has failed, or has taken long. */
   troubled = false;
   push: ((entry: Entry | null) => void) | undefined;
-  fail: (() => void) | undefined;
+  fail: ((error: Error) => void) | undefined;
 
   constructor(name: string, script: readonly Call[]) {
     this.name = name;
@@ -143,7 +144,7 @@ export class World {
   #violation: unknown;
   // The store
   #entry: Entry | null = null;
-  #record: Record | undefined;
+  #record: EntryRecord | undefined;
   #version = 0n;
   /** When the entry was written. */
   #written = 0;
@@ -352,7 +353,16 @@ export class World {
         });
       }
       if (process.fail !== undefined) {
-        add(`${name} loses its watch`, 0.1, () => process.fail?.());
+        add(
+          `${name} loses its watch`,
+          0.1,
+          () => process.fail?.(new Error("No connection")),
+        );
+        add(
+          `${name} is refused its watch`,
+          0.1,
+          () => process.fail?.(new PermanentStoreError("Refused")),
+        );
       }
       if (process.push !== undefined) {
         add(`${name} is told of nothing`, 0.1, () => process.push?.(null));
@@ -440,14 +450,14 @@ export class World {
 
   #watch(process: Process, signal: AbortSignal): AsyncIterable<Entry | null> {
     const queue: (Entry | null)[] = [];
-    let broken = false;
+    let failure: Error | undefined;
     let wake = () => {};
     process.push = (entry) => {
       queue.push(entry);
       wake();
     };
-    process.fail = () => {
-      broken = true;
+    process.fail = (error) => {
+      failure = error;
       process.push = process.fail = undefined;
       wake();
     };
@@ -456,7 +466,7 @@ export class World {
     return (async function* () {
       while (!signal.aborted) {
         while (queue.length > 0) yield queue.shift()!;
-        if (broken) throw new Error("No connection");
+        if (failure !== undefined) throw failure;
         await new Promise<void>((resolve) => wake = resolve);
       }
     })();
@@ -489,7 +499,7 @@ export class World {
   }
 
   /** C1 to C4, C7: whether a process may write this over what is there. */
-  #checkWrite(process: Process, record: Record): void {
+  #checkWrite(process: Process, record: EntryRecord): void {
     const from = this.#record;
     const edge = `${from?.phase ?? "nothing"} → ${record.phase}`;
     const { generation = 0, owner, lease = 0 } = from ?? {};

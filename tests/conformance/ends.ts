@@ -11,8 +11,9 @@ export type Way =
   | "closes itself"
   | "throws where nobody catches"
   | "is terminated in `Atomics.wait` or a loop"
-  | "has not announced itself"
-  | "is waited for by blocking agents only";
+  | "is waited for by blocking agents only"
+  | "holds a `Mutex`"
+  | "holds a `Mutex` and has not announced itself";
 
 /** What becomes of the cell then, if nobody calls `recover()`. */
 export type Fate =
@@ -32,8 +33,9 @@ const ONLY_RECOVER: Fates = {
   "closes itself": "`recover()`",
   "throws where nobody catches": "`recover()`",
   "is terminated in `Atomics.wait` or a loop": "`recover()`",
-  "has not announced itself": "`recover()`",
   "is waited for by blocking agents only": "`recover()`",
+  "holds a `Mutex`": "`recover()`",
+  "holds a `Mutex` and has not announced itself": "`recover()`",
 };
 
 const FIREFOX: Fates = {
@@ -42,9 +44,20 @@ const FIREFOX: Fates = {
   "closes itself": "is taken over",
   "throws where nobody catches": "lives on, and so its call",
   "is terminated in `Atomics.wait` or a loop": "is taken over",
+  "holds a `Mutex`": "is taken over",
 };
 
-/** The table in README. */
+/** If the event loop runs of the thread that has started the owner. */
+const NODE: Fates = {
+  ...ONLY_RECOVER,
+  "is terminated": "is taken over",
+  "closes itself": "is taken over",
+  "throws where nobody catches": "is taken over",
+  "is terminated in `Atomics.wait` or a loop": "is taken over",
+  "is waited for by blocking agents only": "is taken over",
+};
+
+/** The table in `examples/agents_that_end.md`. */
 export const FATES = {
   Deno: {
     ...FIREFOX,
@@ -56,8 +69,9 @@ export const FATES = {
     "is terminated in `Atomics.wait` or a loop": "is taken over after 2 s",
   },
   Firefox: FIREFOX,
-  Node: ONLY_RECOVER,
-  Bun: ONLY_RECOVER,
+  Node: NODE,
+  Bun: NODE,
+  "older Deno": ONLY_RECOVER,
 } satisfies Record<string, Fates>;
 
 /** What the owner does while it owns. */
@@ -250,10 +264,10 @@ function endsBy(
   ...deeds: Deed[]
 ): Case[] {
   return deeds.map((deed) => ({
-    name: `${method} does as README says if the owner ${way} (${deed})`,
+    name: `${method} does as the table says if the owner ${way} (${deed})`,
     async main(stage) {
       const property = newProperty(stage);
-      const announced = way !== "has not announced itself";
+      const announced = way !== "holds a `Mutex` and has not announced itself";
       const peer = stage.spawn(1)[0]!;
       const owner = await own(peer, property.target, deed, announced);
       const value = property.wait();
@@ -276,7 +290,7 @@ export const cases: Case[] = [
     newMutexLazyInit,
     "wait",
   ),
-  ...endsBy("is terminated", "Mutex.lockAsync()", newMutex, "wait"),
+  ...endsBy("holds a `Mutex`", "Mutex.lockAsync()", newMutex, "wait"),
   ...endsBy(
     "closes itself",
     "MutexLazyInit.getOrInitAsync()",
@@ -302,10 +316,15 @@ export const cases: Case[] = [
     newLazyInit,
     "block",
   ),
-  ...endsBy("has not announced itself", "Mutex.lockAsync()", newMutex, "wait"),
+  ...endsBy(
+    "holds a `Mutex` and has not announced itself",
+    "Mutex.lockAsync()",
+    newMutex,
+    "wait",
+  ),
   {
     name:
-      "MutexLazyInit.getOrInit() does as README says if the owner is waited for by blocking agents only",
+      "MutexLazyInit.getOrInit() does as the table says if the owner is waited for by blocking agents only",
     async main(stage) {
       const way = "is waited for by blocking agents only";
       const property = newMutexLazyInit(stage);

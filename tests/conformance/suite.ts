@@ -9,6 +9,7 @@
 import { Sleepers } from "../_sleepers.ts";
 import { cases as ends, type Fates } from "./ends.ts";
 import { cases as mutexes } from "./mutexes.ts";
+import { cases as openValues } from "./open_values.ts";
 import type { Port } from "./port.ts";
 import { cases as races } from "./races.ts";
 import { cases as reentries } from "./reentries.ts";
@@ -79,6 +80,7 @@ export const CASES: readonly Case[] = [
   ...races,
   ...waits,
   ...values,
+  ...openValues,
   ...resets,
   ...reentries,
   ...mutexes,

@@ -18,7 +18,7 @@ const url = new URL("./web_worker.js", import.meta.url);
 
 await runSuite({
   library,
-  fates: FATES.Bun,
+  fates: "Deno" in globalThis ? FATES["older Deno"] : FATES.Bun,
   hasAsyncContext: true,
   inspect,
   spawn: (caseName, sleepers) =>

@@ -28,7 +28,7 @@ const { document } = globalThis as unknown as {
 /** What an owner does in a page, in a worker of its or not. */
 type PageDeed = Deed | "on the main thread";
 
-/** A browser, as the table in README calls it. */
+/** A browser, as the table of fates calls it. */
 export type Browser = "Chromium" | "Firefox";
 
 const LIBRARY = new URL(

@@ -10,7 +10,8 @@
  * notices the fault, nothing else is run.
  */
 
-import { type Mutant, mutants } from "./mutants.ts";
+import { mutants as ofMaps } from "./map_mutants.ts";
+import { type Mutant, mutants as ofCells } from "./mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** How many times as long as without a mutation tests may take, … */
@@ -185,6 +186,8 @@ async function flagsOf(): Promise<string[]> {
   const text = new TextDecoder().decode(stdout).trim();
   return text === "" ? [] : [text];
 }
+
+const mutants: readonly Mutant[] = [...ofCells, ...ofMaps];
 
 function choose([first, ...rest]: string[]): readonly Mutant[] {
   if (first === undefined) return mutants;

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import type { Browser as BrowserName } from "../conformance/web_page.ts";
 import type { Result } from "../conformance/suite.ts";
 import { installSuite, testConformance } from "./_driver.ts";
-import { serve } from "./_site.ts";
+import { type Isolation, serve } from "./_site.ts";
 
 /** What the tests use of a page, whoever drives the browser. */
 interface Page {
@@ -41,9 +41,9 @@ export function testBrowser(
 
   async function withPage(
     body: (page: Page) => Promise<void>,
-    isolated = true,
+    isolation: Isolation = "cross-origin",
   ): Promise<void> {
-    await using site = serve(directory(), isolated);
+    await using site = serve(directory(), isolation);
     const browser = await launch();
     try {
       const page = await browser.newPage();
@@ -83,9 +83,18 @@ export function testBrowser(
   Deno.test(`LazyInit and all other constructors name the missing headers (${name})`, () =>
     withPage(async (page) => {
       const failure =
-        "TypeError: Cannot use shared memory as SharedArrayBuffer is not defined: serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp'";
+        "TypeError: Cannot use shared memory as SharedArrayBuffer is not defined: serve the page with the headers 'Cross-Origin-Opener-Policy: same-origin' and 'Cross-Origin-Embedder-Policy: require-corp', or with 'Document-Isolation-Policy: isolate-and-require-corp' where the browser knows it";
       const expected = [failure, failure, failure, failure];
       assertEquals(await call(page, "failures"), expected);
       assertEquals(await call(page, "failuresInWorker"), expected);
-    }, false));
+    }, "none"));
+
+  if (name === "Chromium") {
+    Deno.test(`MutexLazyInit shares memory with workers of a page that Document-Isolation-Policy isolates (${name})`, () =>
+      withPage(async (page) => {
+        assertEquals(await page.evaluate("crossOriginIsolated"), true);
+        // A worker of a frame in it attaches to a cell of the page, and ends
+        assertEquals(await call(page, "reloadFrame", name, "block"), 2);
+      }, "document"));
+  }
 }

@@ -23,7 +23,12 @@ export function testRecipes(
   recipes: readonly Recipe[],
 ): void {
   Deno.test(`recipes in ${runtime}`, async (t) => {
-    await using installation = await install("@msgpack/msgpack@3.1.3");
+    await using installation = await install(
+      "@msgpack/msgpack@3.1.3",
+      "apache-arrow@21.2.0",
+      "gpt-tokenizer@4.0.0",
+      "piscina@5.3.2",
+    );
     const { path } = installation;
     for (const recipe of recipes) {
       await t.step(

@@ -3,4 +3,4 @@
 import { PORTABLE_RECIPES } from "../_printed.ts";
 import { testRecipes } from "./_recipes.ts";
 
-testRecipes("bun@1.4.5", ["bun.ts", ...PORTABLE_RECIPES]);
+testRecipes("bun@1.4.5", ["bun.ts", "tokenizer.ts", ...PORTABLE_RECIPES]);

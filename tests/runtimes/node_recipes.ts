@@ -3,4 +3,4 @@
 import { PORTABLE_RECIPES } from "../_printed.ts";
 import { testRecipes } from "./_recipes.ts";
 
-testRecipes("node@24", PORTABLE_RECIPES);
+testRecipes("node@24", ["tokenizer.ts", ...PORTABLE_RECIPES]);

@@ -39,13 +39,14 @@ export const ALLOWED_RACES: readonly AllowedRace[] = [
     // Read by an owner that was declared dead and lives, and so cannot publish
     name: "lost-owner",
     access: "read",
-    words: ["slot", "length"],
+    words: ["slot", "length", "block", "room"],
     slow: true,
   },
   {
     name: "torn-decode",
     access: "read",
-    words: ["slot", "length"],
+    // The last two of the entry of a map
+    words: ["slot", "length", "block", "room"],
     until: "state",
   },
   {

@@ -5,10 +5,13 @@
  * them; or, after `--replay`, runs one schedule again.
  */
 
-import { Explorer } from "./explorer.ts";
-import { scenarios } from "./scenarios.ts";
+import { Explorer, type Scenario } from "./explorer.ts";
+import { scenarios as ofMaps } from "./map_scenarios.ts";
+import { scenarios as ofCells } from "./scenarios.ts";
 
 const MODULE = import.meta.resolve("./scenarios.ts");
+const MAP_MODULE = import.meta.resolve("./map_scenarios.ts");
+const scenarios = [...ofCells, ...ofMaps];
 
 async function print(text: string): Promise<void> {
   await Deno.stdout.write(new TextEncoder().encode(text));
@@ -19,10 +22,14 @@ async function replay(seed: string): Promise<boolean> {
   if (scenario === undefined) {
     throw new Error(`No scenario has the seed ${seed}`);
   }
-  using explorer = await Explorer.start(scenario, MODULE);
+  using explorer = await Explorer.start(scenario, moduleOf(scenario));
   const { trace, message } = explorer.replay(seed);
   await print(`${trace.join("\n")}\n${message}\n`);
   return true;
+}
+
+function moduleOf(scenario: Scenario): string {
+  return ofMaps.includes(scenario) ? MAP_MODULE : MODULE;
 }
 
 function secondsSince(start: number): string {
@@ -38,7 +45,7 @@ async function explore(prefixes: string[]): Promise<boolean> {
     if (
       prefixes.length > 0 && !prefixes.some((prefix) => name.startsWith(prefix))
     ) continue;
-    using explorer = await Explorer.start(scenario, MODULE);
+    using explorer = await Explorer.start(scenario, moduleOf(scenario));
     const start = performance.now();
     const { schedules, pruned, states, failure } = explorer.explore();
     total += schedules;

@@ -71,6 +71,8 @@ export interface Scenario {
   readonly looks?: Looks;
   /** The size of the memory, in 32-bit words, and what they are called. */
   readonly words: readonly string[];
+  /** Tells what a word is called now, where that depends on the rest of the memory. */
+  naming?(memory: Int32Array): (word: number) => string;
   /**
    * In the thread: returns what the thread does. Cells that are made here are made
    * without asking, and before everything else.
@@ -201,6 +203,7 @@ export class Explorer implements Disposable {
   readonly #memory: Int32Array<SharedArrayBuffer>;
   readonly #ledger: Int32Array<SharedArrayBuffer>;
   readonly #races: Races;
+  readonly #nameOf: (word: number) => string;
 
   // Of the schedule that is run
   #sleepers: Sleeper[] = [];
@@ -225,7 +228,10 @@ export class Explorer implements Disposable {
     this.#agents = agents;
     this.#memory = new Int32Array(memory);
     this.#ledger = new Int32Array(ledger);
-    this.#races = new Races(scenario);
+    const { words, naming } = scenario;
+    this.#nameOf = naming?.(this.#memory) ??
+      ((word) => words[word] ?? `word ${word}`);
+    this.#races = new Races(scenario, this.#nameOf);
   }
 
   /** Starts the threads of a scenario, which `module` exports in its `scenarios`. */
@@ -706,10 +712,6 @@ export class Explorer implements Disposable {
     this.#trace.push(
       `${`${this.#trace.length + 1}`.padStart(3)}  thread ${thread}  ${text}`,
     );
-  }
-
-  #nameOf(word: number): string {
-    return this.#scenario.words[word] ?? `word ${word}`;
   }
 }
 

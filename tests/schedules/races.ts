@@ -64,6 +64,7 @@ export interface RacingThreads {
 export class Races {
   readonly #threads: number;
   readonly #words: readonly string[];
+  readonly #nameOf: (word: number) => string;
   readonly #slow: number | undefined;
   /** What each thread knows. */
   readonly #clocks: readonly Clock[];
@@ -79,7 +80,11 @@ export class Races {
   readonly #pending: (string | undefined)[];
   #found: string | undefined;
 
-  constructor({ threads, words, slow }: RacingThreads) {
+  constructor(
+    { threads, words, slow }: RacingThreads,
+    nameOf: (word: number) => string,
+  ) {
+    this.#nameOf = nameOf;
     this.#threads = threads;
     this.#words = words;
     this.#slow = slow;
@@ -148,7 +153,7 @@ export class Races {
   /** A thread has made an atomic operation on a word, which may decide on what it has read. */
   decide(thread: number, word: number, discards: boolean): void {
     for (const [index, { name, until }] of undecided.entries()) {
-      if (this.#words[word] !== until) continue;
+      if (this.#nameOf(word) !== until) continue;
       const kind = UNDECIDED + index;
       const pending = this.#pending[kind * this.#threads + thread];
       if (!discards && pending !== undefined) {
@@ -222,7 +227,7 @@ export class Races {
     word: number,
     role: Role,
   ): AllowedRace | undefined {
-    const name = this.#words[word]!.replace(/\[.*/, "");
+    const name = this.#nameOf(word).replace(/\[.*/, "");
     return ALLOWED_RACES.find((allowed) =>
       allowed.access === access &&
       (allowed.words?.includes(name) ?? true) &&
@@ -266,7 +271,7 @@ export class Races {
       `the ${KINDS[kind] ?? "plain read"} by thread ${thread} in step ${step}`
     );
     const message = `Data race on ${
-      this.#words[word]
+      this.#nameOf(word)
     }: nothing orders ${text} and ${other}`;
     const reads = [earlier, later].find(([kind]) => kind >= UNDECIDED);
     if (reads === undefined) this.#found ??= message;

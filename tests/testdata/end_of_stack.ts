@@ -13,9 +13,11 @@ import {
   int32,
   json,
   LazyInit,
+  type LazyInitHandle,
   Mutex,
   MutexLazyInit,
   OnceState,
+  type Phase,
   struct,
   typedArray,
 } from "../../mod.ts";
@@ -48,7 +50,7 @@ function callAbove(words: number, call: () => unknown): void {
     }
   }
   try {
-    ((...shift: unknown[]) => recurse())(...shifts[words % SHIFTS]!);
+    ((..._shift: unknown[]) => recurse())(...shifts[words % SHIFTS]!);
   } catch (error) {
     // What the initializers throw on purpose is no failure, either
     if (!/stack|On purpose/.test(`${error}`)) throw error;
@@ -69,7 +71,12 @@ const view = typedArray(Int32Array, 4);
 const point = struct({ x: int32, y: view });
 const at = { x: 1, y: Int32Array.of(1, 2, 3, 4) };
 
-type AnyCell = LazyInit<unknown> | MutexLazyInit<unknown>;
+interface AnyCell {
+  readonly phase: Phase;
+  readonly initialized: boolean;
+  readonly handle: LazyInitHandle;
+}
+
 type Trial = [name: string, make: () => AnyCell, call: (cell: never) => void];
 
 function trial<C extends AnyCell>(
@@ -82,7 +89,7 @@ function trial<C extends AnyCell>(
 
 function initialized<T>(codec: Codec<T>, value: T): MutexLazyInit<T> {
   const cell = new MutexLazyInit(codec);
-  cell.init(() => value as never);
+  cell.init((() => value) as never);
   return cell;
 }
 

@@ -1,0 +1,197 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * The hash table of a map: see "Memory" in `lazy_init_map.ts`. It knows keys as words, and
+ * entries by where they begin in the buffer, in bytes.
+ */
+
+import { type Arena, UNIT } from "./_arena.ts";
+import { HASH_WORD, KEY_LENGTH_WORD, KEY_OFFSET, NEXT_WORD } from "./_entry.ts";
+import type { Keys } from "./_keys.ts";
+import { wordIndex } from "./_memory.ts";
+import { LayoutMismatchError } from "./errors.ts";
+
+/** Stands for no entry, as the header of a map is at the beginning of its memory. */
+export const NOWHERE = 0;
+const KEY_WORD = wordIndex(KEY_OFFSET);
+/** How many entries a chain may have beyond `maxSize`: more is a chain without end. */
+const MAX_EXCESS = 65_536;
+
+/** Where the parts of a map are. */
+export interface EntriesPlace {
+  /** How errors call the map. */
+  readonly label: string;
+  readonly maxSize: number;
+  /** The word that counts the entries. */
+  readonly countIndex: number;
+  /** The word of the first chain, … */
+  readonly tableIndex: number;
+  /** … how many chains there are, a power of two, … */
+  readonly tableLength: number;
+  /** … and where the first entry may be, in bytes. */
+  readonly start: number;
+}
+
+/** The entries of a map: found by their keys, added, never taken away. */
+export class Entries<K> {
+  readonly #place: EntriesPlace;
+  readonly #keys: Keys<K>;
+  readonly #arena: Arena;
+  /** Enough of the memory for the header and the table. */
+  readonly #words: Int32Array;
+
+  constructor(place: EntriesPlace, keys: Keys<K>, arena: Arena) {
+    this.#place = place;
+    this.#keys = keys;
+    this.#arena = arena;
+    this.#words = arena.wordsTo(wordIndex(place.start))!;
+  }
+
+  /** Returns the entry of a key, if there is one. */
+  find(key: K): number {
+    this.#keys.encode(key);
+    return this.#search(this.#head(this.#chain), NOWHERE);
+  }
+
+  /** Returns the entry of a key, which it adds if there is none. */
+  add(key: K): number {
+    this.#keys.encode(key);
+    const chain = this.#chain;
+    let head = this.#head(chain);
+    const found = this.#search(head, NOWHERE);
+    if (found !== NOWHERE) return found;
+    this.#assertNotFull();
+    const entry = this.#create();
+    for (;;) {
+      this.#wordsOf(entry)[wordIndex(entry) + NEXT_WORD] = head / UNIT;
+      // M2 and M3: pairs with the load of #head()
+      const first = (Atomics.compareExchange(
+        this.#words,
+        chain,
+        head / UNIT,
+        entry / UNIT,
+      ) >>> 0) * UNIT;
+      if (first === head) break;
+      // M2: an agent that came first may have linked the same key
+      const linked = this.#search(first, head);
+      if (linked !== NOWHERE) return linked;
+      head = first;
+    }
+    // Pairs with the load of #assertNotFull()
+    Atomics.add(this.#words, this.#place.countIndex, 1);
+    return entry;
+  }
+
+  /** Writes the last key that was encoded to an entry that no other agent can know of. */
+  #create(): number {
+    const { words: key, length, byteLength, hash } = this.#keys;
+    const entry = this.#arena.reserve(KEY_OFFSET + byteLength);
+    const words = this.#wordsTo(wordIndex(entry + KEY_OFFSET) + length);
+    const index = wordIndex(entry);
+    // Plain: M3
+    words[index + HASH_WORD] = hash;
+    words[index + KEY_LENGTH_WORD] = byteLength;
+    for (let i = 0; i < length; i++) words[index + KEY_WORD + i] = key[i]!;
+    return entry;
+  }
+
+  /** Before an entry is added: so agents that do so at once may exceed the bound by one each. */
+  #assertNotFull(): void {
+    const { countIndex, maxSize, label } = this.#place;
+    // Pairs with the addition in add()
+    if (Atomics.load(this.#words, countIndex) >>> 0 < maxSize) return;
+    throw new RangeError(
+      `Cannot add a key to ${label} as it must have at most ${maxSize} keys: create it with a greater 'maxSize'`,
+    );
+  }
+
+  /** Returns the entries, in no particular order. */
+  *[Symbol.iterator](): Generator<number> {
+    const { tableIndex, tableLength } = this.#place;
+    for (let i = 0; i < tableLength; i++) {
+      let left = this.#maxLength;
+      let entry = this.#head(tableIndex + i);
+      while (entry !== NOWHERE) {
+        if (left-- === 0) throw this.#overwritten();
+        const index = wordIndex(entry);
+        // Plain: M3
+        const next = this.#wordsOf(entry)[index + NEXT_WORD]! >>> 0;
+        yield entry;
+        entry = next * UNIT;
+      }
+    }
+  }
+
+  keyOf(entry: number): K {
+    const words = this.#wordsOf(entry);
+    const byteLength = words[wordIndex(entry) + KEY_LENGTH_WORD]! >>> 0;
+    const byteOffset = entry + KEY_OFFSET;
+    const { buffer } = this.#wordsTo(wordIndex(byteOffset + byteLength));
+    return this.#keys.decode({ buffer, byteOffset }, byteLength);
+  }
+
+  /** The word of the chain of the last key that was encoded. */
+  get #chain(): number {
+    const { tableIndex, tableLength } = this.#place;
+    return tableIndex + (this.#keys.hash & tableLength - 1);
+  }
+
+  #head(chain: number): number {
+    // M3: pairs with the CAS of add()
+    return (Atomics.load(this.#words, chain) >>> 0) * UNIT;
+  }
+
+  /** Looks for the last key that was encoded, in a chain from `entry` to before `end`. */
+  #search(entry: number, end: number): number {
+    const { hash } = this.#keys;
+    let left = this.#maxLength;
+    while (entry !== end && entry !== NOWHERE) {
+      if (left-- === 0) throw this.#overwritten();
+      const words = this.#wordsOf(entry);
+      const index = wordIndex(entry);
+      // Plain: M3
+      if (words[index + HASH_WORD] === hash && this.#hasKey(index)) {
+        return entry;
+      }
+      entry = (words[index + NEXT_WORD]! >>> 0) * UNIT;
+    }
+    return NOWHERE;
+  }
+
+  /** Whether the key of the entry that begins with that word is the last one that was encoded. */
+  #hasKey(index: number): boolean {
+    const { words: key, length, byteLength } = this.#keys;
+    const start = index + KEY_WORD;
+    const words = this.#wordsTo(start);
+    if (words[index + KEY_LENGTH_WORD] !== byteLength) return false;
+    const keyWords = this.#wordsTo(start + length);
+    for (let i = 0; i < length; i++) {
+      if (keyWords[start + i] !== key[i]) return false;
+    }
+    return true;
+  }
+
+  /** The words that an entry is in, but for its key. */
+  #wordsOf(entry: number): Int32Array {
+    if (entry < this.#place.start) throw this.#overwritten();
+    return this.#wordsTo(wordIndex(entry) + KEY_WORD);
+  }
+
+  /** Words of the memory, at least so many. */
+  #wordsTo(end: number): Int32Array<SharedArrayBuffer> {
+    const words = this.#arena.wordsTo(end);
+    if (words === undefined) throw this.#overwritten();
+    return words;
+  }
+
+  get #maxLength(): number {
+    return this.#place.maxSize + MAX_EXCESS;
+  }
+
+  #overwritten(): LayoutMismatchError {
+    return new LayoutMismatchError(
+      `Cannot look up a key in ${this.#place.label} as its entries must be in the memory: the memory has been overwritten`,
+    );
+  }
+}

@@ -1,0 +1,1049 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+// This module is browser compatible.
+
+/*
+ * A hash table of cells in shared memory, to which entries are added and from which none
+ * is ever taken. No lock: an agent that ended while it held one would stop all others.
+ *
+ * MEMORY. Offsets are from the beginning of the buffer, in units of 8 bytes; 0 is nowhere.
+ *
+ *   map      ┌──────────────┬───────────────┬────────┬────────────┐
+ *   6 words  │ units in use │ keys inserted │ layout │ not in use │
+ *            └──────────────┴───────────────┴────────┴────────────┘
+ *   table    ┌────────┬────────┬──── as many words as `maxSize`, rounded up to a
+ *            │ first  │ first  │ …   power of two: the first entry of each chain
+ *            └───┬────┴────────┴────
+ *   arena        ▼   from here on given out by Arena.reserve(), in order, never taken back
+ *   entry    ┌──────────────────────────┬──────┬────────────┬───────┬───┬─────┐
+ *            │ cell, 6 words (word 2:   │ next │ key length │ block │ 0 │ key │
+ *            │ the hash of the key)     │      │ in bytes   │       │   │     │
+ *            └──────────────────────────┴──┬───┴────────────┴───┬───┴───┴─────┘
+ *                                          ▼                    ▼
+ *                                    another entry       ┌──────┬───┬─────────────┐
+ *                                    of the chain        │ room │ 0 │ the slot    │
+ *                                                        │      │   │ of the cell │
+ *                                                        └──────┴───┴─────────────┘
+ *
+ * All-zero memory is an empty map. A value that outgrows its block moves to another one,
+ * as the owner of its cell; one that fits stays where the last one was.
+ *
+ * INVARIANTS, beside those of the cells, which are in `atomics.ts`
+ *
+ *   M1  What is given out belongs to one agent, until that links it; it is zero then.
+ *   M2  No two entries of a chain have the same key, and all keys of a chain have its
+ *       number in the low bits of their hashes. So a key has one cell at most, for ever.
+ *   M3  An entry is whole before it is linked. From then on its hash, next, key length and
+ *       key never change. So chains grow at their beginning only, and have an end.
+ *   M4  A block knows its room before an entry names it. It belongs to one entry for ever,
+ *       and its room never changes. So whichever block an entry names, what its owner, or
+ *       one that has lost the cell, writes there harms no other entry.
+ *   M5  A key that is linked has a cell, whose invariants are those of any other.
+ *
+ * INSERTION. Search the chain; reserve bytes by a compare-exchange; write the entry; link
+ * it by a compare-exchange of the first entry of its chain, which fails if another agent
+ * has linked one since, and then the search goes on with what is new. That CAS decides, so
+ * of several agents with one key one links it. The others leak the bytes of theirs, and an
+ * agent that ends in the middle does, but nothing else. The initializer runs later, on the
+ * cell, where no other key is in its way.
+ *
+ * MEMORY MODEL. Plain are the accesses to an entry before it is linked, and to what never
+ * changes afterwards. All of it is written before the CAS that links the entry, and read
+ * after an atomic load of the first entry of its chain, which that CAS has written, or a
+ * later one that has read it in turn. So all writes happen before all reads. Memory that
+ * has grown has done so before anything in it is linked.
+ *
+ * Plain are, too, a reader's accesses to the block of an entry, its room and the value in
+ * it. They race with the next reset and with the owner after it, as those to the slot of any
+ * cell do (torn-decode in `atomics.ts`): all that they lead to lies within the memory of the
+ * map, and is dropped unless a CAS of the state word finds the word of before. That word
+ * has read the owner's CAS, before which block, room and value were written.
+ *
+ * An agent that was declared dead and lives may name a block after another agent has taken
+ * the cell, as it may write to the slot of any cell (lost-owner in `atomics.ts`): a
+ * compare-exchange that fails where the other has named one keeps that from most.
+ *
+ * THE TEMPTING WRONG VERSION links new entries at the end of their chain. Their next words
+ * then change after they were linked, and each step through a chain is an atomic load.
+ */
+
+/**
+ * {@linkcode LazyInitMap}: one-time initialization for each key of a map in shared memory.
+ *
+ * ```ts
+ * import { json, string } from "@lazyinit/lazyinit/codec";
+ * import { LazyInitMap } from "@lazyinit/lazyinit/lazy-init-map";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lengths = new LazyInitMap(string(), json<number>());
+ * assertEquals(lengths.getOrInit("Nairobi", (key) => key.length), 7);
+ * assertEquals(lengths.get("Nairobi"), 7);
+ * ```
+ *
+ * @module
+ */
+
+import { recoverWhenWorkersEnd } from "./_agent.ts";
+import { Arena } from "./_arena.ts";
+import {
+  assertInitializer,
+  Cell,
+  type LazyInitWaitAsyncOptions,
+  type LazyInitWaitOptions,
+} from "./_cell.ts";
+import {
+  assertAgentId,
+  assertCodec,
+  assertFunction,
+  assertOptions,
+  label,
+  show,
+} from "./_checks.ts";
+import { Entries, NOWHERE } from "./_entries.ts";
+import { Entry, type EntryOwner, KIND } from "./_entry.ts";
+import { assertKeyCodec, canonical, Keys } from "./_keys.ts";
+import {
+  attach,
+  claim,
+  type LazyInitHandle,
+  type LazyInitOptions,
+  placeOf,
+} from "./_layout.ts";
+import {
+  assertRange,
+  assertShared,
+  canGrow,
+  growTo,
+  maxByteLengthOf,
+  wordIndex,
+} from "./_memory.ts";
+import { OnceState } from "./atomics.ts";
+import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
+import { MutexLazyInit } from "./mutex_lazy_init.ts";
+
+export type { LazyInitWaitAsyncOptions, LazyInitWaitOptions } from "./_cell.ts";
+export type { CellKind, LazyInitHandle } from "./_layout.ts";
+
+const USED_WORD = 0;
+const COUNT_WORD = 1;
+const HEADER = OnceState.byteLength;
+const MIB = 2 ** 20;
+const MAX_BYTE_LENGTH = 2 ** 32;
+const DEFAULT_MAX_SIZE = 65_536;
+const MAX_SIZE = 2 ** 28;
+/** How many entries inspection shows. */
+const SHOWN = 100;
+
+/**
+ * What the keys of a {@linkcode LazyInitMap} may be.
+ *
+ * @example Usage
+ * ```ts
+ * import { type LazyInitMapKey, LazyInitMap, int32, string } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function sizeOf<K extends LazyInitMapKey>(map: LazyInitMap<K, number>): number {
+ *   return map.size;
+ * }
+ * assertEquals(sizeOf(new LazyInitMap(string(), int32)), 0);
+ * ```
+ */
+export type LazyInitMapKey = string | number | bigint | boolean;
+
+/**
+ * Makes the value of a key, in the agent that calls it: as {@linkcode Initializer}, with
+ * the key before the rest.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInitMap, type LazyInitMapInitializer } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const square: LazyInitMapInitializer<number, number> = (key) => key * key;
+ * assertEquals(new LazyInitMap(int32, int32).getOrInit(7, square), 49);
+ * ```
+ *
+ * @typeParam K The type of the keys.
+ * @typeParam V The type of the values.
+ */
+export type LazyInitMapInitializer<K, V> = [V] extends [ArrayBufferView]
+  ? (key: K, slot: V, allocate: (length: number) => V) => V | void
+  : (key: K) => V;
+
+/**
+ * Makes the value of a key, now or later; otherwise as {@linkcode LazyInitMapInitializer}.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInitMap, type LazyInitMapAsyncInitializer } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const square: LazyInitMapAsyncInitializer<number, number> = (key) =>
+ *   Promise.resolve(key * key);
+ * assertEquals(await new LazyInitMap(int32, int32).getOrInitAsync(7, square), 49);
+ * ```
+ *
+ * @typeParam K The type of the keys.
+ * @typeParam V The type of the values.
+ */
+export type LazyInitMapAsyncInitializer<K, V> = [V] extends [ArrayBufferView]
+  ? (
+    key: K,
+    slot: V,
+    allocate: (length: number) => V,
+  ) => PromiseLike<V | void> | V | void
+  : (key: K) => PromiseLike<V> | V;
+
+/**
+ * Options of the constructor of {@linkcode LazyInitMap}.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInitMap, type LazyInitMapOptions } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: LazyInitMapOptions = { name: "squares", maxSize: 1_000 };
+ * assertEquals(new LazyInitMap(int32, int32, options).maxSize, 1_000);
+ * ```
+ */
+export interface LazyInitMapOptions extends LazyInitOptions {
+  /**
+   * How many keys may be inserted, from 1 to 2^28. Agents that insert one at the same
+   * moment may exceed it by one each.
+   *
+   * @default 65_536
+   */
+  maxSize?: number;
+  /**
+   * The most bytes that the map may take, a multiple of 8 up to 4 GiB: its table, with 4 to
+   * 8 bytes for each key of `maxSize`, its keys and their values. In `buffer` it is what is
+   * left there by default, otherwise 1 GiB, of which nothing is used before it is needed.
+   * Where shared memory cannot grow, all of it is allocated at once, and the default is
+   * 16 MiB.
+   */
+  maxByteLength?: number;
+}
+
+/**
+ * The description of a map that `postMessage` carries to another agent, where
+ * {@linkcode LazyInitMap.from} attaches to it.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInitMap, type LazyInitMapHandle } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const map = new LazyInitMap(int32, int32, { name: "squares" });
+ * const handle: LazyInitMapHandle<number, number> = structuredClone(map.handle);
+ * assertEquals(LazyInitMap.from(handle, int32, int32).name, "squares");
+ * ```
+ *
+ * @typeParam K The type of the keys.
+ * @typeParam V The type of the values.
+ */
+// deno-lint-ignore no-explicit-any -- a handle whose types were lost fits every map
+export interface LazyInitMapHandle<K = any, V = any>
+  extends LazyInitHandle<[K, V], "LazyInitMap"> {
+  /** How many keys may be inserted. */
+  readonly maxSize: number;
+  /** The most bytes that the map may take. */
+  readonly maxByteLength: number;
+}
+
+/**
+ * A map in shared memory whose values are made once for each key: `getOrInit` across
+ * threads, with a single flight for each key.
+ *
+ * Each key has a cell, with all that a `MutexLazyInit` promises: of the agents that ask for
+ * a key that has no value, one runs its initializer and the others wait; if that fails,
+ * another one goes on with its own. An initializer may ask for other keys of its map.
+ * Reading takes no lock, and a key that an agent has seen before costs a look-up in a `Map`
+ * of its own and the read of a cell.
+ *
+ * Keys are compared as `Map` does: NaN equals NaN, and -0 equals 0. They are inserted
+ * when they are first initialized, and stay so, with or without a value: there is no
+ * eviction, no time to live, and no way to take a key out of the map. Memory that was used
+ * once is used again for a value of the same key that fits, and for nothing else.
+ * Each agent keeps the values that it has read, as a `Map` would.
+ *
+ * @example Usage
+ * ```ts
+ * import { json, LazyInitMap, string } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * interface City {
+ *   latitude: number;
+ *   longitude: number;
+ * }
+ * const cities = new LazyInitMap(string(), json<City>(), { name: "cities" });
+ * // In a worker: LazyInitMap.from(handle, string(), json<City>())
+ * const handle = cities.handle;
+ *
+ * const nairobi = await cities.getOrInitAsync("Nairobi", async (key) => {
+ *   await Promise.resolve(`Looking up ${key}`); // in one agent only
+ *   return { latitude: -1.28, longitude: 36.82 };
+ * });
+ * const attached = LazyInitMap.from(handle, string(), json<City>());
+ * assertEquals(attached.get("Nairobi"), nairobi);
+ * ```
+ *
+ * @typeParam K The type of the keys.
+ * @typeParam V The type of the values.
+ */
+export class LazyInitMap<K extends LazyInitMapKey, V>
+  implements Iterable<[K, Readonly<V>]> {
+  /** The cells of the keys that this agent has seen. */
+  readonly #seen = new Map<K, MutexLazyInit<V>>();
+  readonly #entries: Entries<K>;
+  readonly #owner: EntryOwner<V>;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #byteOffset: number;
+  readonly #maxSize: number;
+  readonly #maxByteLength: number;
+  readonly #tag: string;
+
+  /**
+   * Constructs a new instance: places a map, or attaches to the one of the same layout
+   * that is there already. So agents that share a buffer may all run this. Never blocks.
+   *
+   * @param keyCodec How keys are laid out: `string()`, `int32`, `uint32`, `float64`,
+   * `bigInt64` or `bool`.
+   * @param valueCodec How values are laid out: any codec.
+   * @param options The name of the map, its bounds, and where to place it.
+   * @throws {TypeError} If `keyCodec` is not one of those or `valueCodec` is not a codec,
+   * `name` is not a string, `buffer` is not a `SharedArrayBuffer`, `byteOffset` comes
+   * without `buffer`, or a number is not a number.
+   * @throws {RangeError} If a bound is out of range, `maxByteLength` has no room for the
+   * table, the map does not lie within the buffer, or there is no memory.
+   * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a map of the
+   * same codecs and bounds.
+   */
+  constructor(
+    keyCodec: Codec<K>,
+    valueCodec: Codec<V>,
+    options: LazyInitMapOptions = {},
+  ) {
+    assertKeyCodec(keyCodec);
+    assertCodec(valueCodec, "valueCodec");
+    assertOptions(options);
+    const { name = "", buffer, byteOffset = 0 } = options;
+    const {
+      maxSize = DEFAULT_MAX_SIZE,
+      maxByteLength = defaultMaxByteLength(buffer, byteOffset),
+    } = options;
+    assertBound(maxSize, "maxSize", 1, MAX_SIZE);
+    const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
+    const arenaOffset = HEADER + Math.max(8, tableLength * 4);
+    assertBound(maxByteLength, "maxByteLength", arenaOffset, MAX_BYTE_LENGTH);
+    const layout = layoutOf(
+      `${
+        tagOf(keyCodec, valueCodec)
+      }, ${valueCodec.byteLength} bytes, ${maxSize} keys`,
+      maxByteLength - HEADER,
+    );
+    const place = placeOf(
+      KIND,
+      layout,
+      buffer === undefined
+        ? { name, byteOffset }
+        : { name, buffer, byteOffset },
+    );
+    // Checks where it is
+    const { words, index } = new Cell(KIND, layout, place);
+    claim(KIND, layout, place, words, index);
+    const arenaStart = byteOffset + arenaOffset;
+    growTo(place.buffer, arenaStart);
+    const arena = new Arena(
+      place.buffer,
+      wordIndex(byteOffset) + USED_WORD,
+      arenaStart,
+      byteOffset + maxByteLength,
+      `'maxByteLength' bytes, which are ${maxByteLength} for ${
+        label(KIND, name)
+      }`,
+    );
+    this.#entries = new Entries(
+      {
+        label: label(KIND, name),
+        maxSize,
+        countIndex: wordIndex(byteOffset) + COUNT_WORD,
+        tableIndex: wordIndex(byteOffset + HEADER),
+        tableLength,
+        start: arenaStart,
+      },
+      new Keys(keyCodec),
+      arena,
+    );
+    this.#owner = { name, codec: valueCodec, arena };
+    this.#buffer = place.buffer;
+    this.#byteOffset = byteOffset;
+    this.#maxSize = maxSize;
+    this.#maxByteLength = maxByteLength;
+    this.#tag = tagOf(keyCodec, valueCodec);
+  }
+
+  /**
+   * Attaches to a map that another agent has placed. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * const attached = LazyInitMap.from(map.handle, int32, int32);
+   * attached.getOrInit(7, (key) => key * key);
+   * assertEquals(map.get(7), 49);
+   * ```
+   *
+   * @typeParam K The type of the keys.
+   * @typeParam V The type of the values.
+   * @param handle The handle of the map.
+   * @param keyCodec How keys are laid out, as where the map was placed.
+   * @param valueCodec How values are laid out, as where the map was placed.
+   * @returns The map.
+   * @throws {TypeError} If `handle` is not a handle, `keyCodec` is not a codec of keys or
+   * `valueCodec` is not a codec.
+   * @throws {RangeError} If the handle points outside of its buffer.
+   * @throws {LayoutMismatchError} If there is no map of these codecs.
+   */
+  static from<K extends LazyInitMapKey, V>(
+    handle: LazyInitMapHandle<NoInfer<K>, NoInfer<V>>,
+    keyCodec: Codec<K>,
+    valueCodec: Codec<V>,
+  ): LazyInitMap<K, V> {
+    assertKeyCodec(keyCodec);
+    assertCodec(valueCodec, "valueCodec");
+    const layout = layoutOf(
+      tagOf(keyCodec, valueCodec),
+      valueCodec.byteLength,
+    );
+    const place = attach(KIND, layout, handle);
+    const { maxSize, maxByteLength } = handle;
+    return new LazyInitMap(keyCodec, valueCodec, {
+      ...place,
+      // Whatever is missing is wrong, too
+      maxSize: maxSize ?? NaN,
+      maxByteLength: maxByteLength ?? NaN,
+    });
+  }
+
+  /**
+   * The description of the map that `postMessage` carries to other agents.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const { handle } = new LazyInitMap(int32, int32);
+   * assertEquals(LazyInitMap.from(structuredClone(handle), int32, int32).size, 0);
+   * ```
+   *
+   * @returns A plain object.
+   */
+  get handle(): LazyInitMapHandle<K, V> {
+    // From here on another agent may own a cell
+    recoverWhenWorkersEnd(this);
+    return {
+      kind: KIND,
+      buffer: this.#buffer,
+      byteOffset: this.#byteOffset,
+      name: this.name,
+      tag: this.#tag,
+      byteLength: this.#owner.codec.byteLength,
+      maxSize: this.#maxSize,
+      maxByteLength: this.#maxByteLength,
+    };
+  }
+
+  /**
+   * The name that was given to the map, empty if none was.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * assertEquals(new LazyInitMap(int32, int32, { name: "squares" }).name, "squares");
+   * ```
+   *
+   * @returns The name.
+   */
+  get name(): string {
+    return this.#owner.name;
+  }
+
+  /**
+   * How many keys are initialized now. Never blocks, and looks at each key.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(map.size, 1);
+   * map.reset(7);
+   * assertEquals(map.size, 0);
+   * ```
+   *
+   * @returns The number of keys that have a value.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get size(): number {
+    let size = 0;
+    for (const entry of this.#entries) {
+      if (new OnceState(this.#buffer, entry).phase === "initialized") size++;
+    }
+    return size;
+  }
+
+  /**
+   * How many keys may be inserted. A key that was reset stays inserted.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32, { maxSize: 1 });
+   * assertEquals(map.maxSize, 1);
+   * map.getOrInit(7, (key) => key * key);
+   * assertThrows(() => map.getOrInit(8, (key) => key * key), RangeError);
+   * ```
+   *
+   * @returns The bound.
+   */
+  get maxSize(): number {
+    return this.#maxSize;
+  }
+
+  /**
+   * Returns the value of a key, if it has one. Never blocks, and never takes a lock.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * assertEquals(map.get(7), undefined);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(map.get(7), 49);
+   * ```
+   *
+   * @param key The key.
+   * @returns The value, the same reference every time from this object until the key is
+   * next reset or recovered; `undefined` while the key is not initialized.
+   * @throws {TypeError} If the key codec cannot represent `key`.
+   * @throws {RangeError} If the key codec cannot represent `key`.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  get(key: K): Readonly<V> | undefined {
+    const cell = this.#seen.get(key);
+    // Out of line otherwise, so that this much is inlined where it is called
+    return cell === undefined ? this.#find(key)?.get() : cell.get();
+  }
+
+  /**
+   * Returns whether a key has a value. Never blocks, and never takes a lock.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * assertEquals(map.has(7), false);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(map.has(7), true);
+   * ```
+   *
+   * @param key The key.
+   * @returns Whether the key is initialized.
+   * @throws {TypeError} If the key codec cannot represent `key`.
+   * @throws {RangeError} If the key codec cannot represent `key`.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  has(key: K): boolean {
+    return this.#lookUp(key)?.initialized ?? false;
+  }
+
+  /**
+   * Returns the value of a key, and initializes the key if it has none. Blocks as long as
+   * another agent's initializer runs for that key.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * assertEquals(map.getOrInit(7, (key) => key * key), 49);
+   * assertEquals(map.getOrInit(7, () => 50), 49);
+   * ```
+   *
+   * @example Keys that need each other
+   * ```ts
+   * import { float64, int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, float64);
+   * function fibonacci(n: number): number {
+   *   return n < 2 ? n : map.getOrInit(n - 1, fibonacci) + map.getOrInit(n - 2, fibonacci);
+   * }
+   * assertEquals(map.getOrInit(70, fibonacci), 190392490709135);
+   * ```
+   *
+   * @param key The key.
+   * @param initializer Makes the value of the key; a view codec's gets the slot to fill
+   * after the key. What it throws comes out of this call, and the key has no value then.
+   * @param options How long to wait for another initializer.
+   * @returns The value, whoever made it.
+   * @throws {RecursiveInitializationError} If this agent is initializing the key.
+   * @throws {OwnerLostError} If this agent was declared dead meanwhile.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within or holds up.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If `initializer` is not a function or returns a promise,
+   * `timeout` is not a number, the agent would have to block but may not, or a codec
+   * cannot represent the key or the value.
+   * @throws {RangeError} If the map is full or its memory is, `timeout` is negative or NaN,
+   * or a codec cannot represent the key or the value.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  getOrInit(
+    key: K,
+    initializer: LazyInitMapInitializer<K, V>,
+    options?: LazyInitWaitOptions,
+  ): Readonly<V> {
+    assertInitializer(initializer);
+    const cell = this.#seen.get(key) ?? this.#findOrAdd(key);
+    // The cell of an entry puts the key before the rest
+    return cell.getOrInit(initializer as unknown as Initializer<V>, options);
+  }
+
+  /**
+   * Resolves with the value of a key, and initializes the key if it has none, without
+   * blocking the agent. Keeps the event loop alive while it waits for another initializer.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * const square = (key: number) => Promise.resolve(key * key);
+   * assertEquals(await map.getOrInitAsync(7, square), 49);
+   * ```
+   *
+   * @param key The key.
+   * @param initializer Makes the value of the key, now or later; a view codec's gets the
+   * slot to fill after the key.
+   * @param options How to end the wait. An initializer that has been called goes on
+   * after that, and its value is published.
+   * @returns A promise of the value, whoever made it. It rejects as
+   * {@linkcode LazyInitMap.getOrInit} throws, save that it never has to block, or with the
+   * reason of an aborted signal.
+   */
+  async getOrInitAsync(
+    key: K,
+    initializer: LazyInitMapAsyncInitializer<K, V>,
+    options?: LazyInitWaitAsyncOptions,
+  ): Promise<Readonly<V>> {
+    assertInitializer(initializer);
+    const cell = this.#seen.get(key) ?? this.#findOrAdd(key);
+    return await cell.getOrInitAsync(
+      initializer as unknown as AsyncInitializer<V>,
+      options,
+    );
+  }
+
+  /**
+   * Takes the value of a key away, in all agents. Blocks as long as an initializer runs for
+   * that key.
+   *
+   * The value is zeroed, and the next one of that key is written in its place if it fits.
+   * A live view that was handed out before stays valid memory.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * assertEquals(map.reset(7), false);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(map.reset(7), true);
+   * assertEquals(map.getOrInit(7, () => 50), 50);
+   * ```
+   *
+   * @param key The key.
+   * @param options How long to wait for an initializer.
+   * @returns Whether the key was initialized.
+   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
+   * @throws {RecursiveInitializationError} If this agent is initializing the key.
+   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
+   * this call is within or holds up.
+   * @throws {DOMException} Named `TimeoutError`, if the time is up.
+   * @throws {TypeError} If the agent would have to block but may not, `timeout` is not a
+   * number, or the key codec cannot represent `key`.
+   * @throws {RangeError} If `timeout` is negative or NaN, or the key codec cannot represent
+   * `key`.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  reset(key: K, options?: LazyInitWaitOptions): boolean {
+    return this.#lookUp(key)?.reset(options) ?? false;
+  }
+
+  /**
+   * Takes the value of a key away, in all agents, without blocking this one. Keeps the event
+   * loop alive while it waits for an initializer.
+   *
+   * Otherwise as {@linkcode LazyInitMap.reset}.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(await map.resetAsync(7), true);
+   * assertEquals(map.get(7), undefined);
+   * ```
+   *
+   * @param key The key.
+   * @param options How to end the wait.
+   * @returns A promise of whether the key was initialized. It rejects as
+   * {@linkcode LazyInitMap.reset} throws, save that it never has to block, or with the
+   * reason of an aborted signal.
+   */
+  async resetAsync(
+    key: K,
+    options?: LazyInitWaitAsyncOptions,
+  ): Promise<boolean> {
+    return await this.#lookUp(key)?.resetAsync(options) ?? false;
+  }
+
+  /**
+   * Takes the values of all keys away, in all agents, one after the other. Blocks as long as
+   * initializers run.
+   *
+   * A key that another agent initializes meanwhile may keep its value. The keys
+   * stay inserted: to begin with an empty memory, create another map.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * map.getOrInit(7, (key) => key * key);
+   * map.clear();
+   * assertEquals([map.size, map.get(7)], [0, undefined]);
+   * ```
+   *
+   * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
+   * @throws {RecursiveInitializationError} If this agent is initializing a key.
+   * @throws {DeadlockError} If an initializer that it would wait for waits for one that
+   * this call is within or holds up.
+   * @throws {TypeError} If the agent would have to block but may not.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  clear(): void {
+    for (const entry of this.#entries) this.#cellAt(entry).reset();
+  }
+
+  /**
+   * Returns what `reader` makes of the value of a key, if there is one, and never what it
+   * makes of a value that another agent was just resetting. Never blocks.
+   *
+   * As `MutexLazyInit.read()`, which says more.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap, typedArray } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, typedArray(Float64Array));
+   * map.getOrInit(3, (_key, _slot, allocate) => allocate(3).fill(0.5));
+   * const sum = (value: Readonly<Float64Array>) => value.reduce((a, b) => a + b);
+   * assertEquals(map.read(3, sum), 1.5);
+   * assertEquals(map.read(4, sum), undefined);
+   * ```
+   *
+   * @typeParam R The type of what `reader` returns.
+   * @param key The key.
+   * @param reader Is called with the value, again for each reset that comes in between.
+   * @returns What `reader` has returned for a value that was whole all the while;
+   * `undefined` if the key is not initialized, or no longer.
+   * @throws {TypeError} If `reader` is not a function or returns a promise, or the key codec
+   * cannot represent `key`. What else it throws comes out of this call.
+   * @throws {RangeError} If the key codec cannot represent `key`.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  read<R>(key: K, reader: (value: Readonly<V>) => R): R | undefined {
+    assertFunction(reader, "reader", "read the cell");
+    return this.#lookUp(key)?.read(reader);
+  }
+
+  /**
+   * Takes all keys from an agent that has ended while it was initializing or resetting
+   * them, as `MutexLazyInit.recover()` does with a cell. Never blocks, and looks at each key.
+   *
+   * An agent that has ended while it was inserting a key needs no such call: all that it
+   * leaves behind are some bytes that are not used.
+   *
+   * @example Usage
+   * ```ts
+   * import { agentId, int32, LazyInitMap, OwnerLostError } from "@lazyinit/lazyinit";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * assertThrows(() =>
+   *   map.getOrInit(7, () => {
+   *     // As another agent would, when this one has ended
+   *     assertEquals(map.recover(agentId()), true);
+   *     return 49;
+   *   }), OwnerLostError);
+   * assertEquals(map.getOrInit(7, () => 50), 50);
+   * ```
+   *
+   * @param agentId The agent that has ended, as returned by `agentId()` in that agent.
+   * @returns Whether it was initializing or resetting a key.
+   * @throws {TypeError} If `agentId` is not a number.
+   * @throws {RangeError} If `agentId` is not a positive integer.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  recover(agentId: number): boolean {
+    assertAgentId(agentId);
+    let recovered = false;
+    for (const entry of this.#entries) {
+      const cell = this.#entryAt(entry, this.#entries.keyOf(entry));
+      recovered = cell.recover(agentId) || recovered;
+    }
+    return recovered;
+  }
+
+  /**
+   * Returns the keys that are initialized now, in no particular order. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals([...map.keys()], [7]);
+   * ```
+   *
+   * @returns An iterator that looks at each key when it comes to it.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  *keys(): Generator<K, undefined> {
+    for (const entry of this.#entries) {
+      if (new OnceState(this.#buffer, entry).phase === "initialized") {
+        yield this.#entries.keyOf(entry);
+      }
+    }
+  }
+
+  /**
+   * Returns the keys that are initialized now and their values, in no particular order.
+   * Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals([...map.entries()], [[7, 49]]);
+   * ```
+   *
+   * @returns An iterator that looks at each key when it comes to it.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  *entries(): Generator<[K, Readonly<V>], undefined> {
+    for (const entry of this.#entries) {
+      const cell = this.#cellAt(entry);
+      let found: { value: Readonly<V> } | undefined;
+      cell.read((value) => void (found = { value }));
+      if (found !== undefined) yield [this.#entries.keyOf(entry), found.value];
+    }
+  }
+
+  /**
+   * Returns what {@linkcode LazyInitMap.entries} does.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32);
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(new Map(map), new Map([[7, 49]]));
+   * ```
+   *
+   * @returns An iterator that looks at each key when it comes to it.
+   * @throws {LayoutMismatchError} If the memory has been overwritten.
+   */
+  [Symbol.iterator](): Generator<[K, Readonly<V>], undefined> {
+    return this.entries();
+  }
+
+  /** The cell of a key that was inserted. */
+  #lookUp(key: K): MutexLazyInit<V> | undefined {
+    return this.#seen.get(key) ?? this.#find(key);
+  }
+
+  /** Cold: this agent has not seen the key yet. */
+  #find(key: K): MutexLazyInit<V> | undefined {
+    const entry = this.#entries.find(key);
+    return entry === NOWHERE ? undefined : this.#see(entry, canonical(key));
+  }
+
+  /** Cold: this agent has not seen the key yet. */
+  #findOrAdd(key: K): MutexLazyInit<V> {
+    return this.#see(this.#entries.add(key), canonical(key));
+  }
+
+  /** The cell of an entry, whether this agent has seen its key or not. */
+  #cellAt(entry: number): MutexLazyInit<V> {
+    const key = this.#entries.keyOf(entry);
+    return this.#seen.get(key) ?? this.#see(entry, key);
+  }
+
+  #see(entry: number, key: K): MutexLazyInit<V> {
+    const cell = new MutexLazyInit(
+      this.#owner.codec,
+      this.#entryAt(entry, key),
+    );
+    this.#seen.set(key, cell);
+    return cell;
+  }
+
+  #entryAt(entry: number, key: K): Entry<V> {
+    return new Entry(this.#owner, this.#buffer, entry, key);
+  }
+
+  /**
+   * Shows the map in Deno, as `LazyInitMap "name" { 7 => 49 }`. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const map = new LazyInitMap(int32, int32, { name: "squares" });
+   * map.getOrInit(7, (key) => key * key);
+   * assertEquals(Deno.inspect(map), 'LazyInitMap "squares" { 7 => 49 }');
+   * ```
+   *
+   * @param inspect Shows a key or a value.
+   * @param options Passed on to `inspect`.
+   * @returns The text.
+   */
+  [Symbol.for("Deno.customInspect")](
+    inspect: (value: unknown, options?: unknown) => string,
+    options?: unknown,
+  ): string {
+    return this.#inspect((value) => inspect(value, options));
+  }
+
+  /**
+   * Shows the map in Node and Bun, as `LazyInitMap "name" { 7 => 49 }`. Never blocks.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   * import { inspect } from "node:util";
+   *
+   * assertEquals(inspect(new LazyInitMap(int32, int32)), "LazyInitMap {}");
+   * ```
+   *
+   * @param _depth How deep to go still.
+   * @param options Passed on to `inspect`.
+   * @param inspect Shows a key or a value.
+   * @returns The text.
+   */
+  [Symbol.for("nodejs.util.inspect.custom")](
+    _depth: number,
+    options: unknown,
+    inspect: (value: unknown, options?: unknown) => string,
+  ): string {
+    return this.#inspect((value) => inspect(value, options));
+  }
+
+  #inspect(show: (value: unknown) => string): string {
+    const shown: string[] = [];
+    try {
+      for (const [key, value] of this) {
+        if (shown.length === SHOWN) {
+          shown.push("…");
+          break;
+        }
+        shown.push(`${show(key)} => ${show(value)}`);
+      }
+    } catch {
+      shown.push("<undecodable>");
+    }
+    const text = shown.length === 0 ? "{}" : `{ ${shown.join(", ")} }`;
+    return `${label(KIND, this.name)} ${text}`;
+  }
+}
+
+function tagOf(
+  keyCodec: Codec<unknown>,
+  valueCodec: Codec<unknown>,
+): string {
+  return `${keyCodec.tag} to ${valueCodec.tag}`;
+}
+
+/** What agents must agree on, in the form of a codec of all that follows the header. */
+function layoutOf(tag: string, byteLength: number): Codec<never> {
+  const refuse = () => {
+    throw new TypeError("Cannot encode a map");
+  };
+  return { tag, byteLength, open: true, encode: refuse, decode: refuse };
+}
+
+function defaultMaxByteLength(
+  buffer: SharedArrayBuffer | undefined,
+  byteOffset: unknown,
+): number {
+  if (buffer === undefined) return (canGrow() ? 1_024 : 16) * MIB;
+  assertShared(buffer);
+  assertRange(buffer, byteOffset, HEADER, 8);
+  const left = maxByteLengthOf(buffer) - byteOffset;
+  return Math.min(MAX_BYTE_LENGTH, left - left % 8);
+}
+
+/** Throws unless `value` is a number that can be a bound. */
+function assertBound(
+  value: unknown,
+  name: string,
+  min: number,
+  max: number,
+): void {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot create the ${KIND} as '${name}' must be a number: current value is ${
+        show(value)
+      }`,
+    );
+  }
+  const step = name === "maxSize" ? 1 : 8;
+  if (value >= min && value <= max && value % step === 0) return;
+  throw new RangeError(
+    `Cannot create the ${KIND} as '${name}' must be ${
+      step === 1 ? "an integer" : `a multiple of ${step}`
+    } from ${min} to ${max}: current value is ${value}`,
+  );
+}

@@ -1,0 +1,172 @@
+// Copyright 2026 the lazyinit authors. MIT license.
+
+import type { Mutant } from "./mutants.ts";
+
+const ARENA = "_arena.ts";
+const ENTRIES = "_entries.ts";
+const ENTRY = "_entry.ts";
+const KEYS = "_keys.ts";
+
+/** Faults that somebody could make in `LazyInitMap`, by the invariants at its top. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: "map: memory given out by a store (M1)",
+    file: ARENA,
+    from:
+      "      const found = Atomics.compareExchange(\n        words,\n        this.#index,\n        used,\n        used + units,\n      ) >>> 0;\n",
+    to:
+      "      const found = used;\n      Atomics.store(words, this.#index, used + units);\n",
+    scenarios: ["map-different-keys-2"],
+  },
+  {
+    name: "map: memory given out beyond the bound",
+    file: ARENA,
+    from: "    if (byteLength > this.end) {\n",
+    to: "    if (byteLength > this.end + 8) {\n",
+    scenarios: [],
+  },
+  {
+    name: "map: memory of others taken for its own",
+    file: ARENA,
+    from:
+      "    return end <= this.#words.length && end <= wordIndex(this.end)\n",
+    to: "    return end <= this.#words.length\n",
+    scenarios: [],
+  },
+  {
+    name: "map: memory that has grown not found",
+    file: ARENA,
+    from:
+      "    if (end > this.#words.length) this.#words = wordsOf(this.#buffer);\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "map: entry linked by a store (M2)",
+    file: ENTRIES,
+    from:
+      "      const first = (Atomics.compareExchange(\n        this.#words,\n        chain,\n        head / UNIT,\n        entry / UNIT,\n      ) >>> 0) * UNIT;\n",
+    to:
+      "      const first = head;\n      Atomics.store(this.#words, chain, entry / UNIT);\n",
+    scenarios: ["map-colliding-keys-2"],
+  },
+  {
+    name: "map: no second search after a lost race (M2)",
+    file: ENTRIES,
+    from: "      if (linked !== NOWHERE) return linked;\n",
+    to: "",
+    scenarios: ["map-equal-keys-2"],
+  },
+  {
+    name: "map: second search stops before the first new entry (M2)",
+    file: ENTRIES,
+    from: "      const linked = this.#search(first, head);\n",
+    to: "      const linked = this.#search(head, NOWHERE);\n",
+    scenarios: ["map-equal-keys-2"],
+  },
+  {
+    name: "map: next not set anew after a lost race (M3)",
+    file: ENTRIES,
+    from:
+      "    for (;;) {\n      this.#wordsOf(entry)[wordIndex(entry) + NEXT_WORD] = head / UNIT;\n",
+    to:
+      "    this.#wordsOf(entry)[wordIndex(entry) + NEXT_WORD] = head / UNIT;\n    for (;;) {\n",
+    scenarios: ["map-colliding-keys-2"],
+  },
+  {
+    name: "map: next set after the entry is linked (M3)",
+    file: ENTRIES,
+    from: "      if (first === head) break;\n",
+    to:
+      "      if (first === head) {\n        this.#wordsOf(entry)[wordIndex(entry) + NEXT_WORD] = head / UNIT;\n        break;\n      }\n",
+    scenarios: ["map-colliding-keys-2"],
+  },
+  {
+    name: "map: first entry of a chain read plainly (M3)",
+    file: ENTRIES,
+    from: "    return (Atomics.load(this.#words, chain) >>> 0) * UNIT;\n",
+    to: "    return (this.#words[chain]! >>> 0) * UNIT;\n",
+    scenarios: ["map-equal-keys-2"],
+  },
+  {
+    name: "map: keys not counted",
+    file: ENTRIES,
+    from: "    Atomics.add(this.#words, this.#place.countIndex, 1);\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "map: keys compared by their hashes alone (M2)",
+    file: ENTRIES,
+    from: "      if (keyWords[start + i] !== key[i]) return false;\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "map: chains without an end followed",
+    file: ENTRIES,
+    from:
+      "    while (entry !== end && entry !== NOWHERE) {\n      if (left-- === 0) throw this.#overwritten();\n",
+    to:
+      "    while (entry !== end && entry !== NOWHERE) {\n      if (left-- === 0) return NOWHERE;\n",
+    scenarios: [],
+  },
+  {
+    name: "map: no room in a block before its first value (M4)",
+    file: ENTRY,
+    from:
+      "    this.#wordsTo(moved + BLOCK_HEADER)[wordIndex(moved)] = byteLength;\n",
+    to: "",
+    scenarios: ["map-equal-keys-2"],
+  },
+  {
+    name: "map: a value left behind in its old block",
+    file: ENTRY,
+    from: "      old.fill(0);\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "map: a value that moves not taken along",
+    file: ENTRY,
+    from:
+      "      new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "map: a reset that leaves the value there (I3)",
+    file: ENTRY,
+    from: "      new Uint8Array(buffer, slot, used).fill(0);\n",
+    to: "",
+    scenarios: ["map-dying-mover-2"],
+  },
+  {
+    name: "map: initializer runs before there is room",
+    file: ENTRY,
+    from: "      this.makeRoom(this.#fixedByteLength);\n",
+    to: "",
+    scenarios: ["map-full-2"],
+  },
+  {
+    name: "map: length not held against the room of the block",
+    file: ENTRY,
+    from: "    if (length > this.#roomOf(block)) throw this.#overwritten();\n",
+    to: "",
+    scenarios: [],
+  },
+  {
+    name: "map: NaN and -0 not made one key",
+    file: KEYS,
+    from: "      codec.encode(canonical(key), ",
+    to: "      codec.encode(key, ",
+    scenarios: [],
+  },
+  {
+    name: "map: the last key shows through a shorter one",
+    file: KEYS,
+    from: "    this.words.fill(0, 0, this.length);\n",
+    to: "",
+    scenarios: [],
+  },
+];
