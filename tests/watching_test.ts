@@ -9,7 +9,7 @@ import { int32, LazyInit, Mutex, MutexLazyInit, OnceState } from "../mod.ts";
 import { Flag, until } from "./_flag.ts";
 import { pair } from "./_jobs.ts";
 import { isWatched, lockName, locks } from "./_locks.ts";
-import type { Message } from "./testdata/mortal_worker.ts";
+import type { Birth, Message } from "./testdata/mortal_worker.ts";
 
 /** The agent that the test plays: no real one has this id but by chance. */
 const OWNER = { id: 12_345_678 };
@@ -212,6 +212,35 @@ Deno.test("MutexLazyInit.waitAsync() wakes to watch an announced agent that take
   leave.raise();
   // It is taken from the worker
   await until(() => cell.phase === "uninitialized");
+  controller.abort(new Error("Enough"));
+  await assertRejects(() => wait, Error, "Enough");
+  worker.terminate();
+});
+
+Deno.test("MutexLazyInit.waitAsync() wakes to watch an initializer that is announced later", async () => {
+  const cell = new MutexLazyInit(pair);
+  const url = new URL("./testdata/mortal_worker.ts", import.meta.url);
+  const worker = new Worker(url, { type: "module" });
+  const id = await new Promise<number>((resolve) => {
+    worker.onmessage = ({ data }: MessageEvent<Birth>) => resolve(data.id);
+  });
+  // So that the worker is granted its own lock late
+  const { end } = await live({ id });
+  const entered = new Flag();
+  const message: Message = {
+    kind: "initialize",
+    handle: cell.handle,
+    entered: entered.buffer,
+  };
+  worker.postMessage(message);
+  await entered.raised();
+  const sleepers = new Sleepers();
+  sleepers.countThisAgent();
+  const controller = new AbortController();
+  const wait = cell.waitAsync(controller);
+  assertEquals(sleepers.begun, 1);
+  end();
+  await until(() => sleepers.begun === 2);
   controller.abort(new Error("Enough"));
   await assertRejects(() => wait, Error, "Enough");
   worker.terminate();

@@ -723,7 +723,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      if (found === word) return this.notifyAll();\n",
     to: "      if (found === word) return;\n",
-    tests: ["recover:before the agent was announced"],
+    tests: ["watching"],
   },
   {
     name: "begins without telling those who wait whom to watch",
