@@ -116,12 +116,18 @@ import {
   maxByteLengthOf,
   wordIndex,
 } from "./_memory.ts";
+import {
+  closeByName,
+  type LazyInitOpenOptions,
+  openByName,
+} from "./_rendezvous.ts";
 import { OnceState } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
 import { MutexLazyInit } from "./mutex_lazy_init.ts";
 
 export type { LazyInitWaitAsyncOptions, LazyInitWaitOptions } from "./_cell.ts";
 export type { CellKind, LazyInitHandle } from "./_layout.ts";
+export type { LazyInitOpenOptions } from "./_rendezvous.ts";
 
 const USED_WORD = 0;
 const COUNT_WORD = 1;
@@ -192,6 +198,24 @@ export type LazyInitMapAsyncInitializer<K, V> = [V] extends [ArrayBufferView]
     allocate: (length: number) => V,
   ) => PromiseLike<V | void> | V | void
   : (key: K) => PromiseLike<V> | V;
+
+/**
+ * Options of {@linkcode LazyInitMap.open}.
+ *
+ * @example Usage
+ * ```ts
+ * import { int32, LazyInitMap, type LazyInitMapOpenOptions } from "@lazyinit/lazyinit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: LazyInitMapOpenOptions = { maxSize: 1_000 };
+ * using map = await LazyInitMap.open("a small map", int32, int32, options);
+ * assertEquals(map.maxSize, 1_000);
+ * ```
+ */
+export interface LazyInitMapOpenOptions
+  extends
+    LazyInitOpenOptions,
+    Pick<LazyInitMapOptions, "maxSize" | "maxByteLength"> {}
 
 /**
  * Options of the constructor of {@linkcode LazyInitMap}.
@@ -290,7 +314,7 @@ export interface LazyInitMapHandle<K = any, V = any>
  * @typeParam V The type of the values.
  */
 export class LazyInitMap<K extends LazyInitMapKey, V>
-  implements Iterable<[K, Readonly<V>]> {
+  implements Disposable, Iterable<[K, Readonly<V>]> {
   /** The cells of the keys that this agent has seen. */
   readonly #seen = new Map<K, MutexLazyInit<V>>();
   readonly #entries: Entries<K>;
@@ -425,6 +449,84 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
       maxSize: maxSize ?? NaN,
       maxByteLength: maxByteLength ?? NaN,
     });
+  }
+
+  /**
+   * Opens the map of that name, which the first agent to ask makes: no handle needs to
+   * be sent. All that `LazyInit.open` says of cells is true of maps.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // Any agent may run this
+   * using squares = await LazyInitMap.open("squares", int32, int32);
+   * assertEquals(squares.getOrInit(7, (key) => key * key), 49);
+   *
+   * using again = await LazyInitMap.open("squares", int32, int32);
+   * assertEquals(again.get(7), 49);
+   * ```
+   *
+   * @typeParam K The type of the keys.
+   * @typeParam V The type of the values.
+   * @param name The name of the map: any text.
+   * @param keyCodec How keys are laid out, as wherever else the name is opened.
+   * @param valueCodec How values are laid out, as wherever else the name is opened.
+   * @param options How to end the wait, and the bounds of the map, which are those of the
+   * agent that makes it.
+   * @returns A promise of the map. It rejects with a `TypeError` if the platform cannot do
+   * it, `name` is not a string, or `keyCodec` or `valueCodec` is not a codec that it can
+   * be; with a `RangeError` if a bound is out of range; with a
+   * {@linkcode LayoutMismatchError} if what has the name is not a map of these codecs; or
+   * with the reason of an aborted signal.
+   */
+  static async open<K extends LazyInitMapKey, V>(
+    name: string,
+    keyCodec: Codec<K>,
+    valueCodec: Codec<V>,
+    options: LazyInitMapOpenOptions = {},
+  ): Promise<LazyInitMap<K, V>> {
+    assertKeyCodec(keyCodec);
+    assertCodec(valueCodec, "valueCodec");
+    assertOptions(options);
+    const { maxSize, maxByteLength } = options;
+    return await openByName(name, {
+      make: () =>
+        new LazyInitMap(keyCodec, valueCodec, {
+          name,
+          ...(maxSize !== undefined && { maxSize }),
+          ...(maxByteLength !== undefined && { maxByteLength }),
+        }),
+      attach: (handle) =>
+        LazyInitMap.from(
+          handle as LazyInitMapHandle<K, V>,
+          keyCodec,
+          valueCodec,
+        ),
+    }, options);
+  }
+
+  /**
+   * Gives up the name by which this map was opened; does nothing if there is none, or
+   * on a second call. The map can be used further.
+   *
+   * @example Usage
+   * ```ts
+   * import { int32, LazyInitMap } from "@lazyinit/lazyinit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * {
+   *   using squares = await LazyInitMap.open("squares of a block", int32, int32);
+   *   squares.getOrInit(7, (key) => key * key);
+   * }
+   * // No agent has it open, so this is another one
+   * using squares = await LazyInitMap.open("squares of a block", int32, int32);
+   * assertEquals(squares.size, 0);
+   * ```
+   */
+  [Symbol.dispose](): void {
+    closeByName(this);
   }
 
   /**

@@ -618,7 +618,9 @@ Deno.test("LazyInit.handle and MutexLazyInit.handle can be cloned by their type"
       readonly byteLength: number;
     }>
   >(true);
-  assertType<IsExact<CellKind, "LazyInit" | "MutexLazyInit" | "LazyInitMap">>(true);
+  assertType<IsExact<CellKind, "LazyInit" | "MutexLazyInit" | "LazyInitMap">>(
+    true,
+  );
   assertEquals(structuredClone(handle).kind, "LazyInit");
 
   function _check() {
