@@ -72,7 +72,8 @@ export interface DenoKvEntry {
  *   set: () => refused,
  *   commit: () => Promise.resolve({ ok: false }),
  * };
- * assertEquals(await refused.check().commit(), { ok: false });
+ * const check = { key: ["answer"], versionstamp: null };
+ * assertEquals(await refused.check(check).commit(), { ok: false });
  * ```
  */
 export interface DenoKvAtomic {
