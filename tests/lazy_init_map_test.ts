@@ -391,6 +391,20 @@ Deno.test("LazyInitMap refuses a key that needs itself", async () => {
   assertEquals(map.getOrInit(0, square), 0);
 });
 
+Deno.test("LazyInitMap.recover() leaves the last owner no way to the next value", async () => {
+  const map = new LazyInitMap(int32, typedArray(Int32Array, 2));
+  const recovered = Promise.withResolvers<void>();
+  const lost = map.getOrInitAsync(7, async (_key, slot) => {
+    await recovered.promise;
+    slot.fill(9);
+  });
+  assertEquals(map.recover(agentId()), true);
+  const value = map.getOrInit(7, (_key, slot) => void slot.fill(5));
+  recovered.resolve();
+  await assertRejects(() => lost, OwnerLostError);
+  assertEquals([...value], [5, 5]);
+});
+
 Deno.test("LazyInitMap.recover() gives back what an agent has begun", () => {
   const map = new LazyInitMap(int32, int32);
   map.getOrInit(1, square);
