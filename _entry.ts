@@ -104,17 +104,37 @@ export class Entry<V> extends Cell<V> {
   }
 
   protected override get slotOffset(): number {
-    return slotOf(this.#block, this);
+    return slotOf(this.#ownBlock, this);
   }
 
   protected override get room(): number {
-    return this.#roomOf(this.#block);
+    return this.#roomOf(this.#ownBlock);
   }
 
   /** Where the block is, in bytes; 0 if there is none. */
   get #block(): number {
-    // Plain (torn-decode)
-    return (this.words[this.index + BLOCK_WORD]! >>> 0) * UNIT;
+    // M4: pairs with the CAS of #nameBlock()
+    return (Atomics.load(this.words, this.index + BLOCK_WORD) >>> 0) * UNIT;
+  }
+
+  /** Where the block of the owner is, which is this agent. */
+  get #ownBlock(): number {
+    const block = this.#block;
+    // M6: in this order, or it could be the block of another owner
+    if (!this.ownedByThisAgent) throw this.lost("write to");
+    return block;
+  }
+
+  /** Names another block, unless the entry no longer names that one. */
+  #nameBlock(block: number, next: number): void {
+    // M6: pairs with itself in an agent that has taken the cell from this one, and with the
+    // load of #block
+    Atomics.compareExchange(
+      this.words,
+      this.index + BLOCK_WORD,
+      block / UNIT,
+      next / UNIT,
+    );
   }
 
   /** How many bytes a block has room for. */
@@ -137,38 +157,47 @@ export class Entry<V> extends Cell<V> {
 
   /** Moves the value to another block, if it outgrows the one that it is in. */
   protected override makeRoom(byteLength: number): void {
-    const block = this.#block;
-    const room = this.#roomOf(block);
-    if (byteLength <= room) return;
-    const moved = this.#owner.arena.reserve(BLOCK_HEADER + byteLength);
-    // Plain: M4
-    this.#wordsTo(moved + BLOCK_HEADER)[wordIndex(moved)] = byteLength;
-    const { buffer } = this;
-    const used = Math.min(this.words[this.index + LENGTH_WORD]! >>> 0, room);
-    if (used > 0) {
-      const old = new Uint8Array(buffer, block + BLOCK_HEADER, used);
-      new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);
-      old.fill(0);
-    }
-    // M4: pairs with itself in an agent that has taken the cell from this one. What a reader
-    // finds is settled by the state word
-    const found = Atomics.compareExchange(
-      this.words,
-      this.index + BLOCK_WORD,
-      block / UNIT,
-      moved / UNIT,
-    ) >>> 0;
-    // Once more, as this took a while
-    if (found !== block / UNIT || !this.ownedByThisAgent) {
-      throw this.lost("write to");
+    for (;;) {
+      // Once more after each move, as that took a while
+      const block = this.#ownBlock;
+      const room = this.#roomOf(block);
+      if (byteLength <= room) return;
+      const moved = this.#owner.arena.reserve(BLOCK_HEADER + byteLength);
+      // Plain: M4
+      this.#wordsTo(moved + BLOCK_HEADER)[wordIndex(moved)] = byteLength;
+      this.#moveBytes(block, moved, room);
+      this.#nameBlock(block, moved);
     }
   }
 
-  /** One frame of built-ins: see `Cell.zero()`. */
+  /** Moves what is in use of a block that has room for `room` bytes. */
+  #moveBytes(block: number, moved: number, room: number): void {
+    const used = Math.min(this.words[this.index + LENGTH_WORD]! >>> 0, room);
+    if (used === 0) return;
+    const { buffer } = this;
+    const old = new Uint8Array(buffer, block + BLOCK_HEADER, used);
+    new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);
+    old.fill(0);
+  }
+
+  /** Leaves the block to the agent that had the cell: it may live, and still write there. */
+  protected override abandon(): void {
+    this.zero();
+    for (;;) {
+      const block = this.#block;
+      // M6: in this order
+      if (block === 0 || !this.ownedByThisAgent) return;
+      this.#nameBlock(block, 0);
+    }
+  }
+
+  /** A few frames and built-ins: see `Cell.zero()`. */
   protected override zero(): void {
     const { words, index, buffer } = this;
     const { start, end } = this.#owner.arena;
-    const block = (words[index + BLOCK_WORD]! >>> 0) * UNIT;
+    const block = this.#block;
+    // M6: in this order
+    if (!this.ownedByThisAgent) return;
     const slot = block + BLOCK_HEADER;
     // The words may have been overwritten
     const limit = Math.min(end, buffer.byteLength);

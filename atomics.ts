@@ -506,6 +506,7 @@ export class OnceState {
   recover(agentId: number): boolean {
     assertAgentId(agentId);
     const taken = this.take(OWNED_MASK, ownedBy(agentId)) !== NOT_TAKEN;
+    if (taken) this.abandon();
     // If this fails, another agent has declared this one dead and does the rest
     if (taken) this.#empty(this.#loadGeneration());
     // I6: in the place of an agent that has ended before it could
@@ -707,6 +708,9 @@ export class OnceState {
 
   /** Zeroes what the cell guards, as its owner. One frame of built-ins: see the top. */
   protected zero(): void {}
+
+  /** Moves what the cell guards out of reach of the agent that it was taken from, if it can. */
+  protected abandon(): void {}
 
   /** Zeroes what the cell guards and ends the generation; returns whether this agent owned it. */
   #empty(generation: number): boolean {

@@ -24,8 +24,9 @@
  *                                                        │      │   │ of the cell │
  *                                                        └──────┴───┴─────────────┘
  *
- * All-zero memory is an empty map. A value that outgrows its block moves to another one,
- * as the owner of its cell; one that fits stays where the last one was.
+ * All-zero memory is an empty map. The owner of a cell moves a value that outgrows its block
+ * to another one; a value that fits stays where the last one was. An agent that recovers a
+ * cell leaves the block behind, which is then not used again.
  *
  * INVARIANTS, beside those of the cells, which are in `atomics.ts`
  *
@@ -38,6 +39,12 @@
  *       and its room never changes. So whichever block an entry names, what its owner, or
  *       one that has lost the cell, writes there harms no other entry.
  *   M5  A key that is linked has a cell, whose invariants are those of any other.
+ *   M6  An agent that takes a cell from its owner has the entry name no block before it does
+ *       anything else with the cell. An agent uses or replaces the block of a cell that it
+ *       owns only if it has looked at the state word after it read which one that is, and
+ *       replaces it by a CAS. So an agent that has lost a cell never uses a block of the
+ *       next owner, and its CAS fails, save where the entry still names none: no value is
+ *       lost by that, and the next owner goes on with the block that it finds.
  *
  * INSERTION. Search the chain; reserve bytes by a compare-exchange; write the entry; link
  * it by a compare-exchange of the first entry of its chain, which fails if another agent
@@ -52,15 +59,17 @@
  * later one that has read it in turn. So all writes happen before all reads. Memory that
  * has grown has done so before anything in it is linked.
  *
- * Plain are, too, a reader's accesses to the block of an entry, its room and the value in
- * it. They race with the next reset and with the owner after it, as those to the slot of any
- * cell do (torn-decode in `atomics.ts`): all that they lead to lies within the memory of the
- * map, and is dropped unless a CAS of the state word finds the word of before. That word
- * has read the owner's CAS, before which block, room and value were written.
+ * Plain are, too, the accesses to the room of a block. It is written before the CAS that names
+ * the block, and read after an atomic load that reads that CAS (M4).
  *
- * An agent that was declared dead and lives may name a block after another agent has taken
- * the cell, as it may write to the slot of any cell (lost-owner in `atomics.ts`): a
- * compare-exchange that fails where the other has named one keeps that from most.
+ * Plain are a reader's accesses to the value in a block and its length. They race with the
+ * next reset and with the owner after it, as those to the slot of any cell do (torn-decode in
+ * `atomics.ts`): all that they lead to lies within the memory of the map, and is dropped
+ * unless a CAS of the state word finds the word of before.
+ *
+ * An agent that was declared dead and lives may still write to words 3 to 5 of the cell until
+ * its next look at the state word, as in any cell (lost-owner in `atomics.ts`). What it writes
+ * to the value goes to the block that was left behind (M6), however late.
  *
  * THE TEMPTING WRONG VERSION links new entries at the end of their chain. Their next words
  * then change after they were linked, and each step through a chain is an atomic load.
@@ -894,6 +903,9 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   /**
    * Takes all keys from an agent that has ended while it was initializing or resetting
    * them, as `MutexLazyInit.recover()` does with a cell. Never blocks, and looks at each key.
+   *
+   * The memory of the values that the agent was making is not used again, as the agent may
+   * live after all: what it still writes there then harms no other value.
    *
    * An agent that has ended while it was inserting a key needs no such call: all that it
    * leaves behind are some bytes that are not used.

@@ -3,6 +3,7 @@
 import type { Mutant } from "./mutants.ts";
 
 const ARENA = "_arena.ts";
+const ATOMICS = "atomics.ts";
 const ENTRIES = "_entries.ts";
 const ENTRY = "_entry.ts";
 const KEYS = "_keys.ts";
@@ -122,15 +123,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: "map: a value left behind in its old block",
     file: ENTRY,
-    from: "      old.fill(0);\n",
+    from: "    old.fill(0);\n",
     to: "",
     scenarios: [],
   },
   {
     name: "map: a value that moves not taken along",
     file: ENTRY,
-    from:
-      "      new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);\n",
+    from: "    new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);\n",
     to: "",
     scenarios: [],
   },
@@ -139,7 +139,46 @@ export const mutants: readonly Mutant[] = [
     file: ENTRY,
     from: "      new Uint8Array(buffer, slot, used).fill(0);\n",
     to: "",
-    scenarios: ["map-dying-mover-2"],
+    scenarios: [],
+  },
+  {
+    name: "map: block of a lost owner kept by recover() (M6)",
+    file: ATOMICS,
+    from: "    if (taken) this.abandon();\n",
+    to: "",
+    scenarios: ["map-mover-declared-dead-2"],
+  },
+  {
+    name: "map: block read after the look at the state (M6)",
+    file: ENTRY,
+    from:
+      '    const block = this.#block;\n    // M6: in this order, or it could be the block of another owner\n    if (!this.ownedByThisAgent) throw this.lost("write to");\n    return block;\n',
+    to:
+      '    if (!this.ownedByThisAgent) throw this.lost("write to");\n    return this.#block;\n',
+    scenarios: ["map-mover-declared-dead-2"],
+  },
+  {
+    name: "map: block left behind without a look at the state (M6)",
+    file: ENTRY,
+    from: "      if (block === 0 || !this.ownedByThisAgent) return;\n",
+    to: "      if (block === 0) return;\n",
+    scenarios: ["map-recoverer-declared-dead-2"],
+  },
+  {
+    name: "map: block named by a store (M6)",
+    file: ENTRY,
+    from:
+      "    Atomics.compareExchange(\n      this.words,\n      this.index + BLOCK_WORD,\n      block / UNIT,\n      next / UNIT,\n    );\n",
+    to:
+      "    if (this.#block === block) {\n      Atomics.store(this.words, this.index + BLOCK_WORD, next / UNIT);\n    }\n",
+    scenarios: ["map-mover-declared-dead-2"],
+  },
+  {
+    name: "map: no look after a move",
+    file: ENTRY,
+    from: "      this.#nameBlock(block, moved);\n",
+    to: "      this.#nameBlock(block, moved);\n      return;\n",
+    scenarios: ["map-mover-declared-dead-2"],
   },
   {
     name: "map: initializer runs before there is room",

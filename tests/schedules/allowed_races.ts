@@ -39,14 +39,13 @@ export const ALLOWED_RACES: readonly AllowedRace[] = [
     // Read by an owner that was declared dead and lives, and so cannot publish
     name: "lost-owner",
     access: "read",
-    words: ["slot", "length", "block", "room"],
+    words: ["slot", "length"],
     slow: true,
   },
   {
     name: "torn-decode",
     access: "read",
-    // The last two of the entry of a map
-    words: ["slot", "length", "block", "room"],
+    words: ["slot", "length"],
     until: "state",
   },
   {

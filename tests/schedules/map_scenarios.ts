@@ -173,6 +173,10 @@ function make(thread: Thread, value: number, fails = () => false) {
 
 class Failure extends Error {}
 
+function fail(): never {
+  throw new Failure();
+}
+
 function attempt<T>(call: () => T): T | undefined {
   try {
     return call();
@@ -478,4 +482,62 @@ export const scenarios: Scenario[] = [
     },
     end: (memory, ledger) => illegal(memory, ledger, [KEY]),
   })),
+  ...["mover", "first-mover"].flatMap((name) =>
+    twoAndThree(`${name}-declared-dead`, {
+      // Its value outgrows the block, if there is one; the other's would not
+      slow: 0,
+      looks: LOOKS,
+      words: [...wordsFor(1), ...Array<string>(24).fill("-")],
+      prepare(thread) {
+        const map = mapOf(thread, runs(thread));
+        if (name === "mover") {
+          given(thread, map, KEY, 1);
+          map.reset(KEY);
+        } else {
+          attempt(() => map.getOrInit(KEY, fail));
+        }
+        return () => {
+          if (thread.index === 1) map.recover(1);
+          const value = thread.index === 0 ? 3 : 1;
+          try {
+            look(thread, map.getOrInit(KEY, () => value));
+          } catch (error) {
+            if (!(error instanceof OwnerLostError)) throw error;
+            thread.check(thread.slow, "The wrong agent lost the key");
+          }
+          // What the other has made, if this one has made nothing
+          look(thread, map.get(KEY));
+        };
+      },
+      end: (memory, ledger) => illegal(memory, ledger, [KEY]),
+    })
+  ),
+  {
+    // The owner has died, and the one that recovers its key first is slow
+    ...TWO,
+    name: "map-recoverer-declared-dead-2",
+    slow: 0,
+    looks: LOOKS,
+    words: [...wordsFor(1), ...Array<string>(8).fill("-")],
+    naming,
+    prepare(thread) {
+      const map = mapOf(thread, runs(thread));
+      given(thread, map, KEY, 1);
+      const dead = 7;
+      if (thread.index === 1) {
+        // The last to prepare
+        const words = new Int32Array(thread.memory);
+        words[HEADER.length + STATE] = dead << 4 | 1;
+      }
+      return () => {
+        map.recover(dead);
+        if (thread.index === 1) {
+          map.recover(1);
+          map.getOrInit(KEY, () => 2);
+        }
+        look(thread, map.get(KEY));
+      };
+    },
+    end: (memory, ledger) => illegal(memory, ledger, [KEY]),
+  },
 ];
