@@ -340,6 +340,7 @@ export class Cell<T> extends Value<T> {
     timeout: number,
     alternative: string,
     attempt: () => R | undefined,
+    wantsCell = true,
   ): R {
     // This agent may be resetting the cell, which then needs no wait
     finishResets();
@@ -351,6 +352,7 @@ export class Cell<T> extends Value<T> {
       if (result !== undefined) return result;
       const left = end - now();
       if (left <= 0) throw this.#timedOut(timeout);
+      if (wantsCell && !this.isOwned(word)) return undefined;
       const slept = this.sleep(word, Math.min(left, interval), alternative);
       // A sleep of all the remaining time is the end, whatever the clock says
       if (slept !== "timed-out" || left > interval) return undefined;
@@ -367,7 +369,7 @@ export class Cell<T> extends Value<T> {
   ): Promise<R> {
     return this.#looking(
       signal,
-      (_, signal) => this.#sleepUntil(signal, attempt),
+      (_, signal) => this.#sleepUntil(signal, attempt, false),
     );
   }
 
@@ -406,11 +408,13 @@ export class Cell<T> extends Value<T> {
   async #sleepUntil<R>(
     signal: AbortSignal | undefined,
     attempt: () => R | undefined,
+    wantsCell = true,
   ): Promise<R> {
     for (;;) {
       const word = this.load();
       const result = attempt();
       if (result !== undefined) return result;
+      if (wantsCell && !this.isOwned(word)) continue;
       await this.sleepAsync(word, signal);
     }
   }

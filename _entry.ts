@@ -9,6 +9,7 @@ import { type Arena, UNIT } from "./_arena.ts";
 import { type AnyInitializer, Cell, type InitResult } from "./_cell.ts";
 import { label, show } from "./_checks.ts";
 import { wordIndex } from "./_memory.ts";
+import type { Run } from "./_running.ts";
 import { fixedSlot } from "./_slot.ts";
 import { type Keep, LENGTH_WORD } from "./_value.ts";
 import { OnceState } from "./atomics.ts";
@@ -71,8 +72,9 @@ export class Entry<V> extends Cell<V> {
   override makeAsync(
     initializer: AnyInitializer,
     keep: Keep<V>,
+    outer?: Run,
   ): Promise<InitResult<V>> | InitResult<V> | undefined {
-    return super.makeAsync(this.#withKey(initializer), keep);
+    return super.makeAsync(this.#withKey(initializer), keep, outer);
   }
 
   #withKey(initializer: AnyInitializer): AnyInitializer {

@@ -26,6 +26,8 @@ import { LayoutMismatchError } from "./errors.ts";
 const LAYOUT_VERSION = 2;
 const LAYOUT_WORD = 2;
 const CELL_ALIGNMENT = 8;
+/** The header has 32 bits for the length of a value. */
+const MAX_VALUE_BYTES = 2 ** 32 - 8;
 
 /**
  * Which class a cell belongs to, or that it is a map of cells.
@@ -133,7 +135,13 @@ export interface Place {
 /** The bytes that a cell with this codec takes, a multiple of 8. */
 export function cellByteLength(codec: Codec<unknown>): number {
   assertCodec(codec);
-  return OnceState.byteLength + alignToSlot(codec.byteLength);
+  const { byteLength, tag } = codec;
+  if (byteLength > MAX_VALUE_BYTES) {
+    throw new RangeError(
+      `Cannot create the cell as a value of ${tag} must take at most 4 GiB - 8: current value is ${byteLength} bytes`,
+    );
+  }
+  return OnceState.byteLength + alignToSlot(byteLength);
 }
 
 /** Checks codec and options of a constructor, and allocates the memory unless it is given. */

@@ -126,7 +126,8 @@ export function wordsAt(
   // What has a view has been checked, and asking the buffer costs more than all the rest
   const known = words.get(buffer);
   if (
-    known !== undefined && byteOffset % alignment === 0 && byteOffset >= 0 &&
+    known !== undefined && typeof byteOffset === "number" &&
+    byteOffset % alignment === 0 && byteOffset >= 0 &&
     byteOffset + byteLength <= known.byteLength
   ) return known;
   assertShared(buffer);

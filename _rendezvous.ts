@@ -28,6 +28,8 @@
  * INVARIANTS
  *   R1  A cell is made only by an agent that holds GATE in exclusive mode and has seen
  *       HOLDERS free meanwhile.
+ *       It asks for GATE twice, under two names and with a pause of random length in
+ *       between, as Node may grant a lock to two threads that ask within microseconds.
  *   R2  An agent answers only while it holds HOLDERS, and always with the same cell.
  *   R3  An agent takes only the answer to a question that it has asked while it held
  *       GATE, and lets GATE go only when it holds HOLDERS or has given up.
@@ -220,9 +222,12 @@ async function make<Face extends Openable>(
   signal: AbortSignal,
 ): Promise<Face | undefined> {
   return await within(gateOf(key), "exclusive", async () => {
-    // R1
-    if (!await isFree(holdersOf(key))) return undefined;
-    return await hold(key, ways.make(), signal);
+    await pause(SHORTEST_PAUSE, signal);
+    return await within(innerGateOf(key), "exclusive", async () => {
+      // R1
+      if (!await isFree(holdersOf(key))) return undefined;
+      return await hold(key, ways.make(), signal);
+    });
   });
 }
 
@@ -374,6 +379,14 @@ function receive(data: unknown): void {
 
 function gateOf(key: string): string {
   return `@lazyinit/lazyinit gate ${key}`;
+}
+
+/**
+ * Node, as of 26.10, grants a lock to two threads if they ask within microseconds. So an
+ * agent that makes a cell asks twice, with a pause of random length in between.
+ */
+function innerGateOf(key: string): string {
+  return `@lazyinit/lazyinit inner gate ${key}`;
 }
 
 function holdersOf(key: string): string {

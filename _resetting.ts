@@ -44,9 +44,12 @@ export function zeroInTurns<R>(
   return new Promise((resolve) => {
     let timer: Timer | undefined;
     const finish = () => {
-      if (!unfinished.delete(finish)) return;
+      if (!unfinished.has(finish)) return;
+      // First, as it may fail at the end of the stack, and is then called again
+      const result = end();
+      unfinished.delete(finish);
       stopTimer(timer);
-      resolve(end());
+      resolve(result);
     };
     const takeTurn = () => {
       try {

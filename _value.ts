@@ -109,6 +109,9 @@ export class Value<T> extends OnceState {
       allocate: (length) => {
         if (run.finished) throw allocatedTooLate();
         const byteLength = this.#allocation(filling.view, length);
+        if (!this.owns(run.generation)) throw this.lost("write to");
+        // First, as it may fail, and then the earlier view stays
+        this.makeRoom(byteLength);
         // Twice, so that the last is zero
         this.#reserve(run, 0);
         this.#reserve(run, byteLength);

@@ -101,6 +101,14 @@ class Dormitory {
     Atomics.notify(this.#words, this.#index);
   }
 
+  /** Closes it if its first task has failed to enter, at the end of the stack. */
+  closeIfEmpty(): void {
+    if (this.#sleepers.size > 0) return;
+    this.#close();
+    // Pairs with the wait of open()
+    Atomics.notify(this.#words, this.#index);
+  }
+
   wakeAll(): void {
     if (!open.has(this)) return;
     this.#close();
@@ -132,7 +140,10 @@ function keepAwake(): void {
 
 function look(): void {
   timer = undefined;
-  for (const dormitory of open) dormitory.watch();
+  for (const dormitory of open) {
+    dormitory.closeIfEmpty();
+    if (open.has(dormitory)) dormitory.watch();
+  }
   keepAwake();
 }
 

@@ -627,6 +627,7 @@ export class OnceState {
 
   /** Ends that reset, and returns whether this agent still owned the cell for it. */
   protected endReset(generation: number): boolean {
+    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);
     // I5: also by the generation, as this agent may have lost the cell and begun anew
     return this.owns(generation) && this.#empty(generation);
   }
@@ -765,6 +766,15 @@ export class OnceState {
   protected notifyAll(): void {
     // I6: pairs with the wait of each agent that has set the waiters bit
     Atomics.notify(this.words, this.index);
+  }
+
+  /**
+   * Whether the word names an owner, which will leave. A word that does not may come back,
+   * as a failed run changes no generation: a caller that wants to take the cell sleeps
+   * beside none, or it could sleep on a cell that it might have.
+   */
+  protected isOwned(word: number): boolean {
+    return (word & PHASE_MASK) === INITIALIZING;
   }
 
   /** Blocks until an agent that replaces `word` notifies, or for `timeout` ms. */

@@ -584,7 +584,7 @@ export class LazyInit<T> {
   /** Cold: the cell is not initialized. */
   #wait(timeout: number): Readonly<T> {
     const attempt = () => this.initialized || undefined;
-    this.#cell.block(timeout, "waitAsync()", attempt);
+    this.#cell.block(timeout, "waitAsync()", attempt, false);
     return this.value;
   }
 

@@ -980,7 +980,7 @@ export class MutexLazyInit<T> {
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
     const attempt = () => this.#refresh() || undefined;
-    if (!attempt()) this.#cell.block(timeout, "waitAsync()", attempt);
+    if (!attempt()) this.#cell.block(timeout, "waitAsync()", attempt, false);
     return this.#value as Readonly<T>;
   }
 

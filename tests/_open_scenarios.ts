@@ -15,6 +15,7 @@ const ROUNDS = 200;
 /** The requests for locks with which an agent makes a cell, in their order. */
 const STEPS_OF_MAKING = [
   "the gate, alone",
+  "the inner gate, alone",
   "the holders' lock, to look",
   "the holders' lock",
 ];
@@ -22,6 +23,7 @@ const STEPS_OF_MAKING = [
 /** The requests with which it attaches to one. */
 const STEPS_OF_ATTACHING = [
   "the gate, alone",
+  "the inner gate, alone",
   "the holders' lock, to look",
   "the gate, shared",
   "the holders' lock, to look again",

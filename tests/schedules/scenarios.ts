@@ -347,6 +347,23 @@ export const scenarios: Scenario[] = [
     },
     end: madeOnce,
   }),
+  ...twoAndThree("get-or-init-failing-twice", {
+    // The word of the uninitialized cell comes back
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const fails = () => true;
+      return () => {
+        if (thread.index === 0) {
+          attempt(() => cell.getOrInit(make(thread, 1, fails)));
+          attempt(() => cell.getOrInit(make(thread, 1, fails)));
+          return;
+        }
+        look(thread, cell.getOrInit(make(thread, thread.index + 1)));
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  }),
   ...twoAndThree("reader-during-publication", {
     words: CELL,
     prepare(thread) {
