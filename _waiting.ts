@@ -95,13 +95,10 @@ class Dormitory {
   /** Makes a task leave before it is woken. */
   leave(wake: () => void): void {
     this.#sleepers.delete(wake);
-    if (this.#sleepers.size > 0 || !open.has(this)) return;
-    this.#close();
-    // Pairs with the wait of open()
-    Atomics.notify(this.#words, this.#index);
+    if (open.has(this)) this.closeIfEmpty();
   }
 
-  /** Closes it if its first task has failed to enter, at the end of the stack. */
+  /** Ends the sleep of nobody: the last has left, or failed to enter at the end of the stack. */
   closeIfEmpty(): void {
     if (this.#sleepers.size > 0) return;
     this.#close();

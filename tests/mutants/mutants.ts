@@ -29,6 +29,13 @@ const WAITING = "_waiting.ts";
 
 export const mutants: readonly Mutant[] = [
   {
+    name: "sleeps beside a cell that it might have",
+    file: CELL,
+    from: "      if (wantsCell && !this.isOwned(word)) return undefined;\n",
+    to: "",
+    scenarios: ["get-or-init-failing-twice-2"],
+  },
+  {
     name: "publish before write",
     file: VALUE,
     from:
@@ -327,8 +334,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "takes a cell without room on the stack for giving it back",
     file: ATOMICS,
-    from: "    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);\n",
-    to: "",
+    from:
+      "    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);\n    // Plain (stale-state)",
+    to: "    // Plain (stale-state)",
     tests: ["stack"],
   },
   {
@@ -457,8 +465,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "ends the sleep of others who sleep on the word",
     file: WAITING,
-    from: "    if (this.#sleepers.size > 0 || !open.has(this)) return;\n",
-    to: "    if (!open.has(this)) return;\n",
+    from: "    if (this.#sleepers.size > 0) return;\n",
+    to: "",
     scenarios: ["aborted-waiter-beside-live-ones-2"],
     tests: ["sleeping"],
   },
@@ -592,8 +600,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "writes to the slot of a cell that was taken",
     file: VALUE,
-    from: '    if (!this.owns(run.generation)) throw this.lost("write to");\n',
-    to: "",
+    from:
+      '    if (!this.owns(run.generation)) throw this.lost("write to");\n    // Checked',
+    to: "    // Checked",
     tests: ["recover:from writing to the slot"],
   },
   {
@@ -692,7 +701,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "watches nobody who takes the word after the sleep has begun",
     file: WAITING,
-    from: "  for (const dormitory of open) dormitory.watch();\n",
+    from: "    if (open.has(dormitory)) dormitory.watch();\n",
     to: "",
     tests: ["watching"],
   },
