@@ -21,6 +21,7 @@ import {
   json,
   LayoutMismatchError,
   LazyInit,
+  LazyInitMap,
   Mutex,
   MutexLazyInit,
   OnceState,
@@ -1028,5 +1029,35 @@ Deno.test("MutexLazyInit over a random length word ends in a value or a document
       },
     ),
     { numRuns: 300 },
+  );
+});
+
+Deno.test("allocate() that fails leaves the earlier view, which all agents then read", () => {
+  const codec = typedArray(Uint8Array);
+  const map = new LazyInitMap(int32, codec, { maxByteLength: 2 ** 20 });
+  const mine = map.getOrInit(1, (_key, _slot, allocate) => {
+    const first = allocate(100);
+    assertThrows(() => allocate(2 ** 20), RangeError);
+    first.fill(7);
+  });
+  assertEquals(mine.length, 100);
+  assertEquals(LazyInitMap.from(map.handle, int32, codec).get(1), mine);
+});
+
+Deno.test("MutexLazyInit() refuses a byteOffset that is no number in memory that it knows", () => {
+  const buffer = new SharedArrayBuffer(4_096);
+  new MutexLazyInit(int32, { buffer });
+  assertThrows(
+    () => new MutexLazyInit(int32, { buffer, byteOffset: "64" as never }),
+    TypeError,
+    `'byteOffset' must be a number: current value is "64"`,
+  );
+});
+
+Deno.test("LazyInit() refuses values whose length a header has no room for", () => {
+  assertThrows(
+    () => new LazyInit(typedArray(Float64Array, 2 ** 29)),
+    RangeError,
+    "a value of float64[536870912] must take at most 4 GiB - 8: current value is 4294967296 bytes",
   );
 });
