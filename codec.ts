@@ -153,7 +153,8 @@ export interface Codec<T> {
    *
    * In a `MutexLazyInit`, a reset by another agent may change the bytes meanwhile. The
    * cell then drops what this has returned or thrown, so the only requirement is that
-   * it returns.
+   * it returns. A value that has a `then` method is taken for a promise by the
+   * asynchronous methods of a cell.
    *
    * @param slot Where to read it.
    * @returns The value.

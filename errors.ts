@@ -127,7 +127,9 @@ export class NotInitializedError extends Error {
  * initialization that runs in that same agent.
  *
  * While an asynchronous initializer runs, all that it has started counts as part of it.
- * Both originals deadlock or corrupt the cell here.
+ * In Deno 2.9, a dynamic `import()` within it can make requests of a server that come
+ * meanwhile count, too: import such modules before. Both originals deadlock or corrupt
+ * the cell here.
  *
  * @example Usage
  * ```ts
