@@ -270,9 +270,7 @@ export class Cell<T> extends Value<T> {
   ): Promise<InitResult<T>> {
     let conceal = () => {};
     try {
-      conceal = holdAgentLock(() => {
-        if (this.owns(run.generation)) this.markAnnounced();
-      });
+      conceal = this.#announce(run.generation);
       return this.#publish(run, this.fill(run, filling, await made), keep);
     } catch (error) {
       return this.#fail(run, error);
@@ -280,6 +278,13 @@ export class Cell<T> extends Value<T> {
       finishRun(run);
       conceal();
     }
+  }
+
+  /** Lets the others know when this agent ends, until the returned function is called. */
+  #announce(generation: number): () => void {
+    return holdAgentLock(() => {
+      if (this.owns(generation)) this.markAnnounced();
+    });
   }
 
   /** Gives the cell back without a value: see "Nothing may fail" in `atomics.ts`. */
@@ -319,9 +324,7 @@ export class Cell<T> extends Value<T> {
   }
 
   #resetInTurns(generation: number): Promise<boolean> {
-    const conceal = holdAgentLock(() => {
-      if (this.owns(generation)) this.markAnnounced();
-    });
+    const conceal = this.#announce(generation);
     return zeroInTurns(
       () => this.owns(generation) && this.zeroSlice(),
       () => {
