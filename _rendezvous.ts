@@ -215,7 +215,7 @@ async function open<Face extends Openable>(
   }
 }
 
-/** Makes the cell; resolves with `undefined` if somebody has it, or is at it. */
+/** Makes the cell; resolves with `undefined` if another agent has it or makes it. */
 async function make<Face extends Openable>(
   key: string,
   ways: Ways<Face>,
@@ -231,7 +231,7 @@ async function make<Face extends Openable>(
   });
 }
 
-/** Attaches to the cell; resolves with `undefined` if nobody has it, or is at making it. */
+/** Attaches to the cell; resolves with `undefined` if no agent has it or makes it. */
 async function ask<Face extends Openable>(
   key: string,
   ways: Ways<Face>,

@@ -34,9 +34,9 @@
  * whole lease, so the owner has written nothing for at least as long. An owner that is
  * paused for longer runs beside its successor, until its next beat is refused.
  *
- * NOBODY WAITS FOR EVER. A waiter looks at the store at least once in two leases, whatever
+ * NO CALL WAITS FOR EVER. A waiter looks at the store at least once in two leases, whatever
  * its watch says. A call that gets no answer for three leases rejects with the store's
- * error; only a run goes on, as nobody can take over from it either.
+ * error; only a run goes on, as no other process can take over from it either.
  *
  * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner still believes
  * to hold when it writes the value; an expiry time, which compares clocks; a deletion on
@@ -765,7 +765,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       nonce: this.#clock.nonce(),
     });
     const sent = this.#clock.now();
-    // C1: over what was judged, be it uninitialized or silent for its lease (C4)
+    // C1: over what was judged: uninitialized, or silent for its lease (C4)
     const version = await this.#write(record, seen.version);
     if (typeof version !== "bigint") return NOT_YET;
     const run: Run = { record, version, sent };

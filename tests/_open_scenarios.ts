@@ -354,7 +354,7 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
       // It has the answer, and has not become a holder
       await hung;
       await first.terminate();
-      // So nobody can make another cell
+      // So no agent can make another cell
       using questions = countQuestions(name);
       const opened = openAll([third, fourth], name);
       await second.terminate();

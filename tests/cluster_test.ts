@@ -106,7 +106,7 @@ function fastCell<T>(
   }
 }
 
-Deno.test("new ClusterLazyInit() refuses what is no store, key, codec or lease", () => {
+Deno.test("new ClusterLazyInit() refuses what is not a store, key, codec or lease", () => {
   const store = new MemoryStore();
   assertThrows(
     () => new ClusterLazyInit({} as Store, "key", int32),

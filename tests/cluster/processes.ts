@@ -351,7 +351,7 @@ Deno.test("sqlite: a file on a full disk", async () => {
   }
 });
 
-Deno.test("sqlite: a file that is no database, and a damaged one", async () => {
+Deno.test("sqlite: a file that is not a database, and a damaged one", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/text`, "x".repeat(10_000));

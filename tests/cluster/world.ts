@@ -186,7 +186,7 @@ export class World {
     await this.#settle();
   }
 
-  /** The network heals, who is paused wakes, and all that was begun must end. */
+  /** The network heals, paused processes wake, and every call must end. */
   async #settle(): Promise<void> {
     this.#settled = true;
     this.#outage = false;
