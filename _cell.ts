@@ -206,7 +206,7 @@ export class Cell<T> extends Value<T> {
     try {
       return this.#publish(run, this.encode(run, value), keep);
     } catch (error) {
-      return this.#fail(run, error);
+      return this.#fail(generation, run, error);
     }
   }
 
@@ -218,22 +218,22 @@ export class Cell<T> extends Value<T> {
   ): InitResult<T> | undefined {
     const generation = this.tryBegin();
     if (generation < 0) return undefined;
-    let run: Owner = { generation, finished: false };
+    let run: Run | undefined;
     try {
-      const begun = run = beginRun(this, generation);
+      run = beginRun(this, generation);
       const filling = this.beginFilling(run);
       const made = within(
-        begun,
+        run,
         initializer,
         filling?.view,
         filling?.allocate,
       );
       if (isPromiseLike(made)) throw mustNotBePromise(made, alternative);
       const value = this.#publish(run, this.fill(run, filling, made), keep);
-      finishRun(begun);
+      finishRun(run);
       return value;
     } catch (error) {
-      return this.#fail(run, error);
+      return this.#fail(generation, run, error);
     }
   }
 
@@ -245,20 +245,20 @@ export class Cell<T> extends Value<T> {
   ): Promise<InitResult<T>> | InitResult<T> | undefined {
     const generation = this.tryBegin();
     if (generation < 0) return undefined;
-    let run: Owner = { generation, finished: false };
+    let run: Run | undefined;
     try {
-      const begun = run = beginRun(this, generation, outer);
+      run = beginRun(this, generation, outer);
       const filling = this.beginFilling(run);
       const made = withinAsync(
-        begun,
+        run,
         () => initializer(filling?.view, filling?.allocate),
       );
-      if (isPromiseLike(made)) return this.#settle(begun, filling, made, keep);
+      if (isPromiseLike(made)) return this.#settle(run, filling, made, keep);
       const value = this.#publish(run, this.fill(run, filling, made), keep);
-      finishRun(begun);
+      finishRun(run);
       return value;
     } catch (error) {
-      return this.#fail(run, error);
+      return this.#fail(generation, run, error);
     }
   }
 
@@ -273,7 +273,7 @@ export class Cell<T> extends Value<T> {
       conceal = this.#announce(run.generation);
       return this.#publish(run, this.fill(run, filling, await made), keep);
     } catch (error) {
-      return this.#fail(run, error);
+      return this.#fail(run.generation, run, error);
     } finally {
       finishRun(run);
       conceal();
@@ -288,14 +288,13 @@ export class Cell<T> extends Value<T> {
   }
 
   /** Gives the cell back without a value: see "Nothing may fail" in `atomics.ts`. */
-  #fail(run: Owner, error: unknown): Failure {
+  #fail(generation: number, run: Owner | undefined, error: unknown): Failure {
     // It has published, and what failed came after
-    if (run.finished) throw error;
-    const { generation } = run;
+    if (run?.finished) throw error;
     // I3: zero again, before the CAS
     if (this.owns(generation)) this.zero();
     const isLost = !this.rollbackRun(generation);
-    run.finished = true;
+    if (run !== undefined) run.finished = true;
     if (isLost && error instanceof OwnerLostError) throw error;
     return { ok: false, reason: "during-init", error };
   }

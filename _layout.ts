@@ -192,22 +192,22 @@ export function claim(
   if (end > words.length) assertRoom(buffer, byteOffset, byteLength, codec);
   const layout = layoutHash(kind, codec);
   const index = header + LAYOUT_WORD;
-  // Pairs with the CAS below in another agent
-  let found = Atomics.load(words, index);
-  if (found === layout) return;
+  const isClaimable = isFresh || isZeroed(words, header, end);
+  // Pairs with itself in other agents: the first decides. If the bytes are not zero, it
+  // looks all the same, as an agent may just have claimed them (unclaimed)
+  const found = Atomics.compareExchange(
+    words,
+    index,
+    0,
+    isClaimable ? layout : 0,
+  );
+  if (found === layout || found === 0 && isClaimable) return;
   if (found === 0) {
-    const isClaimable = isFresh || isZeroed(words, header, end);
-    // Pairs with itself in other agents: the first decides. If the bytes are not zero,
-    // it looks again, as an agent may just have claimed them (unclaimed)
-    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);
-    if (found === layout || found === 0 && isClaimable) return;
-    if (found === 0) {
-      throw new LayoutMismatchError(
-        `Cannot place ${
-          label(kind, name)
-        } at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
-      );
-    }
+    throw new LayoutMismatchError(
+      `Cannot place ${
+        label(kind, name)
+      } at byte ${byteOffset} as the memory must be zeroed or hold a cell: it holds something else`,
+    );
   }
   throw mismatch(
     kind,

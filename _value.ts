@@ -8,7 +8,7 @@
  */
 
 import { show } from "./_checks.ts";
-import { alignToSlot, growTo } from "./_memory.ts";
+import { alignToSlot, growTo, wordIndex } from "./_memory.ts";
 import { SLICE_BYTES } from "./_resetting.ts";
 import type { Run } from "./_running.ts";
 import { encodeOpen, fixedSlot } from "./_slot.ts";
@@ -219,12 +219,15 @@ export class Value<T> extends OnceState {
 
   /** Has the slot have room for so many bytes, for the owner of the cell. */
   protected makeRoom(byteLength: number): void {
-    growTo(this.buffer, this.slotOffset + alignToSlot(byteLength));
+    const end = this.slotOffset + alignToSlot(byteLength);
+    if (wordIndex(end) > this.words.length) growTo(this.buffer, end);
   }
 
   /** How many bytes of the slot are in use. */
   get #length(): number {
     const length = this.words[this.index + LENGTH_WORD]! >>> 0;
+    // First, as asking the buffer for its size costs more than all the rest
+    if (length === 0) return 0;
     const max = Math.min(this.#capacity, this.room);
     if (length <= max) return length;
     throw new LayoutMismatchError(

@@ -627,7 +627,7 @@ export class OnceState {
 
   /** Ends that reset, and returns whether this agent still owned the cell for it. */
   protected endReset(generation: number): boolean {
-    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);
+    useStack(false);
     // I5: also by the generation, as this agent may have lost the cell and begun anew
     return this.owns(generation) && this.#empty(generation);
   }
@@ -637,7 +637,7 @@ export class OnceState {
    * returns the word that it replaces.
    */
   protected take(mask: number, bits: number): number {
-    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);
+    useStack(false);
     // Plain (stale-state): a word that does not fit is loaded again
     const word = this.words[this.index]!;
     return this.#take((word & mask) === bits ? word : this.load(), mask, bits);
@@ -857,15 +857,27 @@ function next(generation: number): number {
   return generation + 1 & GENERATION_MASK;
 }
 
-/** How many frames of {@linkcode useStack} are more than any that give a cell back. */
-const STACK_FRAMES = 12;
-
 /**
- * Throws a `RangeError` unless so many frames fit on the stack. It adds 1, so that it is no
- * tail call, and takes what it does not use, so that its frames are large.
+ * Throws a `RangeError` unless there is room on the stack for more than the frames that
+ * give a cell back. An engine makes room for the longest call in a function when it enters
+ * the function, so the call below costs nothing, and is never made.
  */
-function useStack(frames: number, ..._unused: number[]): number {
-  return frames === 0 ? 0 : 1 + useStack(frames - 1, 0, 0, 0, 0, 0, 0, 0);
+function useStack(isCalled: boolean, ..._unused: number[]): number {
+  // deno-fmt-ignore
+  return isCalled ? 1 + useStack(true,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+  ) : 0;
 }
 
 /** The token of the last lock by a `Mutex`: an earlier one has lost its lock, if it has not unlocked. */
