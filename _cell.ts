@@ -251,7 +251,9 @@ export class Cell<T> extends Value<T> {
       const filling = this.beginFilling(run);
       const made = withinAsync(
         run,
-        () => initializer(filling?.view, filling?.allocate),
+        initializer,
+        filling?.view,
+        filling?.allocate,
       );
       if (isPromiseLike(made)) return this.#settle(run, filling, made, keep);
       const value = this.#publish(run, this.fill(run, filling, made), keep);

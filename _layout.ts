@@ -192,16 +192,11 @@ export function claim(
   if (end > words.length) assertRoom(buffer, byteOffset, byteLength, codec);
   const layout = layoutHash(kind, codec);
   const index = header + LAYOUT_WORD;
-  const isClaimable = isFresh || isZeroed(words, header, end);
+  const claimed = isFresh || isZeroed(words, header, end) ? layout : 0;
   // Pairs with itself in other agents: the first decides. If the bytes are not zero, it
   // looks all the same, as an agent may just have claimed them (unclaimed)
-  const found = Atomics.compareExchange(
-    words,
-    index,
-    0,
-    isClaimable ? layout : 0,
-  );
-  if (found === layout || found === 0 && isClaimable) return;
+  const found = Atomics.compareExchange(words, index, 0, claimed);
+  if (found === layout || found === 0 && claimed === layout) return;
   if (found === 0) {
     throw new LayoutMismatchError(
       `Cannot place ${

@@ -164,11 +164,16 @@ export function within<A, B, R>(
 }
 
 /** As {@linkcode within}, for a part that goes on asynchronously. */
-export function withinAsync<R>(run: Run, body: () => R): R {
+export function withinAsync<A, B, R>(
+  run: Run,
+  body: (first?: A, second?: B) => R,
+  first?: A,
+  second?: B,
+): R {
   runs.context ??= createContext();
   return runs.context === null
-    ? within(run, body)
-    : runs.context.run(run, body);
+    ? within(run, body, first, second)
+    : runs.context.run(run, body, first, second);
 }
 
 function createContext(): AsyncContext<Run> | null {

@@ -38,7 +38,11 @@ export interface StartedWorker {
 
 /** A value that goes along with asynchronous calls. */
 export interface AsyncContext<T> {
-  run<R>(value: T, body: () => R): R;
+  run<Args extends unknown[], R>(
+    value: T,
+    body: (...args: Args) => R,
+    ...args: Args
+  ): R;
   getStore(): T | undefined;
 }
 

@@ -83,8 +83,10 @@
  *   unclaimed     Placing a cell reads header and slot to learn whether all is zero. If
  *                 not, a CAS of the layout word tells whether another agent has just
  *                 claimed the memory.
- *   lost-owner    An agent that was declared dead and lives may still write to the slot,
- *                 and to words 3 to 5, until its next look at the state word.
+ *   lost-owner    An agent that was declared dead and lives may still write to the slot
+ *                 and words 3 to 5, and read word 1, until its next look at the state
+ *                 word. If it has taken the cell again, it has the new word 1, as what it
+ *                 took the cell by synchronizes with the CAS that gave the cell back.
  *   user          getUnchecked(), getMut() and views that outlive a reset are in the
  *                 caller's hands.
  *
@@ -680,10 +682,9 @@ export class OnceState {
   /** Gives the cell back if that run owns it. Calls nothing but built-ins: see the top. */
   #leave(generation: number, next: number): boolean {
     const { words, index } = this;
-    // I5: pairs with the CAS of #empty() in an agent that took the cell from this run
-    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {
-      return false;
-    }
+    // I5. Plain (lost-owner): if the state names this agent, nothing can change the word
+    // but an agent that takes the cell later, and then the CAS below fails
+    if (words[index + GENERATION_WORD] !== generation) return false;
     // Tried first as if no agent waited
     let word = OWNED;
     for (;;) {
@@ -702,9 +703,10 @@ export class OnceState {
 
   /** Whether the run of this agent that began in that generation still owns the cell. */
   protected owns(generation: number): boolean {
-    // I5: in this order, as only this agent could make the state name it again. One frame
+    // I5: in this order, as only this agent could make the state name it again. Plain
+    // (lost-owner), as in #leave(). One frame
     return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&
-      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;
+      this.words[this.index + GENERATION_WORD] === generation;
   }
 
   /** Zeroes what the cell guards, as its owner. One frame of built-ins: see the top. */
@@ -719,7 +721,7 @@ export class OnceState {
     // names that one
     if (!this.ownedByThisAgent) return false;
     this.zero();
-    // I4 and I5: pairs with the loads in #leave() and owns(). A CAS, as an agent that takes the
+    // I4 and I5: pairs with #loadGeneration(). A CAS, as an agent that takes the
     // cell from this one may come first
     Atomics.compareExchange(
       this.words,

@@ -732,12 +732,19 @@ export class MutexLazyInit<T> {
    * {@linkcode MutexLazyInit.tryInit} throws, except those of blocking, or with the
    * reason of an aborted signal.
    */
-  async tryInitAsync(
+  tryInitAsync(
     initializer: AsyncInitializer<T>,
     options?: LazyInitWaitAsyncOptions,
   ): Promise<InitResult<T>> {
-    assertInitializer(initializer);
-    return await this.#tryInitAsync(initializer, signalOf(options));
+    // By hand, as an async function would make one more promise
+    try {
+      assertInitializer(initializer);
+      return Promise.resolve(
+        this.#tryInitAsync(initializer, signalOf(options)),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #tryInitAsync(
@@ -811,12 +818,11 @@ export class MutexLazyInit<T> {
       : this.#getOrInitAsync(initializer, options);
   }
 
-  async #getOrInitAsync(
+  #getOrInitAsync(
     initializer: AsyncInitializer<T>,
     options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<T>> {
-    assertInitializer(initializer);
-    return found(await this.#tryInitAsync(initializer, signalOf(options)));
+    return this.tryInitAsync(initializer, options).then(found);
   }
 
   #tryInit(

@@ -318,7 +318,7 @@ export const mutants: readonly Mutant[] = [
     name: "publishes a later run of the same agent",
     file: ATOMICS,
     from:
-      "    if (Atomics.load(words, index + GENERATION_WORD) !== generation) {\n      return false;\n    }\n",
+      "    if (words[index + GENERATION_WORD] !== generation) return false;\n",
     to: "",
     tests: ["recover:keeps an earlier run"],
   },
@@ -326,7 +326,7 @@ export const mutants: readonly Mutant[] = [
     name: "takes a later run of the same agent for the run that asks",
     file: ATOMICS,
     from:
-      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      Atomics.load(this.words, this.index + GENERATION_WORD) === generation;\n",
+      "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED &&\n      this.words[this.index + GENERATION_WORD] === generation;\n",
     to:
       "    return (Atomics.load(this.words, this.index) & OWNED_MASK) === OWNED;\n",
     tests: ["recover:keeps an earlier run"],
@@ -334,8 +334,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "takes a cell without room on the stack for giving it back",
     file: ATOMICS,
-    from:
-      "    useStack(STACK_FRAMES, 0, 0, 0, 0, 0, 0, 0);\n    // Plain (stale-state)",
+    from: "    useStack(false);\n    // Plain (stale-state)",
     to: "    // Plain (stale-state)",
     tests: ["stack"],
   },
@@ -383,25 +382,26 @@ export const mutants: readonly Mutant[] = [
     name: "claim without the layout word",
     file: LAYOUT,
     from:
-      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
-    to: "    found = isClaimable ? 0 : Atomics.load(words, index);\n",
+      "  const found = Atomics.compareExchange(words, index, 0, claimed);\n",
+    to: "  const found = claimed === 0 ? Atomics.load(words, index) : 0;\n",
     scenarios: ["placing-two-kinds-2"],
   },
   {
     name: "claim by a store of the layout word",
     file: LAYOUT,
     from:
-      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
-    to: "    if (isClaimable) Atomics.store(words, index, layout);\n",
+      "  const found = Atomics.compareExchange(words, index, 0, claimed);\n",
+    to:
+      "  const found = Atomics.load(words, index);\n  if (found === 0 && claimed !== 0) Atomics.store(words, index, layout);\n",
     scenarios: ["placing-two-kinds-2"],
   },
   {
     name: "second look at the layout word by a load",
     file: LAYOUT,
     from:
-      "    found = Atomics.compareExchange(words, index, 0, isClaimable ? layout : 0);\n",
+      "  const found = Atomics.compareExchange(words, index, 0, claimed);\n",
     to:
-      "    found = isClaimable\n      ? Atomics.compareExchange(words, index, 0, layout)\n      : Atomics.load(words, index);\n",
+      "  const found = claimed === 0\n    ? Atomics.load(words, index)\n    : Atomics.compareExchange(words, index, 0, layout);\n",
     scenarios: ["placing-2"],
   },
   {

@@ -39,7 +39,7 @@ export const ALLOWED_RACES: readonly AllowedRace[] = [
     // Read by an owner that was declared dead and lives, and so cannot publish
     name: "lost-owner",
     access: "read",
-    words: ["slot", "length"],
+    words: ["slot", "length", "generation"],
     slow: true,
   },
   {
