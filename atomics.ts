@@ -145,14 +145,7 @@ import {
   signalOf,
 } from "./_checks.ts";
 import { now } from "./_clock.ts";
-import {
-  allocate,
-  assertRange,
-  assertShared,
-  wordIndex,
-  wordsAt,
-  wordsOf,
-} from "./_memory.ts";
+import { allocate, wordIndex, wordsAt } from "./_memory.ts";
 import { finishResets } from "./_resetting.ts";
 import { inLine, sleepAsync } from "./_waiting.ts";
 import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
@@ -1116,11 +1109,10 @@ export class Mutex {
     buffer: SharedArrayBuffer = allocate(Mutex.byteLength),
     byteOffset: number = 0,
   ) {
-    assertShared(buffer);
-    assertRange(buffer, byteOffset, Mutex.byteLength, Mutex.byteLength);
+    const { byteLength } = Mutex;
+    this.#words = wordsAt(buffer, byteOffset, byteLength, byteLength);
     this.buffer = buffer;
     this.byteOffset = byteOffset;
-    this.#words = wordsOf(buffer);
     this.#index = wordIndex(byteOffset);
   }
 

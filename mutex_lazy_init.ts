@@ -751,21 +751,12 @@ export class MutexLazyInit<T> {
     initializer: AnyInitializer,
     signal: AbortSignal | undefined,
   ): InitResult<T> | Promise<InitResult<T>> {
-    const attempt = this.#attemptAsync(initializer, signal);
-    return attempt === undefined
-      ? this.#awaitTurn(initializer, signal)
-      : attempt.result;
-  }
-
-  async #awaitTurn(
-    initializer: AnyInitializer,
-    signal: AbortSignal | undefined,
-  ): Promise<InitResult<T>> {
-    const { result } = await this.#cell.untilTurn(
-      signal,
-      (outer) => this.#attemptAsync(initializer, signal, outer),
-    );
-    return await result;
+    const attempt = (outer?: Run) =>
+      this.#attemptAsync(initializer, signal, outer);
+    const first = attempt();
+    return first !== undefined
+      ? first.result
+      : this.#cell.untilTurn(signal, attempt).then(({ result }) => result);
   }
 
   /** Boxed, as a promise of the result must not hold up the waiters that are next in line. */
