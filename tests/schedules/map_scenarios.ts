@@ -98,7 +98,7 @@ function naming(memory: Int32Array): (word: number) => string {
 /** How an agent looks whether it owns the first entry, if that has been there before. */
 const LOOKS: Looks = {
   operations: ["load"],
-  words: [HEADER.length + STATE, HEADER.length + 1],
+  words: [HEADER.length + STATE],
 };
 
 /** Two words that must agree. */

@@ -50,7 +50,7 @@ const SLOT = HEADER.length;
 /** How an agent looks whether it owns the slot. */
 const LOOKS: Looks = {
   operations: ["load"],
-  words: [STATE, GENERATION],
+  words: [STATE],
 };
 
 /**
