@@ -157,9 +157,9 @@ function delayAnswers(milliseconds: number): void {
 async function churn(
   name: string,
   rounds: number,
-  buffer: SharedArrayBuffer,
+  counts: SharedArrayBuffer,
 ): Promise<{ ghosts: number; made: number }> {
-  const held = new Int32Array(buffer);
+  const held = new Int32Array(counts);
   let ghosts = 0;
   let made = 0;
   for (let round = 0; round < rounds; round++) {
