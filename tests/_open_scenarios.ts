@@ -469,6 +469,25 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
         strictEqual(await opened, await other);
       }),
 
+  "open() by two tasks that become holders at once makes one holder of their agent":
+    () =>
+      withOpeners(3, async (first, second, third) => {
+        const name = "two tasks";
+        strictEqual(await openAndGet(first, name, 1), 1);
+        const holding = await pause(second, "pause before it holds");
+        const opened = second.do({ kind: "open", name, label: "a" });
+        await holding.paused;
+        await second.do({ kind: "open", name, label: "b" });
+        holding.leave();
+        await opened;
+        for (const label of ["a", "b"]) {
+          strictEqual(await second.do({ kind: "get", label }), 1);
+          await second.do({ kind: "dispose", label });
+        }
+        await first.do({ kind: "dispose", label: name });
+        strictEqual(await openAndGet(third, name, 3), 3);
+      }),
+
   "open() that is aborted at the last moment leaves the name free": () =>
     withOpeners(2, async (first, second) => {
       const name = "late abort";

@@ -595,6 +595,7 @@ export const mutants: readonly Mutant[] = [
     file: CELL,
     from: "      () => this.owns(generation) && this.zeroSlice(),\n",
     to: "      () => this.zeroSlice(),\n",
+    scenarios: ["sliced-resetter-declared-dead-2"],
     tests: ["open_values"],
   },
   {
@@ -610,13 +611,41 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    return this.owns(generation) && this.#empty(generation);\n",
     to: "    return this.#empty(generation);\n",
+    scenarios: ["sliced-resetter-declared-dead-2"],
     tests: ["open_values"],
+  },
+  {
+    name: "zeroes no more of a reset that is finished at once",
+    file: CELL,
+    from: "        const isReset = this.endReset(generation);\n",
+    to:
+      "        this.words[this.index + 5] = 0;\n        const isReset = this.endReset(generation);\n",
+    scenarios: ["sliced-reset-finished-at-once-2"],
+  },
+  {
+    name: "says that a slice is zeroed before it is",
+    file: VALUE,
+    from:
+      "    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);\n    // Plain: I1\n    this.words[this.index + LENGTH_WORD] = byteLength;\n",
+    to:
+      "    this.words[this.index + LENGTH_WORD] = byteLength;\n    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);\n",
+    scenarios: ["dead-sliced-resetter-2"],
+  },
+  {
+    name: "gives a cell free between two slices of its reset",
+    file: CELL,
+    from:
+      "    const conceal = this.#announce(generation);\n    return zeroInTurns(\n",
+    to:
+      "    const conceal = this.#announce(generation);\n    this.endReset(generation);\n    return zeroInTurns(\n",
+    scenarios: ["sliced-reset-and-get-or-init-2"],
   },
   {
     name: "finishes no reset before it blocks (cells)",
     file: CELL,
     from: "    finishResets();\n",
     to: "",
+    scenarios: ["sliced-reset-finished-before-blocking-2"],
     tests: ["open_values"],
   },
   {

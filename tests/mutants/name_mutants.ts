@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "  if (known !== undefined) {\n    release();\n    return share(key, known, face);\n  }\n",
     to: "",
-    tests: ["open:gives it up"],
+    tests: ["open:holders at once"],
   },
   {
     name: "name: asked for without the gate (R3)",
