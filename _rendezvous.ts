@@ -68,8 +68,8 @@
  *   as one of the holders    the cell, with the others.
  *   as the last holder       a name that is free again: the next asker makes another cell.
  *
- * Deno does not end a worker that is blocked, not even by terminate(). That worker keeps
- * its locks until the process ends.
+ * Deno does not end a web worker that is blocked, not even by terminate(). That worker
+ * keeps its locks until it is woken or the process ends.
  *
  * WHAT IS KEPT. For each name that an agent holds: one lock and the first face of the
  * cell, however often the agent opens the name. For each agent that has ever opened a

@@ -9,7 +9,7 @@ export class Flag {
 
   constructor(buffer = new SharedArrayBuffer(4)) {
     this.buffer = buffer;
-    this.#word = new Int32Array(buffer);
+    this.#word = new Int32Array(this.buffer);
   }
 
   raise(): void {
@@ -42,6 +42,13 @@ export async function until(
   const deadline = performance.now() + PATIENCE;
   while (!await condition()) {
     if (performance.now() > deadline) throw new Error(`Never ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+/** Time in which what has been woken, granted or aborted goes on. */
+export async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) {
     await new Promise((resolve) => setTimeout(resolve));
   }
 }

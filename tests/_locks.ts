@@ -38,3 +38,14 @@ export async function isHeld(agent: { id: number }): Promise<boolean> {
     name === lockName(agent) && mode === "exclusive"
   );
 }
+
+/** Holds the lock of an agent, as if it lived, until it is released. */
+export function live(agent: { id: number }): Promise<{ end(): void }> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return new Promise((granted) => {
+    locks.request(lockName(agent), {}, () => {
+      granted({ end: resolve });
+      return promise;
+    });
+  });
+}

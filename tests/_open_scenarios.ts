@@ -40,7 +40,7 @@ async function openAll(
   }));
 }
 
-async function openAndGet(
+export async function openAndGet(
   opener: Opener,
   name: string,
   value: number,
@@ -62,6 +62,43 @@ function hang(
   };
 }
 
+/** Has an agent pause as the order says, once it comes there. */
+async function pause(
+  opener: Opener,
+  kind: "pause before it holds" | "pause while it looks",
+): Promise<{ paused: Promise<void>; leave(): void }> {
+  const [entered, leave] = [new Flag(), new Flag()];
+  await opener.do({ kind, entered: entered.buffer, leave: leave.buffer });
+  return { paused: entered.raised(), leave: () => leave.raise() };
+}
+
+/** Counts an agent's requests for locks from now on. */
+async function countRequests(opener: Opener): Promise<{
+  /** Resolves when it has asked for so many more. */
+  more(count: number): Promise<void>;
+}> {
+  const counter = new Int32Array(new SharedArrayBuffer(4));
+  await opener.do({ kind: "count requests", counter: counter.buffer });
+  const count = () => Atomics.load(counter, 0);
+  return {
+    async more(more) {
+      const enough = count() + more;
+      await until(() => count() >= enough);
+    },
+  };
+}
+
+/** Resolves with whether the promise is pending when the others are not. */
+async function isPending(
+  promise: Promise<unknown>,
+  meanwhile: Promise<unknown>,
+): Promise<boolean> {
+  let pending = true;
+  const settled = promise.then(() => pending = false, () => pending = false);
+  await Promise.race([settled, meanwhile]);
+  return pending;
+}
+
 /** Resolves when an agent is blocked; the returned function lets it go on. */
 async function block(opener: Opener): Promise<() => void> {
   const [entered, leave] = [new Flag(), new Flag()];
@@ -71,7 +108,7 @@ async function block(opener: Opener): Promise<() => void> {
 }
 
 /** Counts the questions for a name that agents ask from now on. */
-function countQuestions(
+export function countQuestions(
   name: string,
 ): { readonly count: number } & Disposable {
   const channel = new BroadcastChannel("@lazyinit/lazyinit names");
@@ -83,7 +120,7 @@ function countQuestions(
   return counter;
 }
 
-async function rejection(promise: Promise<unknown>): Promise<Error> {
+export async function rejection(promise: Promise<unknown>): Promise<Error> {
   try {
     await promise;
   } catch (error) {
@@ -213,6 +250,7 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
         await second.do({ kind: "dispose", label: name });
         await first.do({ kind: "dispose", label: "a" });
         strictEqual(await openAndGet(second, name, 3), 3);
+        strictEqual(await openAndGet(first, name, 4), 3);
         // The memory of a cell that was given up stays
         strictEqual(await first.do({ kind: "get", label: "a" }), 1);
       }),
@@ -324,6 +362,53 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
       await third.terminate();
     }),
 
+  "open() gives the cell of a maker that has ended after others have attached":
+    () =>
+      withOpeners(3, async (first, second, third) => {
+        const name = "maker that ends";
+        strictEqual(await openAndGet(first, name, 1), 1);
+        strictEqual(await openAndGet(second, name, 2), 1);
+        await first.terminate();
+        strictEqual(await openAndGet(third, name, 3), 1);
+        strictEqual(await second.do({ kind: "get", label: name }), 1);
+      }),
+
+  "open() gives all agents one map, and rejects a cell under its name": () =>
+    withOpeners(2, async (first, second) => {
+      const name = "map";
+      for (const opener of [first, second]) {
+        await opener.do({ kind: "open", name, type: "LazyInitMap" });
+        strictEqual(
+          await opener.do({ kind: "getOrInit", label: name, value: 1 }),
+          1,
+        );
+        const error = await rejection(
+          opener.do({ kind: "open", name, label: "cell" }),
+        );
+        strictEqual(error.name, "LayoutMismatchError");
+        strictEqual(
+          (await rejection(
+            opener.do({
+              kind: "open",
+              name,
+              label: "cell",
+              type: "LazyInitMap",
+              codec: "float64",
+            }),
+          )).name,
+          "LayoutMismatchError",
+        );
+      }
+      for (const opener of [first, second]) {
+        await opener.do({ kind: "dispose", label: name });
+      }
+      strictEqual(await openAndGet(second, name, 2), 2);
+      const { name: kind } = await rejection(
+        first.do({ kind: "open", name, type: "LazyInitMap" }),
+      );
+      strictEqual(kind, "LayoutMismatchError");
+    }),
+
   "open() makes another cell when the only holder ends while agents wait for it":
     () =>
       withOpeners(3, async (first, second, third) => {
@@ -344,22 +429,74 @@ export const SCENARIOS: Record<string, () => Promise<void>> = {
         strictEqual(new Set(found).size, 1);
       }),
 
-  "open() attaches by the answer of a holder that ends right after it": () =>
-    withOpeners(4, async (first, second, third, fourth) => {
-      const name = "last words";
-      strictEqual(await openAndGet(first, name, 1), 1);
-      const { order, hung } = hang(second, 5, false);
-      await order;
-      second.do({ kind: "open", name });
-      // It has the answer, and has not become a holder
-      await hung;
-      await first.terminate();
-      // So no agent can make another cell
-      using questions = countQuestions(name);
-      const opened = openAll([third, fourth], name);
-      await second.terminate();
-      strictEqual(new Set(await opened).size, 1);
-      ok(questions.count >= 0);
+  ...scenariosOfLastWords(),
+
+  "open() holds a name even if another agent looks for holders at that moment":
+    () =>
+      withOpeners(3, async (first, second, third) => {
+        const name = "look at the moment";
+        strictEqual(await openAndGet(first, name, 1), 1);
+        const requests = await countRequests(second);
+        const holding = await pause(second, "pause before it holds");
+        const opened = openAndGet(second, name, 2);
+        await holding.paused;
+        await first.terminate();
+        const looking = await pause(third, "pause while it looks");
+        const other = openAndGet(third, name, 3);
+        await looking.paused;
+        holding.leave();
+        // It is refused, more than once
+        ok(await isPending(opened, requests.more(3)));
+        looking.leave();
+        deepStrictEqual(await Promise.all([opened, other]), [1, 1]);
+      }),
+
+  "open() gives one cell even where the platform grants the gate to two agents":
+    () =>
+      withOpeners(2, async (first, second) => {
+        const name = "two at the gate";
+        for (const opener of [first, second]) {
+          await opener.do({ kind: "skip the gate" });
+        }
+        const holding = await pause(first, "pause before it holds");
+        const opened = openAndGet(first, name, 1);
+        // It has found no holder, and is not one
+        await holding.paused;
+        const requests = await countRequests(second);
+        const other = openAndGet(second, name, 2);
+        ok(await isPending(other, requests.more(12)));
+        holding.leave();
+        strictEqual(await opened, await other);
+      }),
+
+  "open() by two tasks that become holders at once makes one holder of their agent":
+    () =>
+      withOpeners(3, async (first, second, third) => {
+        const name = "two tasks";
+        strictEqual(await openAndGet(first, name, 1), 1);
+        const holding = await pause(second, "pause before it holds");
+        const opened = second.do({ kind: "open", name, label: "a" });
+        await holding.paused;
+        await second.do({ kind: "open", name, label: "b" });
+        holding.leave();
+        await opened;
+        for (const label of ["a", "b"]) {
+          strictEqual(await second.do({ kind: "get", label }), 1);
+          await second.do({ kind: "dispose", label });
+        }
+        await first.do({ kind: "dispose", label: name });
+        strictEqual(await openAndGet(third, name, 3), 3);
+      }),
+
+  "open() that is aborted at the last moment leaves the name free": () =>
+    withOpeners(2, async (first, second) => {
+      const name = "late abort";
+      await first.do({ kind: "abort before it holds", label: name });
+      const { message } = await rejection(first.do({ kind: "open", name }));
+      strictEqual(message, "Aborted by the test");
+      strictEqual(await openAndGet(second, name, 2), 2);
+      // Nor does it take part any more
+      strictEqual(await openAndGet(first, name, 1), 2);
     }),
 
   "open() of two tasks in one agent goes on if the answer reaches one of them alone":
@@ -428,5 +565,35 @@ function scenariosOfEnds(
         });
     }
   });
+  return scenarios;
+}
+
+/** A holder answers and ends, and the asker is not a holder yet. */
+function scenariosOfLastWords(): Record<string, () => Promise<void>> {
+  const scenarios: Record<string, () => Promise<void>> = {};
+  for (const askerEnds of [false, true]) {
+    const asker = askerEnds ? "ends, too" : "goes on";
+    scenarios[
+      `open() makes no other cell after the answer of a holder that ends, until the asker ${asker}`
+    ] = () =>
+      withOpeners(3, async (first, second, third) => {
+        const name = `last words, the asker ${asker}`;
+        strictEqual(await openAndGet(first, name, 1), 1);
+        const holding = await pause(second, "pause before it holds");
+        const opened = openAndGet(second, name, 2);
+        await holding.paused;
+        await first.terminate();
+        const requests = await countRequests(third);
+        const other = openAndGet(third, name, 3);
+        ok(await isPending(other, requests.more(12)));
+        if (askerEnds) {
+          await second.terminate();
+          strictEqual(await other, 3);
+        } else {
+          holding.leave();
+          deepStrictEqual(await Promise.all([opened, other]), [1, 1]);
+        }
+      });
+  }
   return scenarios;
 }

@@ -9,7 +9,7 @@ export type Order =
     name: string;
     /** The name by default. */
     label?: string;
-    type?: "LazyInit" | "MutexLazyInit";
+    type?: "LazyInit" | "MutexLazyInit" | "LazyInitMap";
     codec?: "int32" | "float64";
     /** A flag to block for first. */
     start?: SharedArrayBuffer;
@@ -35,6 +35,23 @@ export type Order =
     posted: boolean;
     hung: SharedArrayBuffer;
   }
+  | {
+    /** Before its next request for the holders' lock that would make it one, … */
+    kind: "pause before it holds";
+    entered: SharedArrayBuffer;
+    leave: SharedArrayBuffer;
+  }
+  | {
+    /** … or while it has the holders' lock next, only to see whether it is free. */
+    kind: "pause while it looks";
+    entered: SharedArrayBuffer;
+    leave: SharedArrayBuffer;
+  }
+  | { kind: "abort before it holds"; label: string }
+  /** As if the platform granted it to this agent and another one at once. */
+  | { kind: "skip the gate" }
+  /** Has the first word count the requests for locks. */
+  | { kind: "count requests"; counter: SharedArrayBuffer }
   | { kind: "delay answers"; milliseconds: number }
   | {
     kind: "churn";

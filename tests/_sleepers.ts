@@ -71,7 +71,7 @@ export class Sleepers {
 
   constructor(buffer = new SharedArrayBuffer(8)) {
     this.buffer = buffer;
-    this.#words = new Int32Array(buffer);
+    this.#words = new Int32Array(this.buffer);
   }
 
   /** How many sleep now; one agent may sleep in several asynchronous waits. */

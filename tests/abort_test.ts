@@ -2,6 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { int32, Mutex, MutexLazyInit } from "../mod.ts";
+import { turns } from "./_flag.ts";
 
 class Enough extends Error {}
 
@@ -28,13 +29,6 @@ class Controller extends AbortController {
 
   get listeners(): number {
     return this.#listeners;
-  }
-}
-
-/** Time in which what has been aborted rejects. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) {
-    await new Promise((resolve) => setTimeout(resolve));
   }
 }
 

@@ -8,9 +8,26 @@ import {
   withoutWaitAsync,
 } from "./_platform.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { blockLooking, sleepLooking } from "../_deadlock.ts";
+import { SLICE_BYTES } from "../_resetting.ts";
+import {
+  beginRun,
+  currentRuns,
+  finishRun,
+  isWithin,
+  type Run,
+  type RunningCell,
+  unfinishedRuns,
+  within,
+  withinAsync,
+} from "../_running.ts";
+import { sleepAsync, type Watched } from "../_waiting.ts";
 import {
   agentId,
   canBlock,
+  DeadlockError,
   int32,
   LayoutMismatchError,
   LazyInit,
@@ -18,13 +35,18 @@ import {
   MutexLazyInit,
   OnceState,
   OwnerLostError,
+  type Phase,
   typedArray,
   UnlockToken,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
-import { Flag, until } from "./_flag.ts";
+import { isSlotZeroed } from "./_cell_slots.ts";
+import { Flag, turns, until } from "./_flag.ts";
+import { isWatched, live } from "./_locks.ts";
 
-/* The protocol of one word, which this and the schedules alone look at. */
+/*
+ * The words of a header, room by room. This file and the schedules alone look at them.
+ */
 
 const PHASE = 0b11;
 const WAITERS = 0b100;
@@ -33,6 +55,7 @@ const GENERATION_SHIFT = 3;
 const OWNER_SHIFT = 4;
 const INITIALIZING = 1;
 const INITIALIZED = 2;
+const LENGTH_WORD = 5;
 const LAST_GENERATION = 2 ** 29 - 1;
 const OTHER_AGENT = agentId() === 7 ? 8 : 7;
 
@@ -778,7 +801,7 @@ for (const Cell of [LazyInit, MutexLazyInit]) {
         cell instanceof LazyInit
           ? cell.callOnce(() => {})
           : cell.init(() => {});
-      new Int32Array(buffer)[5] = length;
+      new Int32Array(buffer)[LENGTH_WORD] = length;
       assertThrows(initialize, LayoutMismatchError, "its length word says");
       assertEquals([...neighbour], Array(8).fill(7));
       // What has failed is given back zeroed
@@ -786,3 +809,621 @@ for (const Cell of [LazyInit, MutexLazyInit]) {
     }
   });
 }
+
+Deno.test("MutexLazyInit.get() refuses a length word that was overwritten, and reset() brings the cell in order", () => {
+  const bytes = typedArray(Uint8Array);
+  const cell = new MutexLazyInit(bytes, { name: "index" });
+  const words = new Int32Array(cell.handle.buffer, 0, 6);
+  for (const length of [-1, 2 ** 20, 17]) {
+    cell.init(() => Uint8Array.of(1, 2));
+    const max = cell.handle.buffer.byteLength - OnceState.byteLength;
+    words[LENGTH_WORD] = length;
+    const attached = MutexLazyInit.from(cell.handle, bytes);
+    const error = assertThrows(() => attached.get(), LayoutMismatchError);
+    assertEquals(
+      error.message,
+      `Cannot read MutexLazyInit "index" as its value must take at most ${max} bytes: its length word says ${
+        length >>> 0
+      }`,
+    );
+    assertEquals(cell.reset(), true);
+    assert(isSlotZeroed(cell));
+  }
+});
+
+Deno.test("MutexLazyInit.resetAsync() zeroes a value whose length word was overwritten meanwhile", async () => {
+  const cell = new MutexLazyInit(typedArray(Uint8Array));
+  cell.init((_slot, allocate) => allocate(3 * SLICE_BYTES).fill(1));
+  const words = new Int32Array(cell.handle.buffer, 0, 6);
+  const reset = cell.resetAsync();
+  words[LENGTH_WORD] = -1;
+  assertEquals(await reset, true);
+  assert(isSlotZeroed(cell));
+  assertEquals([...cell.init(() => Uint8Array.of(1))], [1]);
+});
+
+Deno.test("MutexLazyInit over a random length word ends in a value or a documented error", () => {
+  const codec = typedArray(Uint8Array, { maxLength: 300 });
+  const byteLength = MutexLazyInit.byteLength(codec);
+  const guard = 64;
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.integer(), fc.nat(300), fc.constantFrom(0, -1, 5)),
+      fc.boolean(),
+      (length, isGrowable) => {
+        const buffer = isGrowable
+          ? new SharedArrayBuffer(guard + OnceState.byteLength, {
+            maxByteLength: guard + byteLength,
+          })
+          : new SharedArrayBuffer(guard + byteLength + guard);
+        const ends = [new Uint8Array(buffer, 0, guard).fill(0xa5)];
+        if (!isGrowable) {
+          ends.push(new Uint8Array(buffer, guard + byteLength).fill(0xa5));
+        }
+        const options = { buffer, byteOffset: guard };
+        new MutexLazyInit(codec, options)
+          .init(() => new Uint8Array(5).fill(1));
+        new Int32Array(buffer, guard)[LENGTH_WORD] = length;
+        const attached = new MutexLazyInit(codec, options);
+        for (
+          const call of [
+            () => attached.get(),
+            () => attached.read((value) => value.length),
+            () => attached.getOrInit(() => Uint8Array.of(1)),
+          ]
+        ) {
+          try {
+            call();
+          } catch (error) {
+            assert(error instanceof LayoutMismatchError);
+          }
+        }
+        assertEquals(attached.reset(), true);
+        assertEquals([...attached.init(() => Uint8Array.of(7))], [7]);
+        for (const end of ends) assert(end.every((byte) => byte === 0xa5));
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+/*
+ * Who watches the owner of a word.
+ */
+
+/** The agent that the test plays: no real one has this id but by chance. */
+const OWNER = { id: 12_345_678 };
+const OTHER = { id: 12_345_679 };
+
+/** A word that the test owns in the name of another agent. */
+class Word implements Watched {
+  readonly words = new Int32Array(new SharedArrayBuffer(4));
+  owner: number | undefined;
+  recovered: number[] = [];
+  notified = 0;
+
+  announcedOwner(): number | undefined {
+    return this.owner;
+  }
+
+  recover(agentId: number): void {
+    this.recovered.push(agentId);
+    Atomics.notify(this.words, 0);
+  }
+
+  notifyAll(): void {
+    this.notified++;
+    Atomics.notify(this.words, 0);
+  }
+
+  sleep(signal?: AbortSignal): Promise<void> {
+    return sleepAsync(this.words, 0, 0, signal, this);
+  }
+}
+
+Deno.test("sleepAsync() recovers the word when its announced owner has ended", async () => {
+  const word = new Word();
+  word.owner = OWNER.id;
+  const { end } = await live(OWNER);
+  const sleep = word.sleep();
+  await until(() => isWatched(OWNER));
+  end();
+  await sleep;
+  assertEquals([word.recovered, word.notified], [[OWNER.id], 0]);
+});
+
+Deno.test("sleepAsync() wakes the others and recovers nothing when the owner that it watches goes on unannounced", async () => {
+  const word = new Word();
+  word.owner = OWNER.id;
+  const { end } = await live(OWNER);
+  const sleep = word.sleep();
+  await until(() => isWatched(OWNER));
+  word.owner = undefined;
+  end();
+  await until(() => word.recovered.length + word.notified > 0);
+  assertEquals([word.recovered, word.notified], [[], 1]);
+  await sleep;
+});
+
+Deno.test("sleepAsync() watches whoever owns the word in the end", async () => {
+  const word = new Word();
+  const ends = [await live(OWNER), await live(OTHER)];
+  const sleep = word.sleep();
+  word.owner = OWNER.id;
+  // It is told of nothing
+  await until(() => isWatched(OWNER));
+  word.owner = OTHER.id;
+  await until(() => isWatched(OTHER));
+  await until(async () => !await isWatched(OWNER));
+  for (const { end } of ends) end();
+  await sleep;
+  assertEquals([word.recovered, word.notified], [[OTHER.id], 0]);
+});
+
+Deno.test("sleepAsync() watches nobody when it has ended", async () => {
+  for (const wake of [true, false]) {
+    const word = new Word();
+    word.owner = OWNER.id;
+    const { end } = await live(OWNER);
+    const controller = new AbortController();
+    const sleep = word.sleep(controller.signal);
+    await until(() => isWatched(OWNER));
+    if (wake) {
+      word.notifyAll();
+      await sleep;
+    } else {
+      controller.abort(new Error("Enough"));
+      await assertRejects(() => sleep, Error, "Enough");
+    }
+    await until(async () => !await isWatched(OWNER));
+    end();
+  }
+});
+
+Deno.test("sleepAsync() watches nobody if the word changes before it sleeps", async () => {
+  const word = new Word();
+  const { end } = await live(OWNER);
+  word.announcedOwner = () => {
+    word.words[0] = 1;
+    return OWNER.id;
+  };
+  const sleep = word.sleep();
+  await turns();
+  word.notifyAll();
+  await sleep;
+  await until(async () => !await isWatched(OWNER));
+  end();
+});
+
+/*
+ * Words 3 and 4.
+ */
+
+Deno.test("MutexLazyInit tells its initializers to another copy of the package", async () => {
+  const copy: typeof import("../_running.ts") = await import(
+    "../_running.ts?copy"
+  );
+  const told = () => copy.currentRuns().map(({ cell }) => cell!.name);
+  const cell = new MutexLazyInit(int32, { name: "answer" });
+  assertEquals(told(), []);
+  await cell.getOrInitAsync(async () => {
+    assertEquals(told(), ["answer"]);
+    await Promise.resolve();
+    assertEquals(told(), ["answer"]);
+    return 1;
+  });
+  assertEquals(told(), []);
+});
+
+Deno.test("MutexLazyInit keeps no initializers that have finished, however many start each other", async () => {
+  const finished = Promise.withResolvers<Run[]>();
+  function start(left: number): void {
+    new MutexLazyInit(int32).initAsync(async () => {
+      await Promise.resolve();
+      if (left > 0) start(left - 1);
+      else {
+        const kept: Run[] = [];
+        let run: Run | undefined = currentRuns()[0];
+        for (; run !== undefined; run = run.outer) kept.push(run);
+        finished.resolve(kept);
+      }
+      return left;
+    });
+  }
+  start(100);
+  assert((await finished.promise).length < 3);
+});
+
+/*
+ * The search itself, step by step: the test plays the other agents, and shows in the
+ * headers of their cells what the search is to see.
+ */
+
+class FakeCell implements RunningCell {
+  readonly name: string;
+  readonly words = new Int32Array(new SharedArrayBuffer(24));
+  readonly index = 0;
+  readonly ownedByThisAgent = true;
+  phase: Phase = "initializing";
+  generation = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get label(): string {
+    return `Cell ${this.name}`;
+  }
+
+  owns(generation: number): boolean {
+    return this.generation === generation;
+  }
+
+  recover(): boolean {
+    return false;
+  }
+
+  get shown(): number {
+    return Atomics.load(this.words, 4) >>> 0;
+  }
+
+  set shown(word: number) {
+    Atomics.store(this.words, 4, word);
+  }
+}
+
+class ForeignCell extends FakeCell {
+  override readonly ownedByThisAgent = false as never;
+
+  override owns(): boolean {
+    return false;
+  }
+}
+
+function probe(nonce: number, hops: number): number {
+  return (nonce << 4 | hops) >>> 0;
+}
+
+/** A wait of one initializer for one cell: calls `step` before each look. */
+function waiting(step: (own: FakeCell, target: ForeignCell) => unknown): void {
+  const own = new FakeCell("own");
+  const target = new ForeignCell("target");
+  const run = beginRun(own, 0);
+  let looks = 0;
+  try {
+    blockLooking(target, () => {
+      if (looks++ === 100_000) throw new Error("Nothing came of it");
+      return step(own, target);
+    });
+  } finally {
+    finishRun(run);
+  }
+}
+
+/** As {@linkcode waiting}, in which each look must change what is shown from `see` to `show`. */
+function assertShows(steps: { see: number; show: number }[]): void {
+  let step = 0;
+  waiting((own, target) => {
+    if (step > 0) assertEquals(own.shown, steps[step - 1]!.show);
+    if (step === steps.length) return true;
+    target.shown = steps[step++]!.see;
+  });
+}
+
+Deno.test("blockLooking() shows how deep the run waits, and a probe from 15 on", () => {
+  assertShows([
+    { see: 0, show: 1 },
+    { see: 3, show: 4 },
+    { see: 14, show: 15 },
+    { see: 0, show: 1 },
+  ]);
+  let own = 0;
+  waiting((cell, target) => {
+    target.shown = 15;
+    own = cell.shown;
+    return own > 15 || undefined;
+  });
+  assertEquals(own & 15, 15);
+  // A first nonce
+  assert(own < 2 ** 31);
+});
+
+Deno.test("blockLooking() passes on a greater probe until it has passed 15 cells", () => {
+  const greatest = 2 ** 28 - 1;
+  assertShows([
+    { see: probe(greatest, 15), show: probe(greatest, 14) },
+    { see: probe(greatest, 1), show: probe(greatest, 0) },
+  ]);
+  waiting((own, target) => {
+    if (target.shown === 0) target.shown = probe(greatest, 0);
+    else {
+      // Its own, which is a first one
+      assert(own.shown > 15 && own.shown < 2 ** 31);
+      return true;
+    }
+  });
+});
+
+Deno.test("blockLooking() shows its own probe instead of a lesser one", () => {
+  waiting((own, target) => {
+    if (target.shown === 0) target.shown = probe(1, 15);
+    else {
+      assert(own.shown > probe(1, 15));
+      assertEquals(own.shown & 15, 15);
+      return true;
+    }
+  });
+});
+
+Deno.test("blockLooking() believes a probe that comes round twice with different nonces", () => {
+  const nonces: number[] = [];
+  const error = assertThrows(() =>
+    waiting((own, target) => {
+      target.shown = Math.max(own.shown, 15);
+      if (own.shown > 15) nonces.push(own.shown >>> 4);
+    }), DeadlockError);
+  assertEquals(error.cells, ["own", "target"]);
+  assertEquals(nonces.length, 2);
+  // The second is greater than all first ones
+  assert(nonces[0]! < 2 ** 27 && nonces[1]! >= 2 ** 27);
+});
+
+Deno.test("blockLooking() does not believe a probe that comes round once and stays", () => {
+  let looks = 0;
+  waiting((own, target) => {
+    if (looks === 0) target.shown = 15;
+    if (looks === 1) target.shown = own.shown;
+    return looks++ === 20 || undefined;
+  });
+});
+
+Deno.test("blockLooking() does not believe a probe that comes round by different waits", async () => {
+  const own = new FakeCell("own");
+  const targets = [new ForeignCell("first"), new ForeignCell("second")];
+  const run = beginRun(own, 0);
+  const woken = Promise.withResolvers<void>();
+  const sleep = sleepLooking(
+    targets[0]!,
+    [run],
+    undefined,
+    () => woken.promise,
+  );
+  let turns = 0;
+  let shown = 0;
+  blockLooking(targets[1]!, () => {
+    targets[0]!.shown = targets[1]!.shown = 15;
+    if (own.shown <= 15 || own.shown === shown) return undefined;
+    shown = own.shown;
+    targets[turns & 1]!.shown = shown;
+    return turns++ === 10 || undefined;
+  });
+  woken.resolve();
+  await sleep;
+  finishRun(run);
+});
+
+Deno.test("sleepLooking() shows the deepest of its waits, and none that has ended", async () => {
+  const own = new FakeCell("own");
+  const targets = [3, 7, 5].map((depth) => {
+    const target = new ForeignCell(`${depth}`);
+    target.shown = depth;
+    return target;
+  });
+  const run = beginRun(own, 0);
+  const wakers = targets.map(() => Promise.withResolvers<void>());
+  const sleeps = targets.map((target, index) =>
+    sleepLooking(target, [run], undefined, () => wakers[index]!.promise)
+  );
+  await until(() => own.shown === 8);
+  wakers[1]!.resolve();
+  await sleeps[1];
+  assertEquals(own.shown, 0);
+  await until(() => own.shown === 6);
+  wakers[0]!.resolve();
+  await sleeps[0];
+  assertEquals(own.shown, 6);
+  wakers[2]!.resolve();
+  await sleeps[2];
+  assertEquals(own.shown, 0);
+  finishRun(run);
+});
+
+Deno.test("blockLooking() draws a nonce for each wait", () => {
+  const own = new FakeCell("own");
+  const target = new ForeignCell("target");
+  target.shown = 15;
+  const run = beginRun(own, 0);
+  const nonces = new Set<number>();
+  for (let wait = 1; wait <= 3; wait++) {
+    blockLooking(target, () => {
+      if (own.shown === 0) return undefined;
+      nonces.add(own.shown);
+      return true;
+    });
+    assertEquals(nonces.size, wait);
+  }
+  finishRun(run);
+});
+
+Deno.test("blockLooking() leaves no wait behind that could not end at the end of the stack", () => {
+  const [first, second] = [new FakeCell("first"), new FakeCell("second")];
+  const [deep, flat] = [new ForeignCell("deep"), new ForeignCell("flat")];
+  const runs = [first, second].map((cell) => beginRun(cell, 0));
+  const { words } = first;
+  deep.shown = 9;
+  const end = () => {
+    throw new RangeError("Maximum call stack size exceeded");
+  };
+  assertThrows(
+    () =>
+      blockLooking(deep, () => {
+        if (second.shown === 0) return undefined;
+        Object.defineProperty(first, "words", { get: end, configurable: true });
+        return true;
+      }),
+    RangeError,
+  );
+  Object.defineProperty(first, "words", { value: words });
+  let looks = 0;
+  blockLooking(flat, () => {
+    if (looks > 0) assertEquals(second.shown, 1);
+    return looks++ === 2 || undefined;
+  });
+  for (const run of runs) finishRun(run);
+});
+
+Deno.test("blockLooking() is refused even if another wait of the run could be, which is asleep", async () => {
+  const own = new FakeCell("own");
+  const targets = [new ForeignCell("first"), new ForeignCell("second")];
+  const run = beginRun(own, 0);
+  const sleep = sleepLooking(
+    targets[0]!,
+    [run],
+    undefined,
+    (signal) =>
+      new Promise((_, reject) => {
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      }),
+  );
+  let looks = 0;
+  assertThrows(() =>
+    blockLooking(targets[1]!, () => {
+      for (const target of targets) target.shown = Math.max(own.shown, 15);
+      return looks++ === 100 || undefined;
+    }), DeadlockError);
+  await assertRejects(() => sleep, DeadlockError);
+  finishRun(run);
+});
+
+Deno.test("blockLooking() does not look at a cell whose initializer does not run", () => {
+  waiting((own, target) => {
+    if (target.shown !== 0) {
+      assertEquals(own.shown, 1);
+      return true;
+    }
+    target.phase = "uninitialized";
+    target.shown = 7;
+  });
+});
+
+Deno.test("blockLooking() shows nothing when the wait has ended", () => {
+  let cell!: FakeCell;
+  waiting((own) => {
+    cell = own;
+    return own.shown === 1 || undefined;
+  });
+  assertEquals(cell.shown, 0);
+});
+
+Deno.test("blockLooking() shows nothing in a cell that was taken from the run", () => {
+  let looks = 0;
+  waiting((own) => {
+    if (looks === 0) own.generation = 1;
+    else assertEquals(own.shown, 0);
+    return looks++ === 3 || undefined;
+  });
+});
+
+Deno.test("blockLooking() takes back what it shows when the cell is taken meanwhile", () => {
+  const own = new FakeCell("own");
+  const target = new ForeignCell("target");
+  const run = beginRun(own, 0);
+  let asked = 0;
+  // Taken between the question before the write and the one after it
+  own.owns = () => asked++ < 2;
+  let looks = 0;
+  blockLooking(target, () => looks++ === 1 || undefined);
+  finishRun(run);
+  assertEquals(asked > 2, true);
+  assertEquals(own.shown, 0);
+});
+
+Deno.test("blockLooking() draws a nonce anew when nothing comes of it", () => {
+  const nonces = new Set<number>();
+  waiting((own, target) => {
+    target.shown = 15;
+    if (own.shown > 15) nonces.add(own.shown >>> 4);
+    return nonces.size === 3 || undefined;
+  });
+});
+
+Deno.test("blockLooking() ends with an error if the memory has been overwritten", () => {
+  const error = new LayoutMismatchError("Overwritten");
+  let own!: FakeCell;
+  assertThrows(
+    () =>
+      waiting((cell, target) => {
+        own = cell;
+        Object.defineProperty(target, "phase", {
+          get() {
+            throw error;
+          },
+        });
+      }),
+    LayoutMismatchError,
+    "Overwritten",
+  );
+  assertEquals(own.shown, 0);
+});
+
+Deno.test("blockLooking() takes part for all runs that have not finished", () => {
+  const cells = ["a", "b", "c"].map((name) => new FakeCell(name));
+  const runs = cells.map((cell) => beginRun(cell, 0));
+  // As a caller does at the end of its stack
+  runs[1]!.finished = true;
+  let looks = 0;
+  blockLooking(new ForeignCell("target"), () => looks++ === 1 || undefined);
+  assertEquals(unfinishedRuns(), [runs[0]!, runs[2]!]);
+  for (const run of runs) finishRun(run);
+  assertEquals(unfinishedRuns(), []);
+  assertEquals(cells.map(({ shown }) => shown), [0, 0, 0]);
+});
+
+Deno.test("beginRun() clears what another agent has left behind", () => {
+  const own = new FakeCell("own");
+  own.shown = 7;
+  finishRun(beginRun(own, 0));
+  assertEquals(own.shown, 0);
+});
+
+Deno.test("within() makes calls part of the run until it has finished", () => {
+  const [outer, inner] = [new FakeCell("outer"), new FakeCell("inner")];
+  const first = beginRun(outer, 0);
+  within(first, () => {
+    const second = beginRun(inner, 0);
+    assertEquals(currentRuns(), [first]);
+    within(second, () => {
+      assertEquals(currentRuns(), [first, second]);
+      assertEquals(isWithin(inner, currentRuns()), true);
+      second.finished = true;
+      assertEquals(currentRuns(), [first]);
+      assertEquals(isWithin(inner, [second]), false);
+    });
+    assertEquals(isWithin(outer, currentRuns()), true);
+    outer.generation = 1;
+    assertEquals(isWithin(outer, currentRuns()), false);
+  });
+  assertEquals(currentRuns(), []);
+  finishRun(first);
+});
+
+Deno.test("within() says nothing in another asynchronous context", () => {
+  const cells = ["outer", "inner", "other"].map((name) => new FakeCell(name));
+  const [outer, inner, other] = cells.map((cell) => beginRun(cell, 0)) as [
+    Run,
+    Run,
+    Run,
+  ];
+  const inOther = withinAsync(other, () => AsyncLocalStorage.snapshot());
+  const inOuter = withinAsync(outer, () => AsyncLocalStorage.snapshot());
+  inOuter(() =>
+    within(inner, () => {
+      assertEquals(currentRuns(), [inner]);
+      assertEquals(inOther(currentRuns), [other]);
+    })
+  );
+  for (const run of [outer, inner]) finishRun(run);
+  assertEquals(inOther(currentRuns), [other]);
+  finishRun(other);
+  assertEquals(inOther(currentRuns), []);
+});

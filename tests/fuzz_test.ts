@@ -24,6 +24,7 @@ import {
   Mutex,
   MutexLazyInit,
   NotInitializedError,
+  OnceState,
   OwnerLostError,
   RecursiveInitializationError,
   string,
@@ -128,25 +129,49 @@ function guarded(byteLength: number) {
   };
 }
 
-/** Fills the memory of a cell, of as many words as it takes. */
-function overwrite(buffer: SharedArrayBuffer, words: number[]): void {
-  const memory = new Int32Array(buffer).subarray(GUARD / 4, -GUARD / 4);
-  memory.set(words.slice(0, memory.length));
+/** Fills the memory of a cell, of as many pieces as it takes. */
+function overwrite(buffer: SharedArrayBuffer, pieces: Uint8Array[]): void {
+  const memory = new Uint8Array(buffer).subarray(GUARD, -GUARD);
+  memory.set(pieces.flatMap((piece) => [...piece]).slice(0, memory.length));
 }
 
-const word = fc.oneof(
-  fc.integer(),
-  fc.constant(0),
-  fc.nat(7),
-  fc.nat(7).map((low) => low | 1 << 31),
-  // As words are that name this agent as an owner, wherever they do
-  fc.tuple(fc.nat(8), fc.nat(7)).map(([shift, low]) =>
-    agentId() << shift | low
+/** What cells and mutexes of this agent have in their memory, in pieces of 4 bytes. */
+function realPieces(): Uint8Array[] {
+  const [state, mutex] = [new OnceState(), new Mutex()];
+  const pieces = new Map<string, Uint8Array>();
+  const collect = () => {
+    for (const { buffer } of [state, mutex]) {
+      for (let i = 0; i < buffer.byteLength; i += 4) {
+        const piece = new Uint8Array(buffer, i, 4).slice();
+        pieces.set(piece.join(), piece);
+      }
+    }
+  };
+  for (let generation = 0; generation < 4; generation++) {
+    state.wait(0.01);
+    collect();
+    state.begin();
+    collect();
+    state.publish();
+    collect();
+    state.reset();
+  }
+  mutex.lock();
+  collect();
+  return [...pieces.values()];
+}
+
+const piece = fc.oneof(
+  fc.uint8Array({ minLength: 4, maxLength: 4 }),
+  fc.constant(new Uint8Array(4)),
+  // With some bits of one byte changed
+  fc.tuple(fc.constantFrom(...realPieces()), fc.nat(3), fc.nat(15)).map(
+    ([piece, index, bits]) => piece.with(index, piece[index]! ^ bits),
   ),
 );
-/** As many as the largest of the cells here has words. */
-const WORDS = 32;
-const words = fc.array(word, { minLength: WORDS, maxLength: WORDS });
+/** As many as the largest of the cells here has. */
+const PIECES = 32;
+const pieces = fc.array(piece, { minLength: PIECES, maxLength: PIECES });
 /** Agents that may be declared dead. */
 const agent = fc.oneof(
   fc.constant(agentId()),
@@ -240,12 +265,12 @@ for (const [name, codec] of Object.entries(codecs)) {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...CLASSES),
-        words,
+        pieces,
         agent,
-        async (Cell, words, dead) => {
+        async (Cell, pieces, dead) => {
           const { buffer, untouched } = guarded(Cell.byteLength(codec));
           const cell = new Cell(codec, { buffer, byteOffset: GUARD });
-          overwrite(buffer, words);
+          overwrite(buffer, pieces);
           await useInAnyWay(cell, dead);
           assert(untouched());
         },
@@ -266,7 +291,7 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
       fc.tuple(anyKind, anyCodec),
       fc.tuple(anyKind, anyCodec),
       fc.boolean(),
-      words,
+      pieces,
       agent,
       fc.constantFrom("zeroed", "random", "another", "right"),
       fc.oneof(
@@ -277,7 +302,7 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
         [kind, name],
         [otherKind, otherName],
         attaching,
-        words,
+        pieces,
         dead,
         content,
         shift,
@@ -291,10 +316,10 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
         const { buffer, untouched } = guarded(
           Math.max(Cell.byteLength(codec), There.byteLength(found)),
         );
-        if (content === "random") overwrite(buffer, words);
+        if (content === "random") overwrite(buffer, pieces);
         else if (content !== "zeroed") {
           const cell = new There(found, { buffer, byteOffset: GUARD });
-          if (words[0]! % 2 === 0) {
+          if (pieces[0]![0]! % 2 === 0) {
             const value = values[foundName];
             if (cell instanceof LazyInit) cell.initOnce(value);
             else cell.init(() => value);
@@ -342,11 +367,11 @@ Deno.test("constructors and from() over random memory end in a cell or a documen
   );
 });
 
-Deno.test("Mutex over a random word ends in a token or a documented error", async () => {
+Deno.test("Mutex over random bytes ends in a token or a documented error", async () => {
   await fc.assert(
-    fc.asyncProperty(word, agent, async (word, dead) => {
+    fc.asyncProperty(piece, agent, async (piece, dead) => {
       const mutex = new Mutex();
-      new Int32Array(mutex.buffer)[0] = word;
+      new Uint8Array(mutex.buffer).set(piece);
       documented(() => mutex.lockIfAvailable(1)?.unlock(), []);
       await settlesAsDocumented(async (options) => {
         (await mutex.lockAsync(options)).unlock();

@@ -582,22 +582,6 @@ Deno.test("MutexLazyInit refuses an asynchronous re-entry through another object
   assertEquals(cell.phase, "uninitialized");
 });
 
-Deno.test("MutexLazyInit tells its initializers to another copy of the package", async () => {
-  const copy: typeof import("../_running.ts") = await import(
-    "../_running.ts?copy"
-  );
-  const told = () => copy.currentRuns().map(({ cell }) => cell!.name);
-  const cell = new MutexLazyInit(int32, { name: "answer" });
-  assertEquals(told(), []);
-  await cell.getOrInitAsync(async () => {
-    assertEquals(told(), ["answer"]);
-    await Promise.resolve();
-    assertEquals(told(), ["answer"]);
-    return 1;
-  });
-  assertEquals(told(), []);
-});
-
 Deno.test("MutexLazyInit lets the cell go if it finds nothing to begin", () => {
   const cell = new MutexLazyInit(int32);
   const other = MutexLazyInit.from(cell.handle, int32);

@@ -7,11 +7,52 @@ import {
   type LazyInitOpenOptions,
   MutexLazyInit,
 } from "../mod.ts";
-import { SCENARIOS } from "./_open_scenarios.ts";
+import { run } from "./_commands.ts";
+import { Flag, until } from "./_flag.ts";
+import {
+  countQuestions,
+  openAndGet,
+  rejection,
+  SCENARIOS,
+} from "./_open_scenarios.ts";
+import { withOpeners } from "./_openers.ts";
+import type { Task } from "./testdata/blocked_opener.ts";
 
 for (const [name, scenario] of Object.entries(SCENARIOS)) {
   Deno.test(name, scenario);
 }
+
+Deno.test("open() waits for its signal while a web worker that was terminated and is blocked holds the name", () =>
+  withOpeners(1, async (opener) => {
+    const name = "blocked for ever";
+    const url = new URL("./testdata/blocked_opener.ts", import.meta.url);
+    const worker = new Worker(url, { type: "module" });
+    const [entered, leave] = [new Flag(), new Flag()];
+    const task: Task = { name, entered: entered.buffer, leave: leave.buffer };
+    worker.postMessage(task);
+    await entered.raised();
+    worker.terminate();
+    using questions = countQuestions(name);
+    const opened = opener.do({ kind: "open", name });
+    await until(() => questions.count >= 4);
+    await opener.do({ kind: "abort", label: name });
+    const { message } = await rejection(opened);
+    assertEquals(message, "Aborted by the test");
+    // It ends now
+    leave.raise();
+    assertEquals(await openAndGet(opener, name, 2), 2);
+  }));
+
+Deno.test("open() keeps nothing alive once the cell is disposed of, or its signal is aborted", async () => {
+  const output = await run(Deno.execPath(), [
+    "run",
+    "--no-check",
+    "--quiet",
+    "--allow-read",
+    "tests/testdata/brief_opener.ts",
+  ]);
+  assertEquals(output, "Aborted\n");
+});
 
 for (const kind of [LazyInit, MutexLazyInit]) {
   Deno.test(`${kind.name}.open() rejects bad arguments at once`, async () => {

@@ -78,3 +78,39 @@ Deno.test("CHANGELOG.md begins with the version of deno.json", async () => {
   const [, version] = /^## \[(.+)\] - \d{4}-\d\d-\d\d$/m.exec(changelog)!;
   assertEquals(version, config.version);
 });
+
+/** What looks at the words of a header: the modules of their rooms, and views over cells. */
+const LOOKS = [
+  /\.\.\/_(?:cell|deadlock|layout|running|value|waiting)\.ts/,
+  /new (?:Ui|I)nt32Array\(\s*(?:\w+\.)*(?:cell|handle|mutex|state)\.buffer/,
+  // A codec's slot begins at `byteOffset`
+  /new (?:Ui|I)nt32Array\(\s*buffer\s*(?:\)|,(?! byteOffset))/,
+];
+/** Those that may; the last looks at the words of a map, which are no cell's. */
+const MAY_LOOK =
+  /^(?:atomics_test|schedules\/.*|testdata\/toy_scenarios|mutants\/.*|lazy_init_map_test)\.ts$/;
+
+/** The modules of a folder and of those in it, as paths from `tests/` on. */
+async function* testModules(folder = ""): AsyncGenerator<string> {
+  for await (
+    const { name, isDirectory } of Deno.readDir(
+      new URL(`tests/${folder}`, root),
+    )
+  ) {
+    if (isDirectory) yield* testModules(`${folder}${name}/`);
+    else if (/\.[jt]s$/.test(name)) yield `${folder}${name}`;
+  }
+}
+
+Deno.test("Only atomics_test.ts and the schedules look at header words", async () => {
+  const looking = [];
+  let allowed = 0;
+  for await (const path of testModules()) {
+    const source = await Deno.readTextFile(new URL(`tests/${path}`, root));
+    if (!LOOKS.some((look) => look.test(source))) continue;
+    if (MAY_LOOK.test(path)) allowed++;
+    else looking.push(path);
+  }
+  assertEquals(looking, []);
+  assert(allowed >= 2);
+});

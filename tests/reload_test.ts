@@ -49,9 +49,9 @@ Deno.test("MutexLazyInit.read() sees no torn weights while another agent reloads
     () => new SharedArrayBuffer(4),
   );
   using stack = new DisposableStack();
-  const reports = seen.map((buffer): Promise<Report> =>
+  const reports = seen.map((word): Promise<Report> =>
     stack.use(new Reader())
-      .do({ kind: "read", handle, seen: buffer, stop: stop.buffer })
+      .do({ kind: "read", handle, seen: word, stop: stop.buffer })
   );
   const failed = Promise.all(reports);
   for (let model = 2; model <= RELOADS + 1; model++) {
@@ -59,8 +59,8 @@ Deno.test("MutexLazyInit.read() sees no torn weights while another agent reloads
     await Promise.race([
       failed,
       until(() =>
-        seen.every((buffer) =>
-          Atomics.load(new Int32Array(buffer), 0) === model - 1
+        seen.every((word) =>
+          Atomics.load(new Int32Array(word), 0) === model - 1
         )
       ),
     ]);

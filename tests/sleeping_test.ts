@@ -4,13 +4,7 @@
 import { pendingTimers } from "./_timers.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { int32, MutexLazyInit, OnceState } from "../mod.ts";
-
-/** Time in which what is woken goes on, and what polls does so. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) {
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-}
+import { turns } from "./_flag.ts";
 
 /** Runs `body`, and gives it the calls of `Atomics.waitAsync` so far and which of them are over. */
 async function countingSleeps(

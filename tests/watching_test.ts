@@ -4,60 +4,11 @@
 import "./_platform.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import { Sleepers } from "./_sleepers.ts";
-import { sleepAsync, type Watched } from "../_waiting.ts";
 import { int32, LazyInit, Mutex, MutexLazyInit, OnceState } from "../mod.ts";
-import { Flag, until } from "./_flag.ts";
+import { Flag, turns, until } from "./_flag.ts";
 import { pair } from "./_jobs.ts";
-import { isWatched, lockName, locks } from "./_locks.ts";
+import { live, locks } from "./_locks.ts";
 import type { Birth, Message } from "./testdata/mortal_worker.ts";
-
-/** The agent that the test plays: no real one has this id but by chance. */
-const OWNER = { id: 12_345_678 };
-const OTHER = { id: 12_345_679 };
-
-/** Time in which a watch that is granted its lock does something. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) {
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-}
-
-/** Holds the lock of the agent, as if it lived, until it is released. */
-function live({ id }: { id: number }): Promise<{ end(): void }> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  return new Promise((granted) => {
-    locks.request(lockName({ id }), {}, () => {
-      granted({ end: resolve });
-      return promise;
-    });
-  });
-}
-
-/** A word that the test owns in the name of another agent. */
-class Word implements Watched {
-  readonly words = new Int32Array(new SharedArrayBuffer(4));
-  owner: number | undefined;
-  recovered: number[] = [];
-  notified = 0;
-
-  announcedOwner(): number | undefined {
-    return this.owner;
-  }
-
-  recover(agentId: number): void {
-    this.recovered.push(agentId);
-    Atomics.notify(this.words, 0);
-  }
-
-  notifyAll(): void {
-    this.notified++;
-    Atomics.notify(this.words, 0);
-  }
-
-  sleep(signal?: AbortSignal): Promise<void> {
-    return sleepAsync(this.words, 0, 0, signal, this);
-  }
-}
 
 /** Returns the names of the locks that are asked for while `body` runs. */
 async function locksAskedFor(body: () => Promise<void>): Promise<string[]> {
@@ -76,80 +27,6 @@ async function locksAskedFor(body: () => Promise<void>): Promise<string[]> {
   }
   return names;
 }
-
-Deno.test("sleepAsync() recovers the word when its announced owner has ended", async () => {
-  const word = new Word();
-  word.owner = OWNER.id;
-  const { end } = await live(OWNER);
-  const sleep = word.sleep();
-  await until(() => isWatched(OWNER));
-  end();
-  await sleep;
-  assertEquals([word.recovered, word.notified], [[OWNER.id], 0]);
-});
-
-Deno.test("sleepAsync() wakes the others and recovers nothing when the owner that it watches goes on unannounced", async () => {
-  const word = new Word();
-  word.owner = OWNER.id;
-  const { end } = await live(OWNER);
-  const sleep = word.sleep();
-  await until(() => isWatched(OWNER));
-  word.owner = undefined;
-  end();
-  await until(() => word.recovered.length + word.notified > 0);
-  assertEquals([word.recovered, word.notified], [[], 1]);
-  await sleep;
-});
-
-Deno.test("sleepAsync() watches whoever owns the word in the end", async () => {
-  const word = new Word();
-  const ends = [await live(OWNER), await live(OTHER)];
-  const sleep = word.sleep();
-  word.owner = OWNER.id;
-  // It is told of nothing
-  await until(() => isWatched(OWNER));
-  word.owner = OTHER.id;
-  await until(() => isWatched(OTHER));
-  await until(async () => !await isWatched(OWNER));
-  for (const { end } of ends) end();
-  await sleep;
-  assertEquals([word.recovered, word.notified], [[OTHER.id], 0]);
-});
-
-Deno.test("sleepAsync() watches nobody when it has ended", async () => {
-  for (const wake of [true, false]) {
-    const word = new Word();
-    word.owner = OWNER.id;
-    const { end } = await live(OWNER);
-    const controller = new AbortController();
-    const sleep = word.sleep(controller.signal);
-    await until(() => isWatched(OWNER));
-    if (wake) {
-      word.notifyAll();
-      await sleep;
-    } else {
-      controller.abort(new Error("Enough"));
-      await assertRejects(() => sleep, Error, "Enough");
-    }
-    await until(async () => !await isWatched(OWNER));
-    end();
-  }
-});
-
-Deno.test("sleepAsync() watches nobody if the word changes before it sleeps", async () => {
-  const word = new Word();
-  const { end } = await live(OWNER);
-  word.announcedOwner = () => {
-    word.words[0] = 1;
-    return OWNER.id;
-  };
-  const sleep = word.sleep();
-  await turns();
-  word.notifyAll();
-  await sleep;
-  await until(async () => !await isWatched(OWNER));
-  end();
-});
 
 for (const Cell of [LazyInit, MutexLazyInit]) {
   Deno.test(`${Cell.name}.waitAsync() takes no generation for an owner that has announced itself`, async () => {

@@ -12,6 +12,7 @@
 
 import { mutants as ofMaps } from "./map_mutants.ts";
 import { type Mutant, mutants as ofCells } from "./mutants.ts";
+import { mutants as ofNames } from "./name_mutants.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** How many times as long as without a mutation tests may take, … */
@@ -187,7 +188,7 @@ async function flagsOf(): Promise<string[]> {
   return text === "" ? [] : [text];
 }
 
-const mutants: readonly Mutant[] = [...ofCells, ...ofMaps];
+const mutants: readonly Mutant[] = [...ofCells, ...ofMaps, ...ofNames];
 
 function choose([first, ...rest]: string[]): readonly Mutant[] {
   if (first === undefined) return mutants;

@@ -69,6 +69,8 @@ export interface Scenario {
   readonly locks?: boolean;
   /** How the slow thread looks whether it owns the slot. */
   readonly looks?: Looks;
+  /** How many bytes a slice of a reset zeroes; more than there are by default. */
+  readonly sliceBytes?: number;
   /** The size of the memory, in 32-bit words, and what they are called. */
   readonly words: readonly string[];
   /** Tells what a word is called now, where that depends on the rest of the memory. */
@@ -250,6 +252,7 @@ export class Explorer implements Disposable {
         scenario: scenario.name,
         module,
         locks: scenario.locks === true,
+        sliceBytes: scenario.sliceBytes,
         channel: channel.buffer,
         memory,
         ledger,

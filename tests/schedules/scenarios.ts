@@ -115,6 +115,18 @@ function makeBeside(value: number): () => Pair {
   return () => ({ left: value, right: value });
 }
 
+/** An initializer that finds its slot zeroed. */
+function onZeroed(thread: Thread, initializer: () => Pair): () => Pair {
+  const words = new Int32Array(thread.memory);
+  return () => {
+    thread.check(
+      words[SLOT] === 0 && words[SLOT + 1] === 0,
+      "The initializer before it has left something behind",
+    );
+    return initializer();
+  };
+}
+
 class Failure extends Error {}
 
 /** Nobody counts on an agent any more that has been declared dead. */
@@ -554,18 +566,12 @@ export const scenarios: Scenario[] = [
     words: CELL,
     prepare(thread) {
       const cell = lazyInit(thread);
-      const words = new Int32Array(thread.memory);
       return () => {
         if (thread.index === 0) return cell.callOnce(make(thread, 1));
         thread.awaitEnd(0);
         forget(thread);
         cell.recover(1);
-        const initializer = make(thread, 2);
-        const made = cell.callOnce(() => {
-          const isZeroed = words[SLOT] === 0 && words[SLOT + 1] === 0;
-          thread.check(isZeroed, "The dead agent has left something behind");
-          return initializer();
-        });
+        const made = cell.callOnce(onZeroed(thread, make(thread, 2)));
         const value = look(thread, made);
         thread.check(value === 2 || cell.initialized, "The cell is lost");
         look(thread, cell.get());
@@ -609,6 +615,126 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory) => illegal(memory, [2]),
+  },
+  // Resets of which each turn zeroes one word, and others may come in between
+  ...twoAndThree("sliced-reset-and-readers", {
+    sliceBytes: 4,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const { ledger } = thread;
+      if (thread.index === 0) {
+        return async () => {
+          cell.init(make(thread, 1));
+          const reset = cell.resetAsync();
+          thread.check(cell.get() === undefined, "A reset shows the value");
+          thread.check(await reset, "The reset found nothing");
+          ledger[RESETS]!++;
+          cell.init(make(thread, 2));
+        };
+      }
+      return () => {
+        for (let i = 0; i < 2; i++) {
+          thread.yield();
+          const isReset = ledger[RESETS]! > 0;
+          const value = look(thread, cell.get());
+          thread.check(
+            !isReset || value !== 1,
+            "A value was read that had been reset before",
+          );
+        }
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  }),
+  ...twoAndThree("sliced-reset-and-get-or-init", {
+    sliceBytes: 4,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const initializer = onZeroed(thread, make(thread, thread.index + 1));
+      return async () => {
+        look(thread, cell.getOrInit(initializer));
+        if (thread.index > 0) return;
+        if (await cell.resetAsync()) thread.ledger[RESETS]!++;
+      };
+    },
+    end: (memory, ledger) =>
+      ledger[MADE_BY_CALL]! <= ledger[RESETS]! + 1
+        ? illegal(memory, [0, 2])
+        : "Two initializers have succeeded in one generation",
+  }),
+  {
+    // It dies in any turn of its reset, and between two
+    ...TWO,
+    name: "dead-sliced-resetter-2",
+    sliceBytes: 4,
+    mortal: 0,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      return async () => {
+        if (thread.index === 0) {
+          cell.init(make(thread, 1));
+          return await cell.resetAsync();
+        }
+        look(thread, cell.get());
+        thread.awaitEnd(0);
+        forget(thread);
+        cell.recover(1);
+        look(thread, cell.getOrInit(onZeroed(thread, make(thread, 2))));
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  },
+  ...twoAndThree("sliced-reset-finished-at-once", {
+    // By a synchronous call of its agent
+    sliceBytes: 4,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      if (thread.index > 0) {
+        return () => {
+          look(thread, cell.getOrInit(make(thread, thread.index + 1)));
+        };
+      }
+      return async () => {
+        const first = look(thread, cell.getOrInit(make(thread, 1)));
+        const reset = cell.resetAsync();
+        const again = onZeroed(thread, make(thread, 4));
+        const next = look(thread, cell.getOrInit(again));
+        thread.check(next !== first, "The value was not reset");
+        thread.check(await reset, "The reset found nothing");
+      };
+    },
+    end: (memory) => illegal(memory, [2]),
+  }),
+  {
+    // It blocks for an agent that waits for the cell which it is resetting
+    ...TWO,
+    name: "sliced-reset-finished-before-blocking-2",
+    sliceBytes: 4,
+    words: [...CELL, ...CELL],
+    prepare(thread) {
+      const [first, second] = [0, 4 * CELL.length].map((byteOffset) =>
+        new MutexLazyInit(pairs(thread), { buffer: thread.memory, byteOffset })
+      ) as [MutexLazyInit<Pair>, MutexLazyInit<Pair>];
+      thread.ledger[MADE + 1] = 1;
+      if (thread.index === 0) {
+        return async () => {
+          first.getOrInit(makeBeside(1));
+          const reset = first.resetAsync();
+          look(thread, second.getOrInit(makeBeside(1)));
+          thread.check(await reset, "The reset found nothing");
+        };
+      }
+      return () => {
+        const value = second.getOrInit(() => first.getOrInit(makeBeside(2)));
+        look(thread, value);
+      };
+    },
+    end: (memory) =>
+      illegal(memory, [0, 2]) ?? illegal(memory.slice(CELL.length), [2]),
   },
   {
     name: "dead-holder-of-a-mutex-3",
@@ -719,6 +845,34 @@ export const scenarios: Scenario[] = [
       thread.ledger[MADE + 9] = 1;
       return () => {
         if (thread.index === 0) return live(thread, () => cell.reset());
+        if (thread.index === 1) cell.recover(1);
+        look(thread, cell.getOrInit(makeBeside(thread.index)));
+        look(thread, cell.get());
+      };
+    },
+    end: (memory) => illegal(memory, [0, 2]),
+  }),
+  ...twoAndThree("sliced-resetter-declared-dead", {
+    sliceBytes: 4,
+    slow: 0,
+    looks: LOOKS,
+    words: CELL,
+    prepare(thread) {
+      const cell = mutexLazyInit(thread);
+      const words = new Int32Array(thread.memory);
+      words[STATE] = 2;
+      words[LENGTH] = 8;
+      words[SLOT] = words[SLOT + 1] = 9;
+      thread.ledger[MADE + 9] = 1;
+      return async () => {
+        if (thread.index === 0) {
+          try {
+            return await cell.resetAsync();
+          } catch (error) {
+            if (error instanceof OwnerLostError) return;
+            throw error;
+          }
+        }
         if (thread.index === 1) cell.recover(1);
         look(thread, cell.getOrInit(makeBeside(thread.index)));
         look(thread, cell.get());

@@ -7,6 +7,7 @@
  * replaces before the modules are loaded.
  */
 
+import * as modules from "node:module";
 import { setImmediate } from "node:timers";
 import threads from "node:worker_threads";
 import {
@@ -31,6 +32,8 @@ export interface Start {
   module: string;
   /** Whether there are Web Locks. */
   locks: boolean;
+  /** How many bytes a slice of a reset zeroes, if not as many as otherwise. */
+  sliceBytes: number | undefined;
   channel: SharedArrayBuffer;
   memory: SharedArrayBuffer;
   ledger: SharedArrayBuffer;
@@ -50,6 +53,9 @@ let thread: Thread;
 let now = 0;
 /** The asynchronous waits that go on. */
 let pending = new Map<number, (result: "ok" | "timed-out") => void>();
+/** The timers that go off in the next turn, by their ids. */
+let due = new Map<number, () => void>();
+let timers = 0;
 
 function replaceAtomics(channel: Channel): void {
   const asks = ({ buffer }: { buffer: ArrayBufferLike }) =>
@@ -119,16 +125,52 @@ function wordOf(view: Int32Array, index: number): number {
 }
 
 /**
- * Time passes when a timeout is chosen only, and timers never fire, as timeouts stand
- * for them.
+ * Time passes when a timeout is chosen only. So timers never fire, as timeouts stand for
+ * them, save those that only ask for another turn.
  */
 function replacePlatform(): void {
   performance.now = () => now;
   Object.assign(globalThis, {
-    setTimeout: () => 0,
-    clearTimeout: () => {},
+    setTimeout(callback: () => void, delay: number): number {
+      const id = ++timers;
+      if (delay === 0) due.set(id, callback);
+      return id;
+    },
+    clearTimeout: (id: number) => due.delete(id),
     setInterval: () => 0,
     clearInterval: () => {},
+  });
+}
+
+interface Loaded {
+  readonly source: string;
+}
+
+/** The loading of modules, in which Deno lets a thread take a part as Node does. */
+const { registerHooks } = modules as unknown as {
+  registerHooks(hooks: {
+    load(
+      url: string,
+      context: object,
+      next: (url: string, context: object) => Loaded,
+    ): Loaded;
+  }): void;
+};
+const SLICE = "SLICE_BYTES = 4 * 2 ** 20;";
+
+/** Has the modules zero so few bytes in a turn that some words take several turns. */
+function shrinkSlices(sliceBytes: number): void {
+  registerHooks({
+    load(url, context, next) {
+      const loaded = next(url, context);
+      if (!url.endsWith("/_resetting.ts")) return loaded;
+      const { source } = loaded;
+      if (!source.includes(SLICE)) throw new Error(`There is no ${SLICE}`);
+      return {
+        ...loaded,
+        source: source.replace(SLICE, `SLICE_BYTES = ${sliceBytes};`),
+      };
+    },
   });
 }
 
@@ -147,7 +189,7 @@ function identify(index: number): () => () => void {
     );
     return () => {
       for (const [object, before] of kept) {
-        if (object instanceof Map) object.clear();
+        if (object instanceof Map || object instanceof Set) object.clear();
         else Object.assign(object, before);
       }
     };
@@ -166,6 +208,7 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   });
   replaceAtomics(channel);
   replacePlatform();
+  if (data.sliceBytes !== undefined) shrinkSlices(data.sliceBytes);
   const locks = data.locks
     ? createLocks((...request) => channel.ask(...request))
     : undefined;
@@ -191,6 +234,7 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
     ended = false;
     now = 0;
     pending = new Map();
+    due = new Map();
     forget();
     // The same bytes by another name, by which the modules know nothing of them yet
     const memory = structuredClone(data.memory);
@@ -215,8 +259,15 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
   /** Comes when there is nothing left to do in the turn. */
   function rest(): void {
     try {
-      // Locks that it has asked for are granted to it, and freed, even then
-      if (ended && !locks?.pending) {
+      const [timer] = due;
+      if (timer !== undefined) {
+        const [id, callback] = timer;
+        // Others may go first, however soon it is
+        channel.ask("yield");
+        due.delete(id);
+        callback();
+        // Locks that it has asked for are granted to it, and freed, even when it has ended
+      } else if (ended && !locks?.pending) {
         asking = false;
         channel.ask("done");
         begin();
@@ -232,6 +283,7 @@ self.onmessage = async ({ data }: MessageEvent<Start>) => {
       if (!(error instanceof Abandoned)) throw error;
       schedule++;
       ended = true;
+      due.clear();
       locks?.forget();
     } finally {
       if (!channel.released) setImmediate(rest);

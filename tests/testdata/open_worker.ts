@@ -8,14 +8,29 @@ import {
   threadId,
   workerData,
 } from "node:worker_threads";
-import { float64, int32, LazyInit, MutexLazyInit } from "../../mod.ts";
+import {
+  type Codec,
+  float64,
+  int32,
+  LazyInit,
+  LazyInitMap,
+  type LazyInitOpenOptions,
+  MutexLazyInit,
+} from "../../mod.ts";
 import { Flag } from "../_flag.ts";
 import { Opener, type Order, type OrderMessage } from "../_openers.ts";
 
 const CODECS = { int32, float64 };
 const CLASSES = { LazyInit, MutexLazyInit };
+/** The one key that is used of a map. */
+const KEY = 7;
+const HOLDERS = "@lazyinit/lazyinit holders ";
+const GATE = "@lazyinit/lazyinit gate ";
 
-type Face = LazyInit<number> | MutexLazyInit<number>;
+type Face =
+  | LazyInit<number>
+  | MutexLazyInit<number>
+  | LazyInitMap<number, number>;
 
 const faces = new Map<string, Face>();
 const aborts = new Map<string, AbortController>();
@@ -26,17 +41,25 @@ function faceOf(label: string): Face {
   return face;
 }
 
+async function open(
+  { name, type = "MutexLazyInit" }: Order & { kind: "open" },
+  codec: Codec<number>,
+  options: LazyInitOpenOptions,
+): Promise<Face> {
+  return type === "LazyInitMap"
+    ? await LazyInitMap.open<number, number>(name, int32, codec, options)
+    : await CLASSES[type].open<number>(name, codec, options);
+}
+
 async function perform(order: Order): Promise<unknown> {
   switch (order.kind) {
     case "open": {
-      const { name, label = name, type = "MutexLazyInit", codec = "int32" } =
-        order;
+      const { name, label = name, codec = "int32" } = order;
       const request = new AbortController();
       aborts.set(label, request);
       if (order.start !== undefined) new Flag(order.start).block();
-      const face = await CLASSES[type].open<number>(name, CODECS[codec], {
-        signal: request.signal,
-      });
+      const { signal } = request;
+      const face = await open(order, CODECS[codec], { signal });
       faces.set(label, face);
       return face.name;
     }
@@ -64,12 +87,17 @@ async function perform(order: Order): Promise<unknown> {
     case "abort":
       return aborts.get(order.label)!.abort(new Error("Aborted by the test"));
 
-    case "getOrInit":
-      return (faceOf(order.label) as MutexLazyInit<number>)
-        .getOrInit(() => order.value);
+    case "getOrInit": {
+      const face = faceOf(order.label);
+      return face instanceof LazyInitMap
+        ? face.getOrInit(KEY, () => order.value)
+        : (face as MutexLazyInit<number>).getOrInit(() => order.value);
+    }
 
-    case "get":
-      return faceOf(order.label).get();
+    case "get": {
+      const face = faceOf(order.label);
+      return face instanceof LazyInitMap ? face.get(KEY) : face.get();
+    }
 
     case "dispose":
       return faceOf(order.label)[Symbol.dispose]();
@@ -98,6 +126,33 @@ async function perform(order: Order): Promise<unknown> {
     case "hang at an answer":
       return hangAtAnswer(order.posted, new Flag(order.hung));
 
+    case "pause before it holds": {
+      const [entered, leave] = [new Flag(order.entered), new Flag(order.leave)];
+      return beforeItHolds(async () => {
+        entered.raise();
+        await leave.raised();
+      });
+    }
+
+    case "pause while it looks":
+      return pauseWhileItLooks(new Flag(order.entered), new Flag(order.leave));
+
+    case "abort before it holds":
+      return beforeItHolds(() => {
+        aborts.get(order.label)!.abort(new Error("Aborted by the test"));
+      });
+
+    case "skip the gate":
+      return skipGate();
+
+    case "count requests": {
+      const counter = new Int32Array(order.counter);
+      return replaceRequests((request) => (...args) => {
+        Atomics.add(counter, 0, 1);
+        return request(...args);
+      });
+    }
+
     case "delay answers":
       return delayAnswers(order.milliseconds);
 
@@ -106,25 +161,68 @@ async function perform(order: Order): Promise<unknown> {
   }
 }
 
-/** Has this agent go no further than the lock request with that number, from now on. */
-function hangAtLock(step: number, granted: boolean, hung: Flag): void {
+type Request = (
+  name: string,
+  options: { mode?: "shared" | "exclusive" },
+  granted: (lock: object | null) => unknown,
+) => Promise<unknown>;
+
+/** Puts something in the place of the requests for locks, from now on. */
+function replaceRequests(replacement: (request: Request) => Request): void {
   // deno-lint-ignore no-explicit-any -- Deno does not declare Web Locks
   const { locks } = navigator as any;
-  const request = locks.request.bind(locks);
+  locks.request = replacement(locks.request.bind(locks));
+}
+
+/** Has this agent go no further than the lock request with that number, from now on. */
+function hangAtLock(step: number, granted: boolean, hung: Flag): void {
   let count = 0;
-  locks.request = (name: string, ...rest: unknown[]) => {
-    count++;
-    if (count < step) return request(name, ...rest);
-    const never = new Promise(() => {});
-    if (count > step || !granted) {
-      hung.raise();
-      return never;
-    }
-    return request(name, rest[0], () => {
-      hung.raise();
-      return never;
-    });
+  const never = new Promise(() => {});
+  const hang = () => {
+    hung.raise();
+    return never;
   };
+  replaceRequests((request) => (name, options, callback) => {
+    count++;
+    if (count < step) return request(name, options, callback);
+    return count > step || !granted ? hang() : request(name, options, hang);
+  });
+}
+
+/** Calls `act` before the next request that would make this agent a holder. */
+function beforeItHolds(act: () => unknown): void {
+  let acted = false;
+  replaceRequests((request) => async (name, options, granted) => {
+    if (!acted && name.startsWith(HOLDERS) && options.mode === "shared") {
+      acted = true;
+      await act();
+    }
+    return await request(name, options, granted);
+  });
+}
+
+/** Has this agent pause when it has found next that there is no holder. */
+function pauseWhileItLooks(entered: Flag, leave: Flag): void {
+  replaceRequests((request) => (name, options, granted) =>
+    request(name, options, async (lock) => {
+      if (
+        lock !== null && name.startsWith(HOLDERS) &&
+        options.mode === "exclusive"
+      ) {
+        entered.raise();
+        await leave.raised();
+      }
+      return await granted(lock);
+    })
+  );
+}
+
+function skipGate(): void {
+  replaceRequests((request) => async (name, options, granted) =>
+    name.startsWith(GATE) && options.mode === "exclusive"
+      ? await granted({})
+      : await request(name, options, granted)
+  );
 }
 
 /** Has this agent answer one question, or none, and hang then. */
@@ -157,9 +255,9 @@ function delayAnswers(milliseconds: number): void {
 async function churn(
   name: string,
   rounds: number,
-  buffer: SharedArrayBuffer,
+  counts: SharedArrayBuffer,
 ): Promise<{ ghosts: number; made: number }> {
-  const held = new Int32Array(buffer);
+  const held = new Int32Array(counts);
   let ghosts = 0;
   let made = 0;
   for (let round = 0; round < rounds; round++) {
