@@ -15,7 +15,7 @@ const PATH = new URL("screenshot.png", import.meta.url);
 await using server = await startDemo();
 const browser = await launchChromium();
 const page = await browser.newPage({
-  viewport: { width: 960, height: 1000 },
+  viewport: { width: 1200, height: 1000 },
   colorScheme: "light",
 });
 await page.goto(server.url);
