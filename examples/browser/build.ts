@@ -9,8 +9,22 @@
 
 import type { CityData } from "./places.ts";
 
-const SCRIPTS = ["page.ts", "timeline_worker.ts", "search_worker.ts"];
-const STATIC_FILES = ["index.html", "style.css", "timeline.css", "search.css"];
+const SCRIPTS = [
+  "page.ts",
+  "timeline_worker.ts",
+  "primes_worker.ts",
+  "keys_worker.ts",
+  "reload_worker.ts",
+  "reading_worker.ts",
+  "search_worker.ts",
+];
+const STATIC_FILES = [
+  "index.html",
+  "style.css",
+  "timeline.css",
+  "trials.css",
+  "search.css",
+];
 
 /** A city of the package, which has numbers as texts. */
 interface City {

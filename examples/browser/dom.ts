@@ -46,6 +46,25 @@ export function startWorker(script: string): Worker {
   return worker;
 }
 
+/** Calls `action` when the form is submitted, unless the last call is not done yet. */
+export function onSubmit(
+  form: HTMLFormElement,
+  action: () => Promise<void>,
+): void {
+  const button = form.querySelector("button")!;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (button.ariaDisabled === "true") return;
+    // If it were really disabled, it would lose the focus
+    button.ariaDisabled = "true";
+    try {
+      await action();
+    } finally {
+      button.ariaDisabled = "false";
+    }
+  });
+}
+
 /** Makes a function that is called at most once in so many ms, the last time at the end. */
 export function atMostEvery(milliseconds: number, action: () => void) {
   let timer: ReturnType<typeof setTimeout> | undefined;

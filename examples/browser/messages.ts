@@ -6,7 +6,14 @@
  * @module
  */
 
-import type { CellKind, LazyInitHandle } from "../../mod.ts";
+import {
+  type CellKind,
+  type Codec,
+  int32,
+  type LazyInitHandle,
+  type LazyInitMapHandle,
+  typedArray,
+} from "../../mod.ts";
 import type { Found, Place } from "../nearest_city_index.ts";
 import type { State } from "./states.ts";
 
@@ -80,3 +87,62 @@ export interface Answer {
 
 export type SearchRequest = SearchJob | Place;
 export type SearchMessage = "ready" | Report | Answer;
+
+/** As many primes as there are: only the worker that finds them knows. */
+export const primesCodec: Codec<Uint32Array> = typedArray(Uint32Array);
+
+/** What the worker that finds primes is told. */
+export interface PrimesJob {
+  readonly cell: LazyInitHandle<Uint32Array, "MutexLazyInit">;
+  readonly limit: number;
+}
+
+/** The number of the worker that made the value of a key. */
+export const makerCodec: Codec<number> = int32;
+
+/** What a worker that fills the map is told. */
+export interface KeysJob {
+  readonly worker: number;
+  readonly map: LazyInitMapHandle<number, number>;
+  readonly keyCount: number;
+  /** How often an initializer was called, for all keys and workers together. */
+  readonly calls: Int32Array<SharedArrayBuffer>;
+  readonly start: LazyInitHandle;
+}
+
+export type KeysMessage = "ready" | "done";
+
+/** The same number over and over: the one of the reload that wrote it. */
+export const copiesCodec: Codec<Uint32Array> = typedArray(Uint32Array, 100_000);
+
+/** What the worker that reloads is told, and the one that reads meanwhile. */
+export interface ReloadJob {
+  readonly cell: LazyInitHandle<Uint32Array, "MutexLazyInit">;
+  readonly reloads: number;
+  readonly start: LazyInitHandle;
+}
+
+/** What one way of reading has seen so far. */
+export interface Looks {
+  readonly whole: number;
+  readonly torn: number;
+  /** How often there was no value to look at. */
+  readonly none: number;
+}
+
+/** So many times the same number, one after the other. */
+export interface Stretch {
+  readonly value: number;
+  readonly count: number;
+}
+
+/** What the worker that reads has seen so far. */
+export interface ReadingReport {
+  readonly read: Looks;
+  readonly kept: Looks;
+  /** The kept view, when it was last seen torn. */
+  readonly torn: readonly Stretch[];
+  readonly isLast: boolean;
+}
+
+export type ReadingMessage = "ready" | ReadingReport;

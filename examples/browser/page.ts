@@ -2,14 +2,17 @@
 /// <reference lib="dom" />
 
 /**
- * The page: the form of the timeline, and the search.
+ * The page: the form of the timeline, three small trials, and the search.
  *
  * @module
  */
 
 import { bool, type CellKind, LazyInit } from "../../mod.ts";
 import { byId, tell } from "./dom.ts";
+import { startKeys } from "./keys.ts";
 import { isAsynchronous, type Plan } from "./messages.ts";
+import { startPrimes } from "./primes.ts";
+import { startReloads } from "./reloads.ts";
 import { Run } from "./run.ts";
 import { startSearch } from "./search.ts";
 import { fillLegend, Timeline } from "./timeline.ts";
@@ -126,6 +129,9 @@ try {
   // Where there is no shared memory, the library says which headers are missing
   new LazyInit(bool);
   startTimeline();
+  startPrimes();
+  startKeys();
+  startReloads();
   startSearchInView();
 } catch (error) {
   showError(error);

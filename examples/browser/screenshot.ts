@@ -2,7 +2,7 @@
 
 /**
  * Makes the picture of the page that README shows: a worker that takes over from
- * one that fails, and the map with an answer.
+ * one that fails, what the three trials show, and the map with an answer.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const PATH = new URL("screenshot.png", import.meta.url);
 await using server = await startDemo();
 const browser = await launchChromium();
 const page = await browser.newPage({
-  viewport: { width: 960, height: 1000 },
+  viewport: { width: 1200, height: 1000 },
   colorScheme: "light",
 });
 await page.goto(server.url);
@@ -23,6 +23,13 @@ await page.goto(server.url);
 await page.getByLabel("fails at first").check();
 await page.getByRole("button", { name: "Start" }).click();
 await page.getByText("3 workers have the value").waitFor();
+
+await page.getByRole("button", { name: "Find primes" }).click();
+await page.getByText("primes, the largest is").waitFor();
+await page.getByRole("button", { name: "Fill the map" }).click();
+await page.getByText("initializer calls").waitFor();
+await page.getByRole("button", { name: "Reload 100 times" }).click();
+await page.getByText("100 reloads:").waitFor();
 
 await page.locator("#nearest").scrollIntoViewIfNeeded();
 await page.getByRole("combobox").fill("Nairobi, Kenya");

@@ -18,6 +18,7 @@ import {
 } from "../../mod.ts";
 import { isAsynchronous, type TimelineJob } from "./messages.ts";
 import { getOrInitReporting, isTimeout, report } from "./reporting.ts";
+import { sleep } from "./sleep.ts";
 
 /** How long a latecomer waits before it tries again to be the one, in ms. */
 const RETRY_MILLISECONDS = 500;
@@ -117,9 +118,7 @@ function getOrInitAsync(
 
 function initialize(job: TimelineJob): number {
   const fate = beginInitializer(job);
-  // Nothing notifies it: this is a sleep
-  const word = new Int32Array(new SharedArrayBuffer(4));
-  Atomics.wait(word, 0, 0, fate === "dies" ? Infinity : duration(job));
+  sleep(fate === "dies" ? Infinity : duration(job));
   return endInitializer(job, fate);
 }
 

@@ -89,9 +89,9 @@ type Task =
     readonly announced: boolean;
     readonly leave: SharedArrayBuffer;
   }
-  | { readonly kind: "block"; readonly handle: LazyInitHandle };
+  | { readonly kind: "block" | "wait"; readonly handle: LazyInitHandle };
 
-interface Owner {
+export interface Owner {
   readonly peer: Peer;
   readonly id: number;
   /** What it initializes is published when this is raised, if it lives. */
@@ -157,6 +157,15 @@ export async function own(
   return { peer, leave, id: await peer.port.next() };
 }
 
+/** Has a worker wait for a cell without blocking, and resolves with the value, 2 by itself. */
+export async function waitFor(
+  peer: Peer,
+  handle: LazyInitHandle,
+): Promise<number> {
+  tell(peer, { kind: "wait", handle });
+  return await peer.port.next();
+}
+
 function tell({ port }: Peer, task: Task): void {
   port.send(task);
 }
@@ -202,9 +211,13 @@ async function peer(backstage: Backstage): Promise<void> {
   const { library, port } = backstage;
   const { agentId, announceAgent, int32 } = library;
   const task: Task = await port.next();
-  if (task.kind === "block") {
+  if (task.kind !== "own") {
     const cell = library.MutexLazyInit.from(task.handle, int32);
-    return port.send(cell.getOrInit(() => 2));
+    return port.send(
+      task.kind === "block"
+        ? cell.getOrInit(() => 2)
+        : await cell.getOrInitAsync(() => 2),
+    );
   }
   const { target } = task;
   if (task.announced) await announceAgent();

@@ -33,6 +33,8 @@ function spawn(
   };
 }
 
+const major = Number.parseInt(process.versions.node);
+
 if (isMainThread) {
   const specifier = process.argv[2]!;
   const library: Library = await import(specifier);
@@ -40,6 +42,7 @@ if (isMainThread) {
     library,
     fates: FATES.Node,
     hasAsyncContext: true,
+    ...(major < 24 ? { cannotOpen: "has no Web Locks" } : {}),
     inspect,
     spawn: (caseName, sleepers) => spawn(specifier, caseName, sleepers),
   }, (result) => process.stdout.write(`${JSON.stringify(result)}\n`));

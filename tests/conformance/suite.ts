@@ -9,6 +9,7 @@
 import { Sleepers } from "../_sleepers.ts";
 import { cases as ends, type Fates } from "./ends.ts";
 import { cases as mutexes } from "./mutexes.ts";
+import { cases as names } from "./names.ts";
 import { cases as openValues } from "./open_values.ts";
 import type { Port } from "./port.ts";
 import { cases as races } from "./races.ts";
@@ -27,6 +28,8 @@ export interface Runtime {
   readonly fates: Fates;
   /** Whether an initializer is known after its first `await`. */
   readonly hasAsyncContext: boolean;
+  /** Why agents cannot meet by a name, where they cannot. */
+  readonly cannotOpen?: string;
   /** Shows a value as the runtime's console does, where it has such a function. */
   readonly inspect?: (value: unknown) => string;
   /** Starts a worker that serves the peer of a case, and counts its sleeps. */
@@ -84,6 +87,7 @@ export const CASES: readonly Case[] = [
   ...resets,
   ...reentries,
   ...mutexes,
+  ...names,
   ...ends,
 ];
 

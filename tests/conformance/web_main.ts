@@ -20,6 +20,7 @@ await runSuite({
   library,
   fates: "Deno" in globalThis ? FATES["older Deno"] : FATES.Bun,
   hasAsyncContext: true,
+  cannotOpen: "has no Web Locks",
   inspect,
   spawn: (caseName, sleepers) =>
     spawnWebWorker(url, specifier, caseName, sleepers),

@@ -4,20 +4,40 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import type { LazyInitHandle } from "../../mod.ts";
+import { until } from "../_flag.ts";
 import { Sleepers } from "../_sleepers.ts";
-import { cases as ends, type Deed, FATES, noticeEnd, own } from "./ends.ts";
-import { type Library, type Peer, type Result, runSuite } from "./suite.ts";
+import {
+  cases as ends,
+  type Deed,
+  FATES,
+  noticeEnd,
+  own,
+  type Owner,
+  waitFor,
+} from "./ends.ts";
+import {
+  type Library,
+  type Peer,
+  type Result,
+  runSuite,
+  type Runtime,
+} from "./suite.ts";
 import { spawnWebWorker } from "./web.ts";
 
 /** What this uses of a browser, whose types Deno does not have. */
 interface Frame {
   src: string;
+  allow: string;
   onload(): void;
-  readonly contentWindow: {
-    eval(code: string): Promise<typeof import("./web_page.ts")>;
-    readonly location: { reload(): void };
-  };
+  readonly contentWindow: FrameWindow;
 }
+interface FrameWindow {
+  /** The windows of its own frames. */
+  readonly [index: number]: FrameWindow;
+  eval(code: string): Promise<WebPage>;
+  readonly location: { reload(): void };
+}
+type WebPage = typeof import("./web_page.ts");
 const { document } = globalThis as unknown as {
   document: {
     createElement(name: "iframe"): Frame;
@@ -47,15 +67,60 @@ function spawn(
   return spawnWebWorker(worker, LIBRARY, caseName, sleepers);
 }
 
+const CANNOT_OPEN: Record<Browser, Pick<Runtime, "cannotOpen">> = {
+  Chromium: {
+    cannotOpen: "has a BroadcastChannel that does not carry shared memory",
+  },
+  Firefox: {},
+};
+
+async function runtimeOf(browser: Browser): Promise<Runtime> {
+  const library: Library = await import(LIBRARY);
+  return {
+    library,
+    fates: FATES[browser],
+    hasAsyncContext: false,
+    ...CANNOT_OPEN[browser],
+    spawn,
+  };
+}
+
 /** Runs the suite, and returns what came of each case. */
 export async function run(browser: Browser): Promise<Result[]> {
-  const library: Library = await import(LIBRARY);
   const results: Result[] = [];
   await runSuite(
-    { library, fates: FATES[browser], hasAsyncContext: false, spawn },
+    await runtimeOf(browser),
     (result) => results.push(result),
   );
   return results;
+}
+
+/** Resolves when the platform has told of the end of a worker of this page. */
+async function noticeEndHere(browser: Browser): Promise<void> {
+  await noticeEnd({
+    ...await runtimeOf(browser),
+    sleepers: new Sleepers(),
+    spawn: () => [spawn(OWNER_CASE)],
+  });
+}
+
+/** Opens a frame, and resolves when all that is in it has loaded. */
+async function openFrame(address: string): Promise<FrameWindow> {
+  const frame = document.createElement("iframe");
+  frame.src = address;
+  frame.allow = "cross-origin-isolated";
+  await new Promise<void>((resolve) => {
+    frame.onload = resolve;
+    document.body.append(frame);
+  });
+  return frame.contentWindow;
+}
+
+/** Opens this page in a frame of a page of another site, in a frame of this one. */
+async function openBehind(foreignAddress: string): Promise<WebPage> {
+  const address = encodeURIComponent(new URL("/", import.meta.url).href);
+  const frame = await openFrame(`${foreignAddress}frame?${address}`);
+  return await frame[0]!.eval('import("/web_page.js")');
 }
 
 /** Begins to initialize a cell, in a worker of this page or on its main thread. */
@@ -82,29 +147,114 @@ export async function reloadFrame(
   browser: Browser,
   deed: PageDeed,
 ): Promise<number> {
-  const library: Library = await import(LIBRARY);
-  const { int32, MutexLazyInit } = library;
+  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
   const cell = new MutexLazyInit(int32);
-  const frame = document.createElement("iframe");
-  frame.src = "/";
-  await new Promise<void>((resolve) => {
-    frame.onload = resolve;
-    document.body.append(frame);
-  });
-  const page = await frame.contentWindow.eval('import("/web_page.js")');
+  const frame = await openFrame("/");
+  const page = await frame.eval('import("/web_page.js")');
   await page.begin(deed, cell.handle);
   const value = cell.getOrInitAsync(() => 2);
   // One that lives is left alone
-  await noticeEnd({
-    library,
-    fates: FATES[browser],
-    hasAsyncContext: false,
-    sleepers: new Sleepers(),
-    spawn: () => [spawn(OWNER_CASE)],
-  });
+  await noticeEndHere(browser);
   assertEquals(cell.phase, "initializing");
-  frame.contentWindow.location.reload();
+  frame.location.reload();
   return await value;
+}
+
+/** Has a worker of this page own a cell. */
+export async function ownInWorker(
+  handle: LazyInitHandle,
+  announced: boolean,
+): Promise<Owner> {
+  return await own(spawn(OWNER_CASE), handle, "wait", announced);
+}
+
+/** Has a worker of this page wait for a cell, whose value would be 2 by itself. */
+export async function waitInWorker(
+  handle: LazyInitHandle,
+  sleepers: SharedArrayBuffer,
+): Promise<number> {
+  return await waitFor(spawn(OWNER_CASE, sleepers), handle);
+}
+
+/** Waits for a cell in this page, whose value would be 3 by itself. */
+export async function waitInPage(handle: LazyInitHandle): Promise<number> {
+  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
+  return await MutexLazyInit.from(handle, int32).getOrInitAsync(() => 3);
+}
+
+/**
+ * Waits for a cell that belongs to a worker of this page behind one of another site.
+ * Returns the value, which is 1 if that worker is left alone.
+ */
+export async function waitForOwnerBehind(
+  browser: Browser,
+  foreignAddress: string,
+): Promise<number> {
+  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
+  const cell = new MutexLazyInit(int32);
+  const page = await openBehind(foreignAddress);
+  // Firefox refuses it there
+  const owner = await page.ownInWorker(cell.handle, browser === "Chromium");
+  const value = cell.getOrInitAsync(() => 2);
+  await noticeEndHere(browser);
+  assertEquals(cell.phase, "initializing");
+  owner.leave.raise();
+  return await value;
+}
+
+/**
+ * Has this page behind one of another site, and a worker there, wait for a cell that
+ * belongs to a worker here, which ends. Returns their values, which are both 3 if the
+ * worker was left alone as long as it lived, and the page behind took over.
+ */
+export async function waitBehind(
+  browser: Browser,
+  foreignAddress: string,
+): Promise<number[]> {
+  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
+  const cell = new MutexLazyInit(int32);
+  const sleepers = new Sleepers();
+  const page = await openBehind(foreignAddress);
+  const owner = await ownInWorker(cell.handle, true);
+  const values = [
+    page.waitInWorker(cell.handle, sleepers.buffer),
+    page.waitInPage(cell.handle),
+  ];
+  await until(() => sleepers.count > 0);
+  await noticeEndHere(browser);
+  assertEquals(cell.phase, "initializing");
+  owner.peer.terminate();
+  return await Promise.all(values);
+}
+
+/** Returns the names of the locks that are held in this page's partition. */
+export async function heldLocks(): Promise<string[]> {
+  const { locks } = navigator as unknown as {
+    locks: { query(): Promise<{ held: { name: string }[] }> };
+  };
+  const { held } = await locks.query();
+  return held.map(({ name }) => name);
+}
+
+/**
+ * Returns the names of the locks that are held here, and in the partition of this page
+ * behind one of another site: the error's name if the platform refuses that. An agent
+ * there shares memory with this page.
+ */
+export async function heldLocksBehind(
+  foreignAddress: string,
+): Promise<{ here: string[]; behind: string[] }> {
+  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
+  const cell = new MutexLazyInit(int32);
+  const page = await openBehind(foreignAddress);
+  const owner = await page.ownInWorker(cell.handle, false);
+  assertEquals(cell.phase, "initializing");
+  owner.leave.raise();
+  assertEquals(await cell.waitAsync(), 1);
+  return {
+    here: await heldLocks(),
+    behind: await page.heldLocks().catch(({ name }) => [name]),
+  };
 }
 
 /** Returns how each constructor fails here, where there is no shared memory. */
@@ -139,10 +289,7 @@ postMessage(await failures());`;
 
 /** Returns how many agents are announced in all pages of this site. */
 export async function countHeldLocks(): Promise<number> {
-  const { locks } = navigator as unknown as {
-    locks: { query(): Promise<{ held: { name: string }[] }> };
-  };
-  const { held } = await locks.query();
-  return held.filter(({ name }) => name.startsWith("@lazyinit/lazyinit agent "))
-    .length;
+  return (await heldLocks()).filter((name) =>
+    name.startsWith("@lazyinit/lazyinit agent ")
+  ).length;
 }

@@ -32,23 +32,28 @@ function call(
   );
 }
 
-/** Tests the suite in a browser, and what only pages can do. */
+/**
+ * Tests the suite in a browser, and what only pages can do. `launchUsual` starts one
+ * with the storage that users have.
+ */
 export function testBrowser(
   name: BrowserName,
   launch: () => Promise<Browser>,
+  launchUsual = launch,
 ): void {
   const directory = installSuite("web_page.ts", "web_worker.ts");
 
   async function withPage(
-    body: (page: Page) => Promise<void>,
+    body: (page: Page, foreignAddress: string) => Promise<void>,
     isolation: Isolation = "cross-origin",
+    launchBrowser = launch,
   ): Promise<void> {
     await using site = serve(directory(), isolation);
-    const browser = await launch();
+    const browser = await launchBrowser();
     try {
       const page = await browser.newPage();
       await page.goto(site.address);
-      await body(page);
+      await body(page, site.foreignAddress);
     } finally {
       await browser.close();
     }
@@ -88,6 +93,36 @@ export function testBrowser(
       assertEquals(await call(page, "failures"), expected);
       assertEquals(await call(page, "failuresInWorker"), expected);
     }, "none"));
+
+  function withUsualPage(
+    body: (page: Page, foreignAddress: string) => Promise<void>,
+  ): Promise<void> {
+    return withPage(body, "cross-origin", launchUsual);
+  }
+
+  Deno.test(`a page behind one of another site has this page's memory, and not its locks (${name})`, () =>
+    withUsualPage(async (page, foreignAddress) => {
+      assertEquals(await call(page, "heldLocksBehind", foreignAddress), {
+        here: ["@lazyinit/lazyinit first party"],
+        behind: { Chromium: [], Firefox: ["SecurityError"] }[name],
+      });
+    }));
+
+  Deno.test(`MutexLazyInit.getOrInitAsync() leaves a living worker alone whose locks it cannot see (${name})`, () =>
+    withUsualPage(async (page, foreignAddress) => {
+      assertEquals(
+        await call(page, "waitForOwnerBehind", name, foreignAddress),
+        1,
+      );
+    }));
+
+  Deno.test(`MutexLazyInit.getOrInitAsync() leaves a living worker alone in agents whose locks are other ones (${name})`, () =>
+    withUsualPage(async (page, foreignAddress) => {
+      assertEquals(
+        await call(page, "waitBehind", name, foreignAddress),
+        [3, 3],
+      );
+    }));
 
   if (name === "Chromium") {
     Deno.test(`MutexLazyInit shares memory with workers of a page that Document-Isolation-Policy isolates (${name})`, () =>

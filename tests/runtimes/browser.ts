@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 import { testBrowser } from "./_browsers.ts";
-import { launchChromium } from "./_chromium.ts";
+import { launchChromium, launchUsualChromium } from "./_chromium.ts";
 
-testBrowser("Chromium", launchChromium);
+testBrowser("Chromium", launchChromium, launchUsualChromium);

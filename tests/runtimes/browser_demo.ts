@@ -362,6 +362,129 @@ testPage(
   { reducedMotion: "reduce" },
 );
 
+async function press(page: Page, name: string): Promise<void> {
+  await page.getByRole("button", { name }).click();
+}
+
+async function findPrimes(page: Page, limit: number): Promise<void> {
+  await page.getByLabel("Up to").fill(String(limit));
+  await press(page, "Find primes");
+}
+
+async function fillMap(page: Page): Promise<void> {
+  await press(page, "Fill the map");
+  await page.getByRole("status").getByText(
+    "48 keys, 48 initializer calls. The other 144 requests got the value of another worker.",
+  ).waitFor();
+}
+
+/** Resolves with what the page says when all reloads are done. */
+async function reload(page: Page): Promise<string> {
+  await press(page, "Reload 100 times");
+  const told = page.getByRole("status").getByText(/^100 reloads: /);
+  return (await told.textContent())!;
+}
+
+/** The numbers in a row of the table that says how often a worker saw what. */
+async function looks(page: Page, row: string): Promise<number[]> {
+  const cells = page.getByRole("row", { name: row }).getByRole("cell");
+  return (await cells.allTextContents()).map((text) =>
+    Number(text.replaceAll(",", ""))
+  );
+}
+
+testPage(
+  "shows the size that a value has, what it committed, and its bound",
+  async (page) => {
+    const facts = page.locator("#primes ~ dl dd");
+    const status = page.getByRole("status");
+    await findPrimes(page, 1_000_000);
+    await status.getByText("78,498 primes, the largest is 999,983.").waitFor();
+    assertEquals((await facts.allTextContents()).map((it) => it.trim()), [
+      "313,992 bytes",
+      // With the header of the cell
+      "314,016 bytes",
+      "1,073,741,848 bytes, reserved only",
+    ]);
+    await findPrimes(page, 50_000);
+    await status.getByText("5,133 primes, the largest is 49,999.").waitFor();
+    assertEquals((await facts.allTextContents()).map((it) => it.trim()), [
+      "20,532 bytes",
+      "314,016 bytes, from a larger value",
+      "1,073,741,848 bytes, reserved only",
+    ]);
+  },
+);
+
+testPage("shows which worker made which key, each once", async (page) => {
+  const keys = page.getByRole("list", { name: "Which worker made which key" })
+    .getByRole("listitem");
+  assertEquals(new Set(await keys.allTextContents()), new Set(["–"]));
+  await fillMap(page);
+  const makers = await keys.allTextContents();
+  assertEquals(makers.length, 48);
+  assert(new Set(makers).size > 1);
+  assertEquals(
+    await page.getByRole("list", { name: "Keys made" }).getByRole("listitem")
+      .allTextContents(),
+    ["1", "2", "3", "4"].map((worker) =>
+      `Worker ${worker}: ${makers.filter((maker) => maker === worker).length}`
+    ),
+  );
+  // By another map
+  await fillMap(page);
+});
+
+testPage(
+  "shows that read() sees no torn value beside a reset, and a kept view does",
+  async (page) => {
+    const told = await reload(page);
+    const [whole, torn, none] = await looks(page, "read()");
+    assert(whole! > 0);
+    assertEquals(torn, 0);
+    assert(none! > 0);
+    const [, keptTorn] = await looks(page, "the kept view");
+    assert(keptTorn! > 0);
+    assertEquals(
+      told,
+      `100 reloads: read() saw no torn value, the kept view saw ${keptTorn}.`,
+    );
+    await page.getByText(/^Last seen torn: [\d,]+ times \d+, then /).waitFor();
+  },
+);
+
+testPage(
+  "has trials run by keyboard, one at a time, and keeps the focus",
+  async (page) => {
+    const calls = page.getByRole("status").getByText(/ initializer calls/);
+    await page.getByLabel("Up to").focus();
+    await page.keyboard.press("Enter");
+    await page.getByText("78,498 primes").waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    const button = page.getByRole("button", { name: "Fill the map" });
+    assert(await button.evaluate((it) => it === document.activeElement));
+    await page.keyboard.press("Enter");
+    await page.getByRole("status").getByText("The workers start.").waitFor();
+    assert(await button.isDisabled());
+    // To no avail, as the map is being filled
+    await page.keyboard.press("Enter");
+    await calls.waitFor();
+    assert(!await button.isDisabled());
+    assert(await button.evaluate((it) => it === document.activeElement));
+  },
+);
+
+testPage("keeps to a limit that it can do", async (page) => {
+  await findPrimes(page, 1);
+  assert(
+    await page.getByLabel("Up to").evaluate((it: HTMLInputElement) =>
+      it.validity.rangeUnderflow
+    ),
+  );
+  assertEquals(await page.locator("#primes-status").textContent(), "");
+});
+
 /** Scrolls to the search, which then loads the cities, and waits until it can be used. */
 async function openSearch(page: Page): Promise<void> {
   await page.locator("#nearest").scrollIntoViewIfNeeded();
@@ -638,6 +761,9 @@ testPage("says that it knows no such place", async (page) => {
 async function showAll(page: Page): Promise<void> {
   await start(page, { initializer: "fails", milliseconds: 0 });
   await until(page, "done", 3);
+  await findPrimes(page, 20_000_000);
+  await fillMap(page);
+  await reload(page);
   await openSearch(page);
   const field = page.getByRole("combobox");
   await field.fill("0, -160");
@@ -677,6 +803,10 @@ for (
 for (
   const [script, use] of [
     ["timeline_worker.js", (page: Page) => start(page, {})],
+    ["primes_worker.js", (page: Page) => findPrimes(page, 2)],
+    ["keys_worker.js", (page: Page) => press(page, "Fill the map")],
+    ["reading_worker.js", (page: Page) => press(page, "Reload 100 times")],
+    ["reload_worker.js", (page: Page) => press(page, "Reload 100 times")],
     [
       "search_worker.js",
       (page: Page) => page.locator("#nearest").scrollIntoViewIfNeeded(),
