@@ -259,11 +259,6 @@ export function isAnnounced(): boolean {
   return announcement.isForLife;
 }
 
-/** Whether this agent holds its lock now. */
-export function holdsAgentLock(): boolean {
-  return announcement.hold?.granted === true;
-}
-
 /**
  * Holds the lock of this agent until the returned function is called, which may be
  * called once. Calls `held` when the lock is granted: immediately if it is already
@@ -455,7 +450,13 @@ class EndsOfWorkers {
     // After its end, it no longer has an id
     const agentId = worker.threadId + 1;
     const ended = () => {
-      for (const reference of this.#cells) reference.deref()?.recover(agentId);
+      for (const reference of this.#cells) {
+        try {
+          reference.deref()?.recover(agentId);
+        } catch {
+          // The memory has been overwritten, which is no reason to leave out the others
+        }
+      }
     };
     if (worker.once === undefined) worker.addEventListener?.("close", ended);
     else worker.once("exit", ended);

@@ -160,7 +160,7 @@ export class Cell<T> extends Value<T> {
     super(codec, buffer, byteOffset);
     this.kind = kind;
     this.#name = name;
-    if (!isCompiled && codec !== REFUSING) compile();
+    if (!isCompiled && codec !== REFUSING) Cell.#compile();
   }
 
   /** Places a cell, or attaches to the one of the same layout that is there already. */
@@ -318,8 +318,8 @@ export class Cell<T> extends Value<T> {
     try {
       return this.#resetInTurns(generation);
     } catch (error) {
-      // For want of stack
-      this.endReset(generation);
+      // For want of stack, but tryBeginReset() has left enough for this
+      this.empty(generation);
       throw error;
     }
   }
@@ -329,7 +329,7 @@ export class Cell<T> extends Value<T> {
     return zeroInTurns(
       () => this.owns(generation) && this.zeroSlice(),
       () => {
-        const isReset = this.endReset(generation);
+        const isReset = this.emptyLater(generation);
         conceal();
         return isReset;
       },
@@ -438,6 +438,17 @@ export class Cell<T> extends Value<T> {
     }
   }
 
+  /** Has what gives a cell back compiled, as that takes more stack than is asked for. */
+  static #compile(): void {
+    const cell = Cell.place("MutexLazyInit", REFUSING, {});
+    cell.store(undefined, () => {});
+    cell.begin();
+    cell.recover(thisAgent);
+    cell.emptyLater(0);
+    zeroInTurns(() => cell.zeroSlice(), () => false);
+    isCompiled = true;
+  }
+
   /** Throws if this agent owns the cell: a synchronous call can then never succeed. */
   assertNotOwned(): void {
     if (this.ownedByThisAgent) throw this.recursive();
@@ -477,7 +488,7 @@ export class Cell<T> extends Value<T> {
   }
 }
 
-/** Whether the engine has compiled what gives a cell back. */
+/** Whether the engine has compiled what gives a cell back: see {@linkcode Cell}. */
 let isCompiled = false;
 
 const REFUSING: Codec<undefined> = {
@@ -488,15 +499,6 @@ const REFUSING: Codec<undefined> = {
   },
   decode() {},
 };
-
-/** Has that compiled, as it takes more stack than is asked for when a cell is taken. */
-function compile(): void {
-  const cell = Cell.place("MutexLazyInit", REFUSING, {});
-  cell.store(undefined, () => {});
-  cell.begin();
-  cell.recover(thisAgent);
-  isCompiled = true;
-}
 
 function mustNotBePromise(
   made: PromiseLike<unknown>,
@@ -515,6 +517,12 @@ type Failure = {
   readonly reason: "during-init";
   readonly error: unknown;
 };
+
+/** The value of a cell that is initialized; throws what the initializer has thrown. */
+export function found<T>(result: InitResult<T>): Readonly<T> {
+  if (result.ok || result.reason === "already-init") return result.value;
+  throw result.error;
+}
 
 /** Whether it is a promise, of any realm or library. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

@@ -140,6 +140,12 @@ export function signalOf(
   );
 }
 
+/** Throws the reason of an aborted signal. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  // By hand, as a signal of another realm or library may have no such method
+  if (signal?.aborted) throw signal.reason;
+}
+
 /** Returns the timeout of a call that waits for ever by default, in ms. */
 export function timeoutOf(
   options: { timeout?: number; signal?: unknown } | undefined,

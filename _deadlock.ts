@@ -238,12 +238,7 @@ function look(): void {
 
 /** Whether the run goes on and its agent still owns its cell: no other takes part. */
 function isOwner({ finished, cell, generation }: Run): boolean {
-  try {
-    return !finished && cell!.owns(generation);
-  } catch {
-    // The memory has been overwritten, which the run finds out when it publishes
-    return false;
-  }
+  return !finished && cell!.owns(generation);
 }
 
 function lookFor(waiter: Waiter): void {

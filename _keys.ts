@@ -3,7 +3,7 @@
 
 import { assertCodec } from "./_checks.ts";
 import { wordIndex } from "./_memory.ts";
-import { encodeOpen, fixedSlot, type Place } from "./_slot.ts";
+import { encodeOpen, fixedSlot, type Start } from "./_slot.ts";
 import type { Codec } from "./codec.ts";
 
 /** The tags of the codecs whose values `Map` compares by what they are. */
@@ -25,7 +25,7 @@ export function assertKeyCodec(codec: Codec<unknown>): void {
  */
 export class Keys<K> {
   readonly #codec: Codec<K>;
-  #place: Place = scratch(MIN_BYTE_LENGTH);
+  #place: Start = scratch(MIN_BYTE_LENGTH);
   /** Of the last key that was encoded: its words, … */
   words: Int32Array = new Int32Array(this.#place.buffer);
   #bytes = new Uint8Array(this.#place.buffer);
@@ -81,11 +81,11 @@ export class Keys<K> {
     return true;
   }
 
-  decode(place: Place, byteLength: number): K {
+  decode(place: Start, byteLength: number): K {
     return this.#codec.decode(fixedSlot(place, byteLength));
   }
 
-  #reserve(byteLength: number): Place {
+  #reserve(byteLength: number): Start {
     if (byteLength > this.words.byteLength) {
       this.#place = scratch(2 ** Math.ceil(Math.log2(byteLength)));
       this.words = new Int32Array(this.#place.buffer);
@@ -112,6 +112,6 @@ export function canonical<K>(key: K): K {
   return Number.isNaN(key) ? NaN as K : key;
 }
 
-function scratch(byteLength: number): Place {
+function scratch(byteLength: number): Start {
   return { buffer: new SharedArrayBuffer(byteLength), byteOffset: 0 };
 }

@@ -18,6 +18,7 @@ import {
   wordIndex,
   wordsOf,
 } from "./_memory.ts";
+import { MAX_SLOT_BYTES } from "./_slot.ts";
 import { OnceState } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
@@ -26,8 +27,6 @@ import { LayoutMismatchError } from "./errors.ts";
 const LAYOUT_VERSION = 2;
 const LAYOUT_WORD = 2;
 const CELL_ALIGNMENT = 8;
-/** The header has 32 bits for the length of a value. */
-const MAX_VALUE_BYTES = 2 ** 32 - 8;
 
 /**
  * Which class a cell belongs to, or that it is a map of cells.
@@ -136,7 +135,7 @@ export interface Place {
 export function cellByteLength(codec: Codec<unknown>): number {
   assertCodec(codec);
   const { byteLength, tag } = codec;
-  if (byteLength > MAX_VALUE_BYTES) {
+  if (byteLength > MAX_SLOT_BYTES) {
     throw new RangeError(
       `Cannot create the cell as a value of ${tag} must take at most 4 GiB - 8: current value is ${byteLength} bytes`,
     );
@@ -192,7 +191,9 @@ export function claim(
   if (end > words.length) assertRoom(buffer, byteOffset, byteLength, codec);
   const layout = layoutHash(kind, codec);
   const index = header + LAYOUT_WORD;
-  const claimed = isFresh || isZeroed(words, header, end) ? layout : 0;
+  // The view may be from before the memory has grown
+  const all = end > words.length ? wordsOf(buffer) : words;
+  const claimed = isFresh || isZeroed(all, header, end) ? layout : 0;
   // Pairs with itself in other agents: the first decides. If the bytes are not zero, it
   // looks all the same, as an agent may just have claimed them (unclaimed)
   const found = Atomics.compareExchange(words, index, 0, claimed);

@@ -41,12 +41,14 @@ interface GrowableBuffer extends SharedArrayBuffer {
   grow(byteLength: number): void;
 }
 
+/** The memory of WebAssembly grows by whole pages. */
+const PAGE_BYTES = 65_536;
 /** From this size on, memory that can grow costs less than memory that stays unused. */
 const MIN_GROWABLE = 65_536;
 
 /** Whether shared memory can grow on this platform. */
 export function canGrow(): boolean {
-  return "grow" in SharedArrayBuffer.prototype;
+  return "grow" in (globalThis.SharedArrayBuffer?.prototype ?? {});
 }
 
 /** Returns zeroed shared memory that can grow to `maxByteLength` bytes, and is small at first. */
@@ -78,16 +80,21 @@ export function maxByteLengthOf(buffer: SharedArrayBuffer): number {
 /** Grows the buffer to at least `byteLength` bytes. */
 export function growTo(buffer: SharedArrayBuffer, byteLength: number): void {
   if (buffer.byteLength >= byteLength) return;
-  try {
-    (buffer as GrowableBuffer).grow(byteLength);
-  } catch (error) {
-    // Another agent may have grown it further
-    if (buffer.byteLength >= byteLength) return;
-    throw new RangeError(
-      `Cannot grow the memory to ${byteLength} bytes as the platform must have them: it has refused`,
-      { cause: error },
-    );
+  const pages = Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES;
+  let cause: unknown;
+  for (const size of [byteLength, pages]) {
+    try {
+      return (buffer as GrowableBuffer).grow(size);
+    } catch (error) {
+      // Another agent may have grown it further
+      if (buffer.byteLength >= byteLength) return;
+      cause ??= error;
+    }
   }
+  throw new RangeError(
+    `Cannot grow the memory to ${byteLength} bytes as the platform must have them: it has refused`,
+    { cause },
+  );
 }
 
 /** Returns which word is at `byteOffset`; by division, as shifts end at 4 GiB. */
@@ -168,20 +175,27 @@ export function assertSharedMemory(): void {
   );
 }
 
+/** Whether it is a `SharedArrayBuffer`. */
+export function isShared(buffer: unknown): buffer is SharedArrayBuffer {
+  try {
+    sharedByteLength!.call(buffer);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Throws unless `buffer` is a `SharedArrayBuffer`. */
 export function assertShared(
   buffer: unknown,
 ): asserts buffer is SharedArrayBuffer {
   assertSharedMemory();
-  try {
-    sharedByteLength!.call(buffer);
-  } catch {
-    throw new TypeError(
-      `Cannot use the memory as 'buffer' must be a SharedArrayBuffer: current value is ${
-        show(buffer)
-      }`,
-    );
-  }
+  if (isShared(buffer)) return;
+  throw new TypeError(
+    `Cannot use the memory as 'buffer' must be a SharedArrayBuffer: current value is ${
+      show(buffer)
+    }`,
+  );
 }
 
 /** Throws unless `byteLength` bytes of `buffer` are at `byteOffset`, a multiple of `alignment`. */

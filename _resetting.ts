@@ -33,7 +33,8 @@ whenFrameEnds(finishResets);
 /**
  * Calls `zeroSlice` in one turn of the event loop after the other, the first of them this
  * one, while it returns that there is more to zero. Calls `end` then, or earlier if the
- * agent is about to block: it zeroes the rest, and must not fail.
+ * agent is about to block: it zeroes the rest. If that fails for want of stack, it is
+ * called again later.
  *
  * @returns A promise of what `end` returns.
  */
@@ -41,31 +42,33 @@ export function zeroInTurns<R>(
   zeroSlice: () => boolean,
   end: () => R,
 ): Promise<R> {
-  return new Promise((resolve) => {
-    let timer: Timer | undefined;
-    const finish = () => {
-      if (!unfinished.has(finish)) return;
-      // First, as it may fail at the end of the stack, and is then called again
-      const result = end();
-      unfinished.delete(finish);
-      stopTimer(timer);
-      resolve(result);
-    };
-    const takeTurn = () => {
-      try {
-        while (zeroSlice()) {
-          if (isHidden()) continue;
-          timer = startTimer(takeTurn, 0);
-          return;
-        }
-      } catch {
-        // Without timers, or at the end of the stack: all at once is as right
+  let resolve!: (result: R) => void;
+  const promise = new Promise<R>((resolveIt) => resolve = resolveIt);
+  let timer: Timer | undefined;
+  const finish = () => {
+    if (!unfinished.has(finish)) return;
+    // First, as it may fail at the end of the stack, and is then called again
+    const result = end();
+    unfinished.delete(finish);
+    stopTimer(timer);
+    resolve(result);
+  };
+  const takeTurn = () => {
+    try {
+      while (zeroSlice()) {
+        if (isHidden()) continue;
+        timer = startTimer(takeTurn, 0);
+        return;
       }
-      finish();
-    };
-    unfinished.add(finish);
-    takeTurn();
-  });
+    } catch {
+      // Without timers, or at the end of the stack: all at once is as right
+    }
+    finish();
+  };
+  unfinished.add(finish);
+  // Not in the executor of the promise, which would take what fails for a rejection
+  takeTurn();
+  return promise;
 }
 
 /** Whether this is a page whose timers may be late by a minute, while others wait. */

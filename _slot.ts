@@ -4,15 +4,18 @@
 import { show } from "./_checks.ts";
 import type { Codec, Slot } from "./codec.ts";
 
+/** The most bytes that a slot may have, so that 32 bits hold its length. */
+export const MAX_SLOT_BYTES: number = 2 ** 32 - 8;
+
 /** Where a slot begins. */
-export interface Place {
+export interface Start {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
 }
 
 /** Returns a slot that keeps its length: of a fixed codec, or of a value that is written. */
 export function fixedSlot(
-  { buffer, byteOffset }: Place,
+  { buffer, byteOffset }: Start,
   byteLength: number,
 ): Slot {
   return { buffer, byteOffset, byteLength, resize: refuseResize };
@@ -28,8 +31,8 @@ export function fixedSlot(
 export function encodeOpen<T>(
   codec: Codec<T>,
   value: T,
-  { buffer, byteOffset }: Place,
-  reserve: (byteLength: number) => Place,
+  { buffer, byteOffset }: Start,
+  reserve: (byteLength: number) => Start,
 ): number {
   let written: number | undefined;
   let encoding = true;
@@ -55,7 +58,7 @@ export function encodeOpen<T>(
 /** Throws unless an open codec's slot may have `byteLength` bytes. */
 export function assertFits(
   byteLength: unknown,
-  { tag, byteLength: bound }: Codec<unknown>,
+  { tag, byteLength: bound }: Pick<Codec<unknown>, "tag" | "byteLength">,
 ): asserts byteLength is number {
   if (typeof byteLength !== "number") {
     throw new TypeError(

@@ -11,7 +11,7 @@ import { show } from "./_checks.ts";
 import { alignToSlot, growTo, wordIndex } from "./_memory.ts";
 import { SLICE_BYTES } from "./_resetting.ts";
 import type { Run } from "./_running.ts";
-import { encodeOpen, fixedSlot } from "./_slot.ts";
+import { assertFits, encodeOpen, fixedSlot } from "./_slot.ts";
 import { OnceState } from "./atomics.ts";
 import type { Codec, Slot } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
@@ -172,6 +172,8 @@ export class Value<T> extends OnceState {
       return codec.decode(slot);
     }
     const length = encodeOpen(codec, value, this.#slot(0), (byteLength) => {
+      // The codec may say something else by now
+      assertFits(byteLength, { tag: this.tag, byteLength: this.#capacity });
       this.#reserve(run, byteLength);
       return this.#slot(0);
     });

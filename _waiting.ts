@@ -14,6 +14,7 @@
  */
 
 import { watchAgent } from "./_agent.ts";
+import { throwIfAborted } from "./_checks.ts";
 import { startTimer, stopTimer, type Timer } from "./_clock.ts";
 
 /** How often a task looks at the word where there is no `Atomics.waitAsync`, in ms. */
@@ -218,7 +219,7 @@ export async function inLine<R>(
     if (first === step) step();
     signal?.addEventListener("abort", abort, { once: true });
     await turn;
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     return await body();
   } finally {
     // First, as what follows may fail at the end of the stack

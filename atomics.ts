@@ -13,8 +13,8 @@
  *                       otherwise: bits 3-31 the generation
  *   word 1  generation  for the time when word 0 has no room for it
  *   words 2 to 5        the layout (`_layout.ts`), the run (`_running.ts`), the probe
- *                       that finds deadlocks (`_deadlock.ts`), the length of an open
- *                       value in bytes (`_cell.ts`)
+ *                       that finds deadlocks (`_deadlock.ts`), how many bytes of the slot
+ *                       are in use (`_value.ts`)
  *
  * All-zero memory means unclaimed, uninitialized and unlocked, as it is what
  * SharedArrayBuffer and WebAssembly.Memory start from: placing a cell needs no store
@@ -143,6 +143,7 @@ import {
   assertTimeout,
   cannotBlock,
   signalOf,
+  throwIfAborted,
 } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { allocate, wordIndex, wordsAt } from "./_memory.ts";
@@ -468,7 +469,7 @@ export class OnceState {
   reset(): boolean {
     const generation = this.tryBeginReset();
     if (generation === NOT_TAKEN) return false;
-    if (this.#empty(generation)) return true;
+    if (this.empty(generation)) return true;
     throw this.lost("reset");
   }
 
@@ -503,7 +504,7 @@ export class OnceState {
     const taken = this.take(OWNED_MASK, ownedBy(agentId)) !== NOT_TAKEN;
     if (taken) this.abandon();
     // If this fails, another agent has declared this one dead and does the rest
-    if (taken) this.#empty(this.#loadGeneration());
+    if (taken) this.empty(this.#loadGeneration());
     // I6: in the place of an agent that has ended before it could
     this.notifyAll();
     return taken;
@@ -570,7 +571,7 @@ export class OnceState {
     for (;;) {
       const word = this.load();
       if (phaseOf(word) === "initialized") return;
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       await this.sleepAsync(word, signal);
     }
   }
@@ -620,11 +621,10 @@ export class OnceState {
     return word === NOT_TAKEN ? NOT_TAKEN : word >>> GENERATION_SHIFT;
   }
 
-  /** Ends that reset, and returns whether this agent still owned the cell for it. */
-  protected endReset(generation: number): boolean {
+  /** As {@linkcode OnceState.empty}, in a later turn, which may have less stack left. */
+  protected emptyLater(generation: number): boolean {
     useStack(false);
-    // I5: also by the generation, as this agent may have lost the cell and begun anew
-    return this.owns(generation) && this.#empty(generation);
+    return this.empty(generation);
   }
 
   /**
@@ -709,10 +709,9 @@ export class OnceState {
   protected abandon(): void {}
 
   /** Zeroes what the cell guards and ends the generation; returns whether this agent owned it. */
-  #empty(generation: number): boolean {
-    // I1: after the generation was read, which another agent changes only when the state
-    // names that one
-    if (!this.ownedByThisAgent) return false;
+  protected empty(generation: number): boolean {
+    // I1, and I5, as this agent may have lost the cell and begun anew
+    if (!this.owns(generation)) return false;
     this.zero();
     // I4 and I5: pairs with #loadGeneration(). A CAS, as an agent that takes the
     // cell from this one may come first
@@ -726,7 +725,7 @@ export class OnceState {
   }
 
   #loadGeneration(): number {
-    // Pairs with the CAS of #empty()
+    // Pairs with the CAS of empty()
     return Atomics.load(this.words, this.index + GENERATION_WORD);
   }
 
@@ -857,9 +856,9 @@ function next(generation: number): number {
  * give a cell back. An engine makes room for the longest call in a function when it enters
  * the function, so the call below costs nothing, and is never made.
  */
-function useStack(isCalled: boolean, ..._unused: number[]): number {
+function useStack(isCalled: boolean): number {
   // deno-fmt-ignore
-  return isCalled ? 1 + useStack(true,
+  return isCalled ? Math.max(
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -1200,7 +1199,7 @@ export class Mutex {
     options?: AtomicsWaitAsyncOptions,
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     return this.#tryLock() ??
       await inLine(this.#words, this.#index, signal, async () => {
         for (;;) {

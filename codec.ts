@@ -28,8 +28,8 @@
 
 import { assertCodec, assertLength, show } from "./_checks.ts";
 import { fromJson, toJson } from "./_json.ts";
-import { alignToSlot, dataViewOf } from "./_memory.ts";
-import { encodeOpen, fixedSlot, type Place } from "./_slot.ts";
+import { alignToSlot, canGrow, dataViewOf, isShared } from "./_memory.ts";
+import { encodeOpen, fixedSlot, MAX_SLOT_BYTES, type Start } from "./_slot.ts";
 
 /**
  * The bytes that hold a value.
@@ -336,17 +336,9 @@ export type AsyncInitializer<T> = [T] extends [ArrayBufferView] ? (
 const LITTLE_ENDIAN = true;
 const MIB = 2 ** 20;
 
-/** The most that an open codec's value may take, so that 32 bits hold its length. */
-const MAX_BYTE_LENGTH = 2 ** 32 - 8;
-
-/** Whether the bound of an open codec costs nothing before it is used. */
-const MEMORY_GROWS =
-  typeof (globalThis.SharedArrayBuffer?.prototype as { grow?: unknown })
-    ?.grow === "function";
-
 // A default must be small where all of it is allocated immediately
-const TEXT_BOUND = (MEMORY_GROWS ? 64 : 1) * MIB;
-const TYPED_ARRAY_BOUND = (MEMORY_GROWS ? 1_024 : 16) * MIB;
+const TEXT_BOUND = (canGrow() ? 64 : 1) * MIB;
+const TYPED_ARRAY_BOUND = (canGrow() ? 1_024 : 16) * MIB;
 
 /** How an open struct keeps the place of an open field: its offset and its length. */
 const PLACE_BYTES = 8;
@@ -671,7 +663,7 @@ function openTypedArray<C extends TypedArrayConstructor>(
   assertBound(
     maxLength,
     "maxLength",
-    Math.floor(MAX_BYTE_LENGTH / elementByteLength),
+    Math.floor(MAX_SLOT_BYTES / elementByteLength),
   );
   const byteLength = maxLength * elementByteLength;
   const tag = byteLength === TYPED_ARRAY_BOUND
@@ -691,7 +683,7 @@ function openTypedArray<C extends TypedArrayConstructor>(
       }
       const bytes = bytesOf(value);
       // A part of the slot itself must not be lost when the slot is resized
-      const source = value.buffer === slot.buffer ? bytes.slice() : bytes;
+      const source = isShared(value.buffer) ? bytes.slice() : bytes;
       bytesOf(slot.resize(source.length)).set(source);
     },
     decode(slot) {
@@ -752,14 +744,14 @@ export function struct<F extends Record<string, Codec<unknown>>>(
     else fixedByteLength = alignToSlot(byteOffset + codec.byteLength);
     return { name, codec, byteOffset };
   });
-  if (open && fixedByteLength > MAX_BYTE_LENGTH) {
+  if (open && fixedByteLength > MAX_SLOT_BYTES) {
     throw new RangeError(
-      `Cannot create the codec as the fixed fields of 'fields' must take at most ${MAX_BYTE_LENGTH} bytes: they take ${fixedByteLength}`,
+      `Cannot create the codec as the fixed fields of 'fields' must take at most ${MAX_SLOT_BYTES} bytes: they take ${fixedByteLength}`,
     );
   }
   const byteLength = openCodecs.reduce(
     (sum, codec) =>
-      Math.min(MAX_BYTE_LENGTH, sum + alignToSlot(codec.byteLength)),
+      Math.min(MAX_SLOT_BYTES, sum + alignToSlot(codec.byteLength)),
     fixedByteLength,
   );
 
@@ -857,7 +849,7 @@ function openFieldSlot(
   );
 }
 
-function placeIn({ buffer, byteOffset }: Slot, offset: number): Place {
+function placeIn({ buffer, byteOffset }: Slot, offset: number): Start {
   return { buffer, byteOffset: byteOffset + offset };
 }
 
@@ -929,7 +921,7 @@ function assertInteger(
 
 /** Returns the tag of a codec of text, with its bound if that is not the default. */
 function textTag(name: string, maxByteLength: number): string {
-  assertBound(maxByteLength, "maxByteLength", MAX_BYTE_LENGTH);
+  assertBound(maxByteLength, "maxByteLength", MAX_SLOT_BYTES);
   return maxByteLength === TEXT_BOUND ? name : `${name}[${maxByteLength}]`;
 }
 

@@ -21,7 +21,7 @@
 import {
   assertInitializer,
   Cell,
-  type InitResult,
+  found,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
@@ -106,7 +106,7 @@ export class LazyInit<T> {
   /** Initializes the cell, unless an agent that shares its memory came before. */
   #store(value: T): void {
     const result = this.#cell.store(value, this.#keep);
-    if (result !== undefined) made(result);
+    if (result !== undefined) found(result);
   }
 
   /**
@@ -468,7 +468,7 @@ export class LazyInit<T> {
       this.#cell.assertNotOwned();
       throw this.#cell.alreadyInitialized(this.get(), this.phase);
     }
-    return made(result);
+    return found(result);
   }
 
   /**
@@ -507,7 +507,7 @@ export class LazyInit<T> {
       "MutexLazyInit.getOrInitAsync()",
       this.#keep,
     );
-    if (result !== undefined) return made(result);
+    if (result !== undefined) return found(result);
     this.#cell.assertNotOwned();
     return undefined;
   }
@@ -693,10 +693,4 @@ export class LazyInit<T> {
   ): string {
     return this.#cell.inspect((value) => inspect(value, options));
   }
-}
-
-/** The value of a run, or the error that it has thrown. */
-function made<T>(result: InitResult<T>): Readonly<T> {
-  if (result.ok || result.reason === "already-init") return result.value;
-  throw result.error;
 }

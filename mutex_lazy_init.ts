@@ -23,12 +23,19 @@ import {
   type AnyInitializer,
   assertInitializer,
   Cell,
+  found,
   type InitResult,
   isPromiseLike,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
-import { assertCodec, assertFunction, signalOf, timeoutOf } from "./_checks.ts";
+import {
+  assertCodec,
+  assertFunction,
+  signalOf,
+  throwIfAborted,
+  timeoutOf,
+} from "./_checks.ts";
 import {
   attach,
   cellByteLength,
@@ -767,7 +774,7 @@ export class MutexLazyInit<T> {
   ): { result: InitResult<T> | Promise<InitResult<T>> } | undefined {
     const already = this.#already();
     if (already !== undefined) return { result: already };
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     // In the same turn, so that no abort and no other task comes in between
     const run = this.#cell.makeAsync(initializer, this.#keep, outer);
     return run && { result: abortable(run, signal) };
@@ -940,7 +947,7 @@ export class MutexLazyInit<T> {
   async resetAsync(options?: LazyInitWaitAsyncOptions): Promise<boolean> {
     const signal = signalOf(options);
     const attempt = () => this.#tryReset(() => this.#cell.resetInTurns());
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const { result } = attempt() ??
       await this.#cell.untilTurn(signal, attempt);
     return await abortable(result, signal);
@@ -1130,17 +1137,12 @@ function assertNoPromise(result: unknown): void {
   );
 }
 
-function found<T>(result: InitResult<T>): Readonly<T> {
-  if (result.ok || result.reason === "already-init") return result.value;
-  throw result.error;
-}
-
 /** Settles as `result` does, or rejects with the reason of the signal if that is aborted first. */
 function abortable<T>(
   result: T | Promise<T>,
   signal: AbortSignal | undefined,
 ): T | Promise<T> {
-  if (signal === undefined || !(result instanceof Promise)) return result;
+  if (signal === undefined || !isPromiseLike(result)) return result;
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();

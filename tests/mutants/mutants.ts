@@ -207,7 +207,7 @@ export const mutants: readonly Mutant[] = [
     name: "resets without taking the cell",
     file: ATOMICS,
     from:
-      "    const generation = this.tryBeginReset();\n    if (generation === NOT_TAKEN) return false;\n    if (this.#empty(generation)) return true;\n",
+      "    const generation = this.tryBeginReset();\n    if (generation === NOT_TAKEN) return false;\n    if (this.empty(generation)) return true;\n",
     to:
       "    const word = this.loadInitialized();\n    if (word === undefined) return false;\n    const generation = word >>> GENERATION_SHIFT;\n    this.zero();\n    const state = next(generation) << GENERATION_SHIFT;\n    Atomics.store(this.words, this.index + GENERATION_WORD, next(generation));\n    Atomics.compareExchange(this.words, this.index, word, state);\n    if (this.load() === state) return true;\n",
     scenarios: ["reset-and-readers-2"],
@@ -246,17 +246,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: "zero-fill skipped by reset()",
     file: ATOMICS,
-    from: "    if (this.#empty(generation)) return true;\n",
+    from: "    if (this.empty(generation)) return true;\n",
     to:
-      "    this.words[this.index + 5] = 0;\n    if (this.#empty(generation)) return true;\n",
+      "    this.words[this.index + 5] = 0;\n    if (this.empty(generation)) return true;\n",
     scenarios: ["reset-and-get-or-init-2"],
   },
   {
     name: "recovers without zeroing the slot",
     file: ATOMICS,
-    from: "    if (taken) this.#empty(this.#loadGeneration());\n",
+    from: "    if (taken) this.empty(this.#loadGeneration());\n",
     to:
-      "    if (taken) {\n      this.words[this.index + 5] = 0;\n      this.#empty(this.#loadGeneration());\n    }\n",
+      "    if (taken) {\n      this.words[this.index + 5] = 0;\n      this.empty(this.#loadGeneration());\n    }\n",
     scenarios: ["dead-owner-2"],
   },
   {
@@ -269,16 +269,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no generation bump by reset()",
     file: ATOMICS,
-    from: "    if (this.#empty(generation)) return true;\n",
-    to: "    if (this.#empty(generation - 1 & GENERATION_MASK)) return true;\n",
+    from: "    if (this.empty(generation)) return true;\n",
+    to:
+      "    this.zero();\n    if (this.rollbackRun(generation)) return true;\n",
     scenarios: ["reset-and-readers-2"],
   },
   {
     name: "no generation bump by recover()",
     file: ATOMICS,
-    from: "    if (taken) this.#empty(this.#loadGeneration());\n",
+    from: "    if (taken) this.empty(this.#loadGeneration());\n",
     to:
-      "    if (taken) this.#empty(this.#loadGeneration() - 1 & GENERATION_MASK);\n",
+      "    if (taken) {\n      this.zero();\n      this.rollbackRun(this.#loadGeneration());\n    }\n",
     scenarios: ["owner-declared-dead-MutexLazyInit-2"],
   },
   {
@@ -300,7 +301,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "empties a cell that was taken over in turn",
     file: ATOMICS,
-    from: "    if (!this.ownedByThisAgent) return false;\n    this.zero();\n",
+    from: "    if (!this.owns(generation)) return false;\n    this.zero();\n",
     to: "    this.zero();\n",
     scenarios: [
       "resetter-declared-dead-2",
@@ -579,14 +580,14 @@ export const mutants: readonly Mutant[] = [
   {
     name: "calls the initializer though the signal was aborted before",
     file: MUTEX,
-    from: "    signal?.throwIfAborted();\n    // In the same turn",
+    from: "    throwIfAborted(signal);\n    // In the same turn",
     to: "    // In the same turn",
     tests: ["abort"],
   },
   {
     name: "resetAsync ignores a signal that was aborted before",
     file: MUTEX,
-    from: "    signal?.throwIfAborted();\n    const { result } = attempt() ??",
+    from: "    throwIfAborted(signal);\n    const { result } = attempt() ??",
     to: "    const { result } = attempt() ??",
     tests: ["waiting:abort"],
   },
@@ -609,17 +610,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: "ends a reset that another agent has ended",
     file: ATOMICS,
-    from: "    return this.owns(generation) && this.#empty(generation);\n",
-    to: "    return this.#empty(generation);\n",
+    from: "    if (!this.owns(generation)) return false;\n    this.zero();\n",
+    to: "    if (!this.ownedByThisAgent) return false;\n    this.zero();\n",
     scenarios: ["sliced-resetter-declared-dead-2"],
     tests: ["open_values"],
   },
   {
     name: "zeroes no more of a reset that is finished at once",
     file: CELL,
-    from: "        const isReset = this.endReset(generation);\n",
+    from: "        const isReset = this.emptyLater(generation);\n",
     to:
-      "        this.words[this.index + 5] = 0;\n        const isReset = this.endReset(generation);\n",
+      "        this.words[this.index + 5] = 0;\n        const isReset = this.emptyLater(generation);\n",
     scenarios: ["sliced-reset-finished-at-once-2"],
   },
   {
@@ -637,7 +638,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    const conceal = this.#announce(generation);\n    return zeroInTurns(\n",
     to:
-      "    const conceal = this.#announce(generation);\n    this.endReset(generation);\n    return zeroInTurns(\n",
+      "    const conceal = this.#announce(generation);\n    this.emptyLater(generation);\n    return zeroInTurns(\n",
     scenarios: ["sliced-reset-and-get-or-init-2"],
   },
   {

@@ -33,7 +33,7 @@ function bodyOf(name: string): string {
 export function agentScript(): string {
   const names = [
     ...["agentId", "announceAgent", "canAnnounce", "canBlock", "drawNonce"],
-    ...["holdAgentLock", "holdsAgentLock", "isAnnounced", "isDeno", "isNode"],
+    ...["holdAgentLock", "isAnnounced", "isDeno", "isNode"],
     ...["recoverWhenWorkersEnd", "sharedByThread", "watchAgent"],
     "whenFrameEnds",
   ];

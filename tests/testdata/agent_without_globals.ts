@@ -43,7 +43,7 @@ function tryTimer(): string {
 const remains: Remains = {
   ids: [agent.agentId(), agent.thisAgent],
   canBlock: agent.canBlock(),
-  isAnnounced: agent.isAnnounced() || agent.holdsAgentLock(),
+  isAnnounced: agent.isAnnounced(),
   isTimeKnown: now() > 0,
   timer: tryTimer(),
 };

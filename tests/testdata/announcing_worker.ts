@@ -7,16 +7,17 @@
 
 import process from "node:process";
 import { parentPort } from "node:worker_threads";
+import { lockName, locks } from "../_locks.ts";
 import { agentScript, type Copy } from "./agent_script.ts";
 
 /** What the agent is to do. */
 export type Order = "announce" | "hold" | "let go" | "close";
 
-/** What both copies say. */
+/** What both copies say, and whether the lock of the agent is held. */
 export interface Answer {
   readonly id: number;
   readonly isAnnounced: boolean[];
-  readonly holdsAgentLock: boolean[];
+  readonly holdsLock: boolean;
 }
 
 const one = await import("../../_agent.ts") as Copy;
@@ -50,14 +51,16 @@ async function obey(order: Order): Promise<void> {
       if (self.close) self.close();
       else process.exit();
   }
-  answer();
+  await answer();
 }
 
-function answer(): void {
+async function answer(): Promise<void> {
+  const id = other.agentId();
+  const { held } = await locks.query();
   const message: Answer = {
-    id: other.agentId(),
+    id,
     isAnnounced: copies.map((copy) => copy.isAnnounced()),
-    holdsAgentLock: copies.map((copy) => copy.holdsAgentLock()),
+    holdsLock: held.some(({ name }) => name === lockName({ id })),
   };
   if (self.postMessage) self.postMessage(message);
   else parentPort!.postMessage(message);
@@ -65,4 +68,4 @@ function answer(): void {
 
 if (self.postMessage) self.onmessage = ({ data }) => obey(data);
 else parentPort!.on("message", obey);
-answer();
+await answer();
