@@ -23,6 +23,7 @@ const CELL = "_cell.ts";
 const DEADLOCK = "_deadlock.ts";
 const LAYOUT = "_layout.ts";
 const MUTEX = "mutex_lazy_init.ts";
+const RESETTING = "_resetting.ts";
 const RUNNING = "_running.ts";
 const VALUE = "_value.ts";
 const WAITING = "_waiting.ts";
@@ -611,7 +612,6 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    return this.owns(generation) && this.#empty(generation);\n",
     to: "    return this.#empty(generation);\n",
-    scenarios: ["sliced-resetter-declared-dead-2"],
     tests: ["open_values"],
   },
   {
@@ -641,11 +641,18 @@ export const mutants: readonly Mutant[] = [
     scenarios: ["sliced-reset-and-get-or-init-2"],
   },
   {
+    name: "finishes no reset at all before it blocks",
+    file: RESETTING,
+    from: "  for (const finish of unfinished) finish();\n",
+    to: "",
+    scenarios: ["sliced-reset-finished-before-blocking-2"],
+  },
+  {
     name: "finishes no reset before it blocks (cells)",
     file: CELL,
     from: "    finishResets();\n",
     to: "",
-    scenarios: ["sliced-reset-finished-before-blocking-2"],
+    scenarios: ["sliced-reset-finished-at-once-2"],
     tests: ["open_values"],
   },
   {
