@@ -124,7 +124,7 @@ async function perform(order: Order): Promise<unknown> {
       return hangAtLock(order.step, order.granted, new Flag(order.hung));
 
     case "hang at an answer":
-      return hangAtAnswer(order.posted, new Flag(order.hung));
+      return hangAtAnswer(new Flag(order.hung));
 
     case "pause before it holds": {
       const [entered, leave] = [new Flag(order.entered), new Flag(order.leave)];
@@ -225,15 +225,13 @@ function skipGate(): void {
   );
 }
 
-/** Has this agent answer one question, or none, and hang then. */
-function hangAtAnswer(posted: boolean, hung: Flag): void {
+/** Has this agent answer no more. */
+function hangAtAnswer(hung: Flag): void {
   const { postMessage } = BroadcastChannel.prototype;
   BroadcastChannel.prototype.postMessage = function (message) {
     if ((message as { type?: string })?.type !== "answer") {
       return postMessage.call(this, message);
     }
-    if (posted) postMessage.call(this, message);
-    BroadcastChannel.prototype.postMessage = () => {};
     hung.raise();
   };
 }
