@@ -148,7 +148,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "sleeps on the word without the waiters bit (state, asynchronously)",
@@ -162,7 +162,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      if (found === word) return announced;\n",
     to: "      if (found === word) return word;\n",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "unlock without wake",
@@ -531,7 +531,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: '      if (slept !== "timed-out") return undefined;\n',
-    tests: ["timeouts"],
+    tests: ["waiting:after each look"],
   },
   {
     name: "goes on after a sleep of the whole rest (OnceState.wait)",
@@ -539,14 +539,14 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (this.sleep(word, left, "waitAsync()") === "timed-out") {\n        return this.phase === "initialized";\n      }\n',
     to: '      this.sleep(word, left, "waitAsync()");\n',
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "goes on after a sleep of the whole rest (Mutex.lockIfAvailable)",
     file: ATOMICS,
     from: '      if (token !== null || slept === "timed-out") return token;\n',
     to: "      if (token !== null || slept === undefined) return token;\n",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "goes on after a sleep of the whole rest (cells)",
@@ -554,7 +554,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: "      if (slept !== undefined) return undefined;\n",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "asks not whether the agent may block (state)",
