@@ -696,8 +696,11 @@ export const scenarios: Scenario[] = [
     },
     end: (memory) => illegal(memory, [2]),
   },
-  ...twoAndThree("sliced-reset-finished-at-once", {
+  {
     // By a synchronous call of its agent
+    threads: 2,
+    preemptions: 2,
+    name: "sliced-reset-finished-at-once-2",
     sliceBytes: 4,
     words: CELL,
     prepare(thread) {
@@ -717,7 +720,7 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory) => illegal(memory, [2]),
-  }),
+  },
   {
     // It blocks for an agent that waits for the cell which it is resetting
     ...TWO,
