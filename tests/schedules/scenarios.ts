@@ -723,7 +723,8 @@ export const scenarios: Scenario[] = [
   },
   {
     // It blocks for an agent that waits for the cell which it is resetting
-    ...TWO,
+    threads: 2,
+    preemptions: 2,
     name: "sliced-reset-finished-before-blocking-2",
     sliceBytes: 4,
     words: [...CELL, ...CELL],
