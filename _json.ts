@@ -15,11 +15,15 @@ const { toSpliced } = Array.prototype;
 
 const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
 
-/**
- * The objects and arrays that the walk is within, outermost first, each with the key
- * that the walk has followed. Paths in messages are made of it, on failure only.
- */
-type Ancestors = Map<object, string | number>;
+/** Where the walk is. Paths in messages are made of it, on failure only. */
+interface Walk {
+  /** That of the codec. */
+  readonly tag: string;
+  /** The objects and arrays that it is within, outermost first, … */
+  readonly ancestors: object[];
+  /** … and the key that it has followed in each. */
+  readonly keys: (string | number)[];
+}
 
 /**
  * Returns the JSON text of `value`, or throws an error that names the place that JSON
@@ -29,7 +33,7 @@ type Ancestors = Map<object, string | number>;
  * and `toJSON` methods cannot put in the text what has not been checked.
  */
 export function toJson(value: unknown, tag: string): string {
-  return JSON.stringify(copyOf(value, new Map(), tag));
+  return JSON.stringify(copyOf(value, { tag, ancestors: [], keys: [] }));
 }
 
 /** Returns the value of a JSON text, frozen all through. */
@@ -47,59 +51,64 @@ export function fromJson(text: string): unknown {
   return value;
 }
 
-function copyOf(value: unknown, ancestors: Ancestors, tag: string): unknown {
+function copyOf(value: unknown, walk: Walk): unknown {
   if (isLeaf(value)) return value;
   if (!isObject(value) || !isPlain(value)) {
     throw new TypeError(
-      `${cannotEncode(ancestors, tag)} be a JSON value: current value is ${
+      `${cannotEncode(walk)} be a JSON value: current value is ${
         describe(value)
       }`,
     );
   }
-  if (ancestors.has(value)) {
-    throw new TypeError(
-      `${cannotEncode(ancestors, tag)} be a JSON value: it is a cycle`,
-    );
+  // A search, as few are faster to compare than to hash
+  if (walk.ancestors.includes(value)) {
+    throw new TypeError(`${cannotEncode(walk)} be a JSON value: it is a cycle`);
   }
-  if (ancestors.size === MAX_DEPTH) {
+  if (walk.ancestors.length === MAX_DEPTH) {
     throw new RangeError(
-      `Cannot encode ${tag} as 'value' must be nested at most ${MAX_DEPTH} levels deep: it is nested deeper`,
+      `Cannot encode ${walk.tag} as 'value' must be nested at most ${MAX_DEPTH} levels deep: it is nested deeper`,
     );
   }
   return Array.isArray(value)
-    ? copyOfArray(value, ancestors, tag)
-    : copyOfObject(value, ancestors, tag);
+    ? copyOfArray(value, walk)
+    : copyOfObject(value as Record<string, unknown>, walk);
 }
 
-function copyOfArray(
-  value: unknown[],
-  ancestors: Ancestors,
-  tag: string,
-): unknown[] {
+function copyOfArray(value: unknown[], walk: Walk): unknown[] {
   const copy = toSpliced.call(value, 0, 0);
   // By index, as the holes that forEach() skips must be found
   for (let i = 0; i < copy.length; i++) {
-    if (isLeaf(copy[i])) continue;
-    ancestors.set(value, i);
-    copy[i] = copyOf(copy[i], ancestors, tag);
+    if (!isLeaf(copy[i])) copy[i] = copyOfMember(copy[i], value, i, walk);
   }
-  ancestors.delete(value);
   return copy;
 }
 
-function copyOfObject(
-  value: object,
-  ancestors: Ancestors,
-  tag: string,
-): object {
-  const copy: Record<string, unknown> = { ...value };
-  for (const key of Object.keys(copy)) {
+function copyOfObject(value: Record<string, unknown>, walk: Walk): object {
+  const copy = { ...value };
+  // Which makes no list of the keys, as Object.keys() does
+  for (const key in copy) {
+    const member = copy[key];
     // What is undefined is left out of the text
-    if (isLeaf(copy[key]) || copy[key] === undefined) continue;
-    ancestors.set(value, key);
-    copy[key] = copyOf(copy[key], ancestors, tag);
+    if (isLeaf(member) || member === undefined) continue;
+    if (!Object.hasOwn(copy, key)) continue;
+    copy[key] = copyOfMember(member, value, key, walk);
   }
-  ancestors.delete(value);
+  return copy;
+}
+
+/** Copies what `parent` has under that key. */
+function copyOfMember(
+  member: unknown,
+  parent: object,
+  key: string | number,
+  walk: Walk,
+): unknown {
+  const { ancestors, keys } = walk;
+  ancestors.push(parent);
+  keys.push(key);
+  const copy = copyOf(member, walk);
+  ancestors.pop();
+  keys.pop();
   return copy;
 }
 
@@ -121,11 +130,11 @@ function isObject(value: unknown): value is object {
 
 /** Whether `value` is an object or array that JSON keeps as it is, of any realm. */
 function isPlain(value: object): boolean {
-  if (hasToJson(value) || isRawJSON?.(value)) return false;
+  if (hasToJson(value)) return false;
   let prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && Array.isArray(value)) {
-    prototype = Object.getPrototypeOf(prototype);
-  }
+  if (prototype === null) return !isRawJSON?.(value);
+  if (prototype === Object.prototype) return true;
+  if (Array.isArray(value)) prototype = Object.getPrototypeOf(prototype);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
@@ -133,8 +142,8 @@ function hasToJson(value: object): boolean {
   return typeof (value as { toJSON?: unknown }).toJSON === "function";
 }
 
-function cannotEncode(ancestors: Ancestors, tag: string): string {
-  const steps = [...ancestors.values()].map((key) =>
+function cannotEncode({ tag, keys }: Walk): string {
+  const steps = keys.map((key) =>
     typeof key === "number" ? `[${key}]` : `.${key}`
   );
   return `Cannot encode ${tag} as 'value${steps.join("")}' must`;

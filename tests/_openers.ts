@@ -29,12 +29,7 @@ export type Order =
     granted: boolean;
     hung: SharedArrayBuffer;
   }
-  | {
-    kind: "hang at an answer";
-    /** Whether that answer is given before. */
-    posted: boolean;
-    hung: SharedArrayBuffer;
-  }
+  | { kind: "hang at an answer"; hung: SharedArrayBuffer }
   | {
     /** Before its next request for the holders' lock that would make it one, … */
     kind: "pause before it holds";

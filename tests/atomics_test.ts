@@ -999,22 +999,6 @@ Deno.test("sleepAsync() watches nobody if the word changes before it sleeps", as
  * Words 3 and 4.
  */
 
-Deno.test("MutexLazyInit tells its initializers to another copy of the package", async () => {
-  const copy: typeof import("../_running.ts") = await import(
-    "../_running.ts?copy"
-  );
-  const told = () => copy.currentRuns().map(({ cell }) => cell!.name);
-  const cell = new MutexLazyInit(int32, { name: "answer" });
-  assertEquals(told(), []);
-  await cell.getOrInitAsync(async () => {
-    assertEquals(told(), ["answer"]);
-    await Promise.resolve();
-    assertEquals(told(), ["answer"]);
-    return 1;
-  });
-  assertEquals(told(), []);
-});
-
 Deno.test("MutexLazyInit keeps no initializers that have finished, however many start each other", async () => {
   const finished = Promise.withResolvers<Run[]>();
   function start(left: number): void {

@@ -364,6 +364,42 @@ Deno.test("json() writes what it has checked where a second look shows something
   }
 });
 
+Deno.test("json() looks at each member once, in however large a value", () => {
+  for (const count of [1_000, 100_000]) {
+    let looks = 0;
+    const counting = <T extends object>(value: T): T =>
+      new Proxy(value, {
+        get(target, key) {
+          if (Object.hasOwn(target, key) && key !== "length") looks++;
+          return Reflect.get(target, key);
+        },
+      });
+    const numbers = Array.from({ length: count }, (_, index) => index / 2);
+    encoded<JsonValue>(json(), counting(numbers));
+    assertEquals(looks, count);
+
+    looks = 0;
+    const objects = numbers.map((at) => counting({ at, on: [at], off: null }));
+    encoded<JsonValue>(json(), counting(objects));
+    assertEquals(looks, 4 * count);
+  }
+});
+
+Deno.test("json() ignores what all objects inherit", () => {
+  const prototype = Object.prototype as Record<string, unknown>;
+  prototype.helper = () => {};
+  prototype.list = [1];
+  try {
+    assertEquals(
+      JSON.stringify(roundTripped<JsonValue>(json(), { a: [{ b: 1 }] })),
+      '{"a":[{"b":1}]}',
+    );
+  } finally {
+    delete prototype.helper;
+    delete prototype.list;
+  }
+});
+
 Deno.test("json() keeps members that are named as what objects inherit", () => {
   for (
     const text of ['{"__proto__":{"a":[]}}', '{"constructor":{"name":[]}}']

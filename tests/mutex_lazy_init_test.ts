@@ -32,6 +32,7 @@ import {
   typedArray,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
+import { importCopy } from "./_copies.ts";
 import { Flag, until } from "./_flag.ts";
 import { pair, pairOf, view } from "./_jobs.ts";
 import { isSlotZeroed, slotOf } from "./_cell_slots.ts";
@@ -580,6 +581,32 @@ Deno.test("MutexLazyInit refuses an asynchronous re-entry through another object
     RecursiveInitializationError,
   );
   assertEquals(cell.phase, "uninitialized");
+});
+
+Deno.test("MutexLazyInit refuses a re-entry through another copy of the package", async () => {
+  const copy = await importCopy();
+  assertNotStrictEquals(copy.MutexLazyInit, MutexLazyInit);
+  const cell = new MutexLazyInit(int32);
+  const again = copy.MutexLazyInit.from(
+    structuredClone(cell.handle),
+    copy.int32,
+  );
+  for (const wait of [() => again.wait(), () => again.waitAsync()]) {
+    await assertRejects(
+      () =>
+        cell.getOrInitAsync(async () => {
+          await Promise.resolve();
+          return await wait();
+        }),
+      copy.RecursiveInitializationError,
+    );
+  }
+  // Not of another task
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const value = cell.initAsync(() => promise);
+  const waiting = again.waitAsync();
+  resolve(1);
+  assertEquals(await Promise.all([value, waiting]), [1, 1]);
 });
 
 Deno.test("MutexLazyInit lets the cell go if it finds nothing to begin", () => {

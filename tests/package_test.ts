@@ -2,7 +2,13 @@
 
 import { assert, assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
+import { mutants as ofCluster } from "./cluster/mutants.ts";
 import { execute } from "./_commands.ts";
+import { mutants as ofMaps } from "./mutants/map_mutants.ts";
+import { mutants as ofCells } from "./mutants/mutants.ts";
+import { mutants as ofNames } from "./mutants/name_mutants.ts";
+import { scenarios as scenariosOfMaps } from "./schedules/map_scenarios.ts";
+import { scenarios } from "./schedules/scenarios.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -113,4 +119,20 @@ Deno.test("Only atomics_test.ts and the schedules look at header words", async (
   }
   assertEquals(looking, []);
   assert(allowed >= 2);
+});
+
+Deno.test("CONTRIBUTING.md counts the scenarios and the faults", async () => {
+  const text = (await Deno.readTextFile(new URL("CONTRIBUTING.md", root)))
+    .replaceAll(/\s+/g, " ");
+  const counts = [
+    [/There are (\d+) scenarios/, scenarios.length + scenariosOfMaps.length],
+    [
+      /(\d+) faults in cells, maps and cells by name/,
+      ofCells.length + ofMaps.length + ofNames.length,
+    ],
+    [/(\d+) faults in the cluster's protocol/, ofCluster.length],
+  ] as const;
+  for (const [pattern, count] of counts) {
+    assertEquals(Number(pattern.exec(text)?.[1]), count, `${pattern}`);
+  }
 });

@@ -25,23 +25,33 @@ import { locks } from "./_locks.ts";
 /** How often a wait may sleep before the test takes it for one that never ends. */
 const MAX_SLEEPS = 1_000;
 
-/** Returns the timeouts of the sleeps of `body`, each of which ends after `length` ms at the latest. */
-function sleepsOf(body: () => void, length = Infinity): number[] {
-  const timeouts: number[] = [];
-  const { wait } = replaceable;
-  replaceable.wait = (words, index, value, timeout = Infinity) => {
-    // That only asks whether the agent may block
-    if (timeout === 0) return wait(words, index, value, 0);
-    if (timeouts.push(timeout) > MAX_SLEEPS) throw new Error("Never ends");
-    const slept = wait(words, index, value, Math.min(timeout, length));
-    // As if somebody had notified
-    return slept === "timed-out" && timeout > length ? "ok" : slept;
-  };
+const { wait: sleep } = replaceable;
+
+type Sleep = typeof sleep;
+
+/** Runs `body` with `replacement` in the place of the sleeps of this agent. */
+function sleepingBy(replacement: Sleep, body: () => void): void {
+  replaceable.wait = (words, index, value, timeout) =>
+    // An agent that asks whether it may block does not sleep
+    timeout === 0
+      ? sleep(words, index, value, timeout)
+      : replacement(words, index, value, timeout);
   try {
     body();
   } finally {
-    replaceable.wait = wait;
+    replaceable.wait = sleep;
   }
+}
+
+/** Returns the timeouts of the sleeps of `body`, each of which ends after `length` ms at the latest. */
+function sleepsOf(body: () => void, length = Infinity): number[] {
+  const timeouts: number[] = [];
+  sleepingBy((words, index, value, timeout = Infinity) => {
+    if (timeouts.push(timeout) > MAX_SLEEPS) throw new Error("Never ends");
+    const slept = sleep(words, index, value, Math.min(timeout, length));
+    // As if somebody had notified
+    return slept === "timed-out" && timeout > length ? "ok" : slept;
+  }, body);
   return timeouts;
 }
 
@@ -118,6 +128,36 @@ Deno.test("Waits block once while nothing changes", async () => {
   for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
     assertEquals(sleepsOf(() => wait(30)).length, 1, name);
   }
+});
+
+Deno.test("Waits end by a sleep of all that is left of their time, even if the clock stands still", async () => {
+  using agents = await Agents.start(3);
+  for (const [name, wait] of Object.entries(await blockedWaits(agents))) {
+    let sleeps = 0;
+    sleepingBy(() => {
+      if (++sleeps === MAX_SLEEPS) throw new Error("Never ends");
+      return "timed-out";
+    }, () => wait(60_000));
+    assertEquals(sleeps, 1, name);
+  }
+});
+
+Deno.test("MutexLazyInit.getOrInit() within an initializer goes on waiting after each look for deadlocks", async () => {
+  using agents = await Agents.start(1);
+  const [outer, inner] = [new MutexLazyInit(pair), new MutexLazyInit(pair)];
+  const winner = await agents.initialize(0, inner, { value: pairOf(1) });
+  let sleeps = 0;
+  const value = outer.getOrInit(() => {
+    let made = pairOf(2);
+    sleepingBy((...args) => {
+      if (++sleeps === 3) winner.leave();
+      return sleep(...args);
+    }, () => made = inner.getOrInit(() => pairOf(3)));
+    return made;
+  });
+  assertEquals(value, pairOf(1));
+  assert(sleeps > 2);
+  await winner.done;
 });
 
 Deno.test("MutexLazyInit notices an abort in the first turn of its initializer", async () => {

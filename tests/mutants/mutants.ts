@@ -23,6 +23,7 @@ const CELL = "_cell.ts";
 const DEADLOCK = "_deadlock.ts";
 const LAYOUT = "_layout.ts";
 const MUTEX = "mutex_lazy_init.ts";
+const RESETTING = "_resetting.ts";
 const RUNNING = "_running.ts";
 const VALUE = "_value.ts";
 const WAITING = "_waiting.ts";
@@ -147,7 +148,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return Atomics.wait(this.words, this.index, word | STATE_WAITERS, timeout);",
     to: "    return Atomics.wait(this.words, this.index, word, timeout);",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "sleeps on the word without the waiters bit (state, asynchronously)",
@@ -161,7 +162,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "      if (found === word) return announced;\n",
     to: "      if (found === word) return word;\n",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "unlock without wake",
@@ -531,7 +532,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: '      if (slept !== "timed-out") return undefined;\n',
-    tests: ["timeouts"],
+    tests: ["waiting:after each look"],
   },
   {
     name: "goes on after a sleep of the whole rest (OnceState.wait)",
@@ -539,14 +540,14 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (this.sleep(word, left, "waitAsync()") === "timed-out") {\n        return this.phase === "initialized";\n      }\n',
     to: '      this.sleep(word, left, "waitAsync()");\n',
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "goes on after a sleep of the whole rest (Mutex.lockIfAvailable)",
     file: ATOMICS,
     from: '      if (token !== null || slept === "timed-out") return token;\n',
     to: "      if (token !== null || slept === undefined) return token;\n",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "goes on after a sleep of the whole rest (cells)",
@@ -554,7 +555,7 @@ export const mutants: readonly Mutant[] = [
     from:
       '      if (slept !== "timed-out" || left > interval) return undefined;\n',
     to: "      if (slept !== undefined) return undefined;\n",
-    tests: ["timeouts"],
+    tests: ["waiting:Waits"],
   },
   {
     name: "asks not whether the agent may block (state)",
@@ -642,11 +643,18 @@ export const mutants: readonly Mutant[] = [
     scenarios: ["sliced-reset-and-get-or-init-2"],
   },
   {
+    name: "finishes no reset at all before it blocks",
+    file: RESETTING,
+    from: "  for (const finish of unfinished) finish();\n",
+    to: "",
+    scenarios: ["sliced-reset-finished-before-blocking-2"],
+  },
+  {
     name: "finishes no reset before it blocks (cells)",
     file: CELL,
     from: "    finishResets();\n",
     to: "",
-    scenarios: ["sliced-reset-finished-before-blocking-2"],
+    scenarios: ["sliced-reset-finished-at-once-2"],
     tests: ["open_values"],
   },
   {

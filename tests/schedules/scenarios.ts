@@ -163,6 +163,15 @@ function mutexLazyInit(thread: Thread): MutexLazyInit<Pair> {
   return new MutexLazyInit(pairs(thread), { buffer: thread.memory });
 }
 
+/** Has the cell begin with a value. */
+function initialized({ memory, ledger }: Thread, value: number): void {
+  const words = new Int32Array(memory);
+  words[STATE] = 2;
+  words[LENGTH] = 8;
+  words[SLOT] = words[SLOT + 1] = value;
+  ledger[MADE + value] = 1;
+}
+
 function initialize(
   cell: LazyInit<Pair> | MutexLazyInit<Pair>,
   initializer: () => Pair,
@@ -652,15 +661,15 @@ export const scenarios: Scenario[] = [
     words: CELL,
     prepare(thread) {
       const cell = mutexLazyInit(thread);
-      const initializer = onZeroed(thread, make(thread, thread.index + 1));
+      initialized(thread, 9);
+      const initializer = onZeroed(thread, make(thread, thread.index));
       return async () => {
-        look(thread, cell.getOrInit(initializer));
-        if (thread.index > 0) return;
-        if (await cell.resetAsync()) thread.ledger[RESETS]!++;
+        if (thread.index > 0) return look(thread, cell.getOrInit(initializer));
+        thread.check(await cell.resetAsync(), "The reset found nothing");
       };
     },
     end: (memory, ledger) =>
-      ledger[MADE_BY_CALL]! <= ledger[RESETS]! + 1
+      ledger[MADE_BY_CALL]! <= 1
         ? illegal(memory, [0, 2])
         : "Two initializers have succeeded in one generation",
   }),
@@ -687,8 +696,11 @@ export const scenarios: Scenario[] = [
     },
     end: (memory) => illegal(memory, [2]),
   },
-  ...twoAndThree("sliced-reset-finished-at-once", {
+  {
     // By a synchronous call of its agent
+    threads: 2,
+    preemptions: 2,
+    name: "sliced-reset-finished-at-once-2",
     sliceBytes: 4,
     words: CELL,
     prepare(thread) {
@@ -698,20 +710,21 @@ export const scenarios: Scenario[] = [
           look(thread, cell.getOrInit(make(thread, thread.index + 1)));
         };
       }
+      initialized(thread, 9);
+      const again = onZeroed(thread, make(thread, 1));
       return async () => {
-        const first = look(thread, cell.getOrInit(make(thread, 1)));
         const reset = cell.resetAsync();
-        const again = onZeroed(thread, make(thread, 4));
-        const next = look(thread, cell.getOrInit(again));
-        thread.check(next !== first, "The value was not reset");
+        const value = look(thread, cell.getOrInit(again));
+        thread.check(value !== 9, "The value was not reset");
         thread.check(await reset, "The reset found nothing");
       };
     },
     end: (memory) => illegal(memory, [2]),
-  }),
+  },
   {
     // It blocks for an agent that waits for the cell which it is resetting
-    ...TWO,
+    threads: 2,
+    preemptions: 2,
     name: "sliced-reset-finished-before-blocking-2",
     sliceBytes: 4,
     words: [...CELL, ...CELL],
@@ -719,10 +732,9 @@ export const scenarios: Scenario[] = [
       const [first, second] = [0, 4 * CELL.length].map((byteOffset) =>
         new MutexLazyInit(pairs(thread), { buffer: thread.memory, byteOffset })
       ) as [MutexLazyInit<Pair>, MutexLazyInit<Pair>];
-      thread.ledger[MADE + 1] = 1;
+      initialized(thread, 9);
       if (thread.index === 0) {
         return async () => {
-          first.getOrInit(makeBeside(1));
           const reset = first.resetAsync();
           look(thread, second.getOrInit(makeBeside(1)));
           thread.check(await reset, "The reset found nothing");
@@ -838,11 +850,7 @@ export const scenarios: Scenario[] = [
     words: CELL,
     prepare(thread) {
       const cell = mutexLazyInit(thread);
-      const words = new Int32Array(thread.memory);
-      words[STATE] = 2;
-      words[LENGTH] = 8;
-      words[SLOT] = words[SLOT + 1] = 9;
-      thread.ledger[MADE + 9] = 1;
+      initialized(thread, 9);
       return () => {
         if (thread.index === 0) return live(thread, () => cell.reset());
         if (thread.index === 1) cell.recover(1);
@@ -859,11 +867,7 @@ export const scenarios: Scenario[] = [
     words: CELL,
     prepare(thread) {
       const cell = mutexLazyInit(thread);
-      const words = new Int32Array(thread.memory);
-      words[STATE] = 2;
-      words[LENGTH] = 8;
-      words[SLOT] = words[SLOT + 1] = 9;
-      thread.ledger[MADE + 9] = 1;
+      initialized(thread, 9);
       return async () => {
         if (thread.index === 0) {
           try {

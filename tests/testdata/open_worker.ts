@@ -17,6 +17,7 @@ import {
   type LazyInitOpenOptions,
   MutexLazyInit,
 } from "../../mod.ts";
+import { importCopy } from "../_copies.ts";
 import { Flag } from "../_flag.ts";
 import { Opener, type Order, type OrderMessage } from "../_openers.ts";
 
@@ -65,14 +66,8 @@ async function perform(order: Order): Promise<unknown> {
     }
 
     case "open in a copy": {
-      const copy: typeof import("../../_rendezvous.ts") = await import(
-        `../../_rendezvous.ts?copy`
-      );
-      const face = await copy.openByName<Face>(order.name, {
-        make: () => new MutexLazyInit(int32, { name: order.name }),
-        // deno-lint-ignore no-explicit-any -- as the package's own callers
-        attach: (handle) => MutexLazyInit.from(handle as any, int32),
-      }, {});
+      const copy = await importCopy();
+      const face = await copy.MutexLazyInit.open(order.name, copy.int32);
       faces.set(order.label, face);
       return face.name;
     }
@@ -124,7 +119,7 @@ async function perform(order: Order): Promise<unknown> {
       return hangAtLock(order.step, order.granted, new Flag(order.hung));
 
     case "hang at an answer":
-      return hangAtAnswer(order.posted, new Flag(order.hung));
+      return hangAtAnswer(new Flag(order.hung));
 
     case "pause before it holds": {
       const [entered, leave] = [new Flag(order.entered), new Flag(order.leave)];
@@ -225,15 +220,13 @@ function skipGate(): void {
   );
 }
 
-/** Has this agent answer one question, or none, and hang then. */
-function hangAtAnswer(posted: boolean, hung: Flag): void {
+/** Has this agent answer no more. */
+function hangAtAnswer(hung: Flag): void {
   const { postMessage } = BroadcastChannel.prototype;
   BroadcastChannel.prototype.postMessage = function (message) {
     if ((message as { type?: string })?.type !== "answer") {
       return postMessage.call(this, message);
     }
-    if (posted) postMessage.call(this, message);
-    BroadcastChannel.prototype.postMessage = () => {};
     hung.raise();
   };
 }
