@@ -124,6 +124,16 @@ export function testBrowser(
       );
     }));
 
+  if (name === "Firefox") {
+    Deno.test(`MutexLazyInit.open() gives agents of one partition one cell, and a page the one of the page on top (${name})`, () =>
+      withUsualPage(async (page, foreignAddress) => {
+        assertEquals(
+          await call(page, "openBehindAndHere", foreignAddress),
+          [1, 1, 1, 4, 4],
+        );
+      }));
+  }
+
   if (name === "Chromium") {
     Deno.test(`MutexLazyInit shares memory with workers of a page that Document-Isolation-Policy isolates (${name})`, () =>
       withPage(async (page) => {
