@@ -179,10 +179,10 @@ export async function waitInWorker(
   return await waitFor(spawn(OWNER_CASE, sleepers), handle);
 }
 
-/** Waits for a cell in this page, whose value would be 3 by itself. */
+/** As {@linkcode waitInWorker}, in this page itself. */
 export async function waitInPage(handle: LazyInitHandle): Promise<number> {
   const { int32, MutexLazyInit }: Library = await import(LIBRARY);
-  return await MutexLazyInit.from(handle, int32).getOrInitAsync(() => 3);
+  return await MutexLazyInit.from(handle, int32).getOrInitAsync(() => 2);
 }
 
 /**
@@ -207,8 +207,8 @@ export async function waitForOwnerBehind(
 
 /**
  * Has this page behind one of another site, and a worker there, wait for a cell that
- * belongs to a worker here, which ends. Returns their values, which are both 3 if the
- * worker was left alone as long as it lived, and the page behind took over.
+ * belongs to a worker here, which ends. Returns their values, which are both 2 if that
+ * worker was left alone as long as it lived, and the page behind noticed its end.
  */
 export async function waitBehind(
   browser: Browser,

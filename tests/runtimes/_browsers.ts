@@ -116,11 +116,11 @@ export function testBrowser(
       );
     }));
 
-  Deno.test(`MutexLazyInit.getOrInitAsync() leaves a living worker alone in agents whose locks are other ones (${name})`, () =>
+  Deno.test(`MutexLazyInit.getOrInitAsync() notices in a page behind one of another site that a worker has ended, and not before (${name})`, () =>
     withUsualPage(async (page, foreignAddress) => {
       assertEquals(
         await call(page, "waitBehind", name, foreignAddress),
-        [3, 3],
+        [2, 2],
       );
     }));
 
