@@ -60,6 +60,12 @@
  * memory passes between them. So the second tab finds HOLDERS held and gets no answer that
  * it can read: it asks until the first tab has given the name up.
  *
+ * PARTITIONS. Browsers divide locks and channels alike, by the page on top and by whether a
+ * page of another site lies in between. A window uses those of the outermost window of its
+ * origin, a worker those of its own partition. So agents that share memory but no partition
+ * have a cell each: a page behind one of another site has the cell of the page on top, and
+ * the workers of the page behind have another.
+ *
  * WHAT AN END LEAVES. The platform frees the locks of an agent that ends:
  *
  *   while it looks or asks   nothing.

@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { MutexLazyInit } from "../../mod.ts";
 import { Flag } from "../_flag.ts";
-import type { Backstage, Case, Library, Stage } from "./suite.ts";
+import type { Port } from "./port.ts";
+import type { Backstage, Case, Library, Peer, Stage } from "./suite.ts";
 
 const WORKERS = 4;
 
@@ -27,6 +28,34 @@ function openAny(library: Library, name: string): Promise<Disposable>[] {
     MutexLazyInit.open(name, int32),
     LazyInitMap.open(name, int32, int32),
   ];
+}
+
+/** Has a worker open the cell of a name. */
+async function openIn({ port }: Peer, name: string): Promise<void> {
+  const start = new Flag();
+  start.raise();
+  tell(port, { kind: "open", name, start: start.buffer });
+  assertEquals(await port.next(), "opened");
+}
+
+/** Has a worker get the value of the cell that it has open, or make it. */
+async function getOrInitIn({ port }: Peer, value: number): Promise<number> {
+  tell(port, { kind: "getOrInit", value });
+  return await port.next();
+}
+
+/** Has a worker open the cell of a name and get its value, or make it. */
+export async function openAndGetIn(
+  peer: Peer,
+  name: string,
+  value: number,
+): Promise<number> {
+  await openIn(peer, name);
+  return await getOrInitIn(peer, value);
+}
+
+function tell(port: Port, task: Task): void {
+  port.send(task);
 }
 
 async function peer({ library, port }: Backstage): Promise<void> {
@@ -70,61 +99,47 @@ export const cases: Case[] = [
   opening(
     "MutexLazyInit.open() in 4 workers at the same moment gives them one cell",
     async ({ spawn }) => {
-      const ports = spawn(WORKERS).map(({ port }) => port);
+      const peers = spawn(WORKERS);
       const start = new Flag();
-      const task = { kind: "open", name: "workers", start: start.buffer };
-      for (const port of ports) port.send(task);
+      for (const { port } of peers) {
+        tell(port, { kind: "open", name: "workers", start: start.buffer });
+      }
       start.raise();
-      for (const port of ports) assertEquals(await port.next(), "opened");
-      ports.forEach((port, value) => port.send({ kind: "getOrInit", value }));
-      const values = await Promise.all(ports.map((port) => port.next()));
+      for (const { port } of peers) assertEquals(await port.next(), "opened");
+      const values = await Promise.all(peers.map(getOrInitIn));
       assertEquals(new Set(values).size, 1);
     },
   ),
   opening(
     "MutexLazyInit.open() gives the main thread and its workers one cell",
     async ({ library: { int32, MutexLazyInit }, spawn }) => {
-      const [first, second] = spawn(2).map(({ port }) => port);
-      const start = new Flag();
-      start.raise();
-      const task = { kind: "open", name: "all", start: start.buffer };
-      first!.send(task);
-      assertEquals(await first!.next(), "opened");
+      const [first, second] = spawn(2) as [Peer, Peer];
+      await openIn(first, "all");
       const cell = await MutexLazyInit.open("all", int32);
-      second!.send(task);
-      assertEquals(await second!.next(), "opened");
-      assertEquals(cell.init(() => 1), 1);
-      for (const port of [first!, second!]) {
-        port.send({ kind: "getOrInit", value: 2 });
-        assertEquals(await port.next(), 1);
-      }
+      await openIn(second, "all");
+      cell.init(() => 1);
+      assertEquals(await getOrInitIn(first, 2), 1);
+      assertEquals(await getOrInitIn(second, 2), 1);
       cell[Symbol.dispose]();
     },
   ),
   opening(
     "MutexLazyInit[Symbol.dispose]() of the last agent that has a name open frees it",
     async ({ library: { int32, MutexLazyInit }, spawn }) => {
-      const { port } = spawn(1)[0]!;
-      const start = new Flag();
-      start.raise();
-      const task = { kind: "open", name: "free", start: start.buffer };
+      const peer = spawn(1)[0]!;
       const cell = await MutexLazyInit.open("free", int32);
       cell.init(() => 1);
-      port.send(task);
-      assertEquals(await port.next(), "opened");
+      await openIn(peer, "free");
       cell[Symbol.dispose]();
       // The worker has it still
       const again = await MutexLazyInit.open("free", int32);
       assertEquals(again.get(), 1);
       again[Symbol.dispose]();
-      port.send({ kind: "dispose" });
-      assertEquals(await port.next(), "disposed");
+      tell(peer.port, { kind: "dispose" });
+      assertEquals(await peer.port.next(), "disposed");
       const another = await MutexLazyInit.open("free", int32);
       assert(!another.initialized);
-      port.send(task);
-      assertEquals(await port.next(), "opened");
-      port.send({ kind: "getOrInit", value: 2 });
-      assertEquals(await port.next(), 2);
+      assertEquals(await openAndGetIn(peer, "free", 2), 2);
       assertEquals(another.get(), 2);
       another[Symbol.dispose]();
     },

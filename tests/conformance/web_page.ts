@@ -15,6 +15,7 @@ import {
   type Owner,
   waitFor,
 } from "./ends.ts";
+import { cases as names, openAndGetIn } from "./names.ts";
 import {
   type Library,
   type Peer,
@@ -58,6 +59,8 @@ const LIBRARY = new URL(
 
 /** A case whose workers own cells. */
 const OWNER_CASE = ends[0]!.name;
+/** A case whose workers open cells by name. */
+const NAME_CASE = names[0]!.name;
 
 function spawn(
   caseName: string,
@@ -176,10 +179,10 @@ export async function waitInWorker(
   return await waitFor(spawn(OWNER_CASE, sleepers), handle);
 }
 
-/** Waits for a cell in this page, whose value would be 3 by itself. */
+/** As {@linkcode waitInWorker}, in this page itself. */
 export async function waitInPage(handle: LazyInitHandle): Promise<number> {
   const { int32, MutexLazyInit }: Library = await import(LIBRARY);
-  return await MutexLazyInit.from(handle, int32).getOrInitAsync(() => 3);
+  return await MutexLazyInit.from(handle, int32).getOrInitAsync(() => 2);
 }
 
 /**
@@ -204,8 +207,8 @@ export async function waitForOwnerBehind(
 
 /**
  * Has this page behind one of another site, and a worker there, wait for a cell that
- * belongs to a worker here, which ends. Returns their values, which are both 3 if the
- * worker was left alone as long as it lived, and the page behind took over.
+ * belongs to a worker here, which ends. Returns their values, which are both 2 if that
+ * worker was left alone as long as it lived, and the page behind noticed its end.
  */
 export async function waitBehind(
   browser: Browser,
@@ -255,6 +258,39 @@ export async function heldLocksBehind(
     here: await heldLocks(),
     behind: await page.heldLocks().catch(({ name }) => [name]),
   };
+}
+
+/** Opens the cell of a name in this page, and gets its value or makes it. */
+export async function openAndGet(name: string, value: number): Promise<number> {
+  const { int32, MutexLazyInit }: Library = await import(LIBRARY);
+  const cell = await MutexLazyInit.open(name, int32);
+  return await cell.getOrInitAsync(() => value);
+}
+
+/** As {@linkcode openAndGet}, in a worker of this page. */
+export async function openAndGetInWorker(
+  name: string,
+  value: number,
+): Promise<number> {
+  return await openAndGetIn(spawn(NAME_CASE), name, value);
+}
+
+/**
+ * Opens one name in this page, its worker, this page behind one of another site, and two
+ * workers there, one after the other. Returns which of them made the value of each.
+ */
+export async function openBehindAndHere(
+  foreignAddress: string,
+): Promise<number[]> {
+  const name = "in all partitions";
+  const page = await openBehind(foreignAddress);
+  return [
+    await openAndGet(name, 1),
+    await openAndGetInWorker(name, 2),
+    await page.openAndGet(name, 3),
+    await page.openAndGetInWorker(name, 4),
+    await page.openAndGetInWorker(name, 5),
+  ];
 }
 
 /** Returns how each constructor fails here, where there is no shared memory. */

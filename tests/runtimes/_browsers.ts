@@ -116,13 +116,23 @@ export function testBrowser(
       );
     }));
 
-  Deno.test(`MutexLazyInit.getOrInitAsync() leaves a living worker alone in agents whose locks are other ones (${name})`, () =>
+  Deno.test(`MutexLazyInit.getOrInitAsync() notices in a page behind one of another site that a worker has ended, and not before (${name})`, () =>
     withUsualPage(async (page, foreignAddress) => {
       assertEquals(
         await call(page, "waitBehind", name, foreignAddress),
-        [3, 3],
+        [2, 2],
       );
     }));
+
+  if (name === "Firefox") {
+    Deno.test(`MutexLazyInit.open() gives agents of one partition one cell, and a page the one of the page on top (${name})`, () =>
+      withUsualPage(async (page, foreignAddress) => {
+        assertEquals(
+          await call(page, "openBehindAndHere", foreignAddress),
+          [1, 1, 1, 4, 4],
+        );
+      }));
+  }
 
   if (name === "Chromium") {
     Deno.test(`MutexLazyInit shares memory with workers of a page that Document-Isolation-Policy isolates (${name})`, () =>
