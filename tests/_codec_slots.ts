@@ -3,7 +3,7 @@
 /* Slots without a cell, as codecs alone are tested with them. */
 
 import { assert } from "@std/assert";
-import { encodeOpen, fixedSlot, type Place } from "../_slot.ts";
+import { encodeOpen, fixedSlot, type Start } from "../_slot.ts";
 import type { Codec, Slot } from "../codec.ts";
 
 /** Bytes before and after a slot, all of them {@linkcode GUARD}. */
@@ -43,7 +43,7 @@ export function bytesOf({ buffer, byteOffset, byteLength }: Slot): Uint8Array {
 }
 
 /** Returns zeroed memory for `byteLength` bytes between guards. */
-function guarded(byteLength: number): Place {
+function guarded(byteLength: number): Start {
   const size = GUARD_BYTES + byteLength + GUARD_BYTES;
   const buffer = new SharedArrayBuffer(size);
   new Uint8Array(buffer).fill(GUARD).fill(0, GUARD_BYTES, size - GUARD_BYTES);
