@@ -187,8 +187,7 @@ export class Value<T> extends OnceState {
     if (byteLength < used) this.#shrink(used, byteLength);
     else if (byteLength > used) {
       this.makeRoom(byteLength);
-      // Plain: I1
-      this.words[this.index + LENGTH_WORD] = byteLength;
+      this.used = byteLength;
     }
     return byteLength;
   }
@@ -197,8 +196,7 @@ export class Value<T> extends OnceState {
   #shrink(used: number, byteLength: number): void {
     const byteOffset = this.slotOffset + byteLength;
     new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);
-    // Plain: I1
-    this.words[this.index + LENGTH_WORD] = byteLength;
+    this.used = byteLength;
   }
 
   /** So many bytes of the slot. */
@@ -224,7 +222,7 @@ export class Value<T> extends OnceState {
 
   /** How many bytes of the slot are in use. */
   get #length(): number {
-    const length = this.words[this.index + LENGTH_WORD]! >>> 0;
+    const length = this.used;
     const max = Math.min(this.#capacity, this.room);
     if (length <= max) return length;
     throw new LayoutMismatchError(
@@ -266,6 +264,12 @@ export class Value<T> extends OnceState {
   protected get used(): number {
     // Plain (lost-owner)
     return this.words[this.index + LENGTH_WORD]! >>> 0;
+  }
+
+  /** For the owner of the cell. */
+  protected set used(used: number) {
+    // Plain: I1
+    this.words[this.index + LENGTH_WORD] = used;
   }
 }
 

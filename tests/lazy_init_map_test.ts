@@ -525,6 +525,25 @@ Deno.test("LazyInitMap whose memory is full says so before the initializer runs,
   assertEquals(numbers.size, key);
 });
 
+Deno.test("LazyInitMap whose memory is full says so when a key needs another block, before the initializer runs", () => {
+  // Header, table, entry, block: the recovered one is not used again
+  const map = new LazyInitMap(int32, int32, {
+    maxSize: 1,
+    maxByteLength: 24 + 8 + 48 + 16,
+  });
+  assertThrows(() =>
+    map.getOrInit(7, () => {
+      map.recover(agentId());
+      return 49;
+    }), OwnerLostError);
+  assertThrows(
+    () => map.getOrInit(7, unreachable),
+    RangeError,
+    "'maxByteLength' bytes",
+  );
+  assertEquals([map.get(7), map.size], [undefined, 0]);
+});
+
 Deno.test("LazyInitMap uses its memory to the last byte", () => {
   // Header, table, entry, block
   const needed = 24 + 8 + 48 + 16;
@@ -920,7 +939,7 @@ Deno.test("LazyInitMap notices a value that would be longer than its block", () 
   const map = new LazyInitMap(int32, string(), { maxSize: 1 });
   map.getOrInit(7, () => "value");
   const words = new Int32Array(map.handle.buffer);
-  words[(24 + 8) / 4 + 5] = 6;
+  words[(24 + 8 + 48) / 4 + 1] = 6;
   assertThrows(
     () => LazyInitMap.from(map.handle, int32, string()).get(7),
     LayoutMismatchError,
