@@ -26,7 +26,7 @@ export const mutants: readonly Mutant[] = [
     file: ARENA,
     from: "    if (byteLength > this.end) {\n",
     to: "    if (byteLength > this.end + 8) {\n",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap uses its memory"],
   },
   {
     name: "map: memory of others taken for its own",
@@ -34,7 +34,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return end <= this.#words.length && end <= wordIndex(this.end)\n",
     to: "    return end <= this.#words.length\n",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap notices values"],
   },
   {
     name: "map: memory that has grown not found",
@@ -42,7 +42,7 @@ export const mutants: readonly Mutant[] = [
     from:
       "    if (end > this.#words.length) this.#words = wordsOf(this.buffer);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap grows"],
   },
   {
     name: "map: entry linked by a store (M2)",
@@ -96,14 +96,14 @@ export const mutants: readonly Mutant[] = [
     file: ENTRIES,
     from: "    Atomics.add(this.#words, this.#place.countIndex, 1);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap that is full"],
   },
   {
     name: "map: keys compared by their hashes alone (M2)",
     file: ENTRIES,
     from: "      if (keyWords[start + i] !== key[i]) return false;\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:whose hashes are equal"],
   },
   {
     name: "map: chains without an end followed",
@@ -112,14 +112,13 @@ export const mutants: readonly Mutant[] = [
       "    while (entry !== end && entry !== NOWHERE) {\n      if (left-- === 0) throw this.#overwritten();\n",
     to:
       "    while (entry !== end && entry !== NOWHERE) {\n      if (left-- === 0) return NOWHERE;\n",
-    scenarios: [],
+    tests: ["lazy_init_map:chains without an end"],
   },
   {
     name: "map: no room in a block before its first value (M4)",
     file: ENTRY,
     from: "      setRoom(arena, moved, byteLength);\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
   },
   {
@@ -127,7 +126,6 @@ export const mutants: readonly Mutant[] = [
     file: ENTRIES,
     from: "      setRoom(this.#arena, entry + block, room);\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap uses its memory"],
   },
   {
@@ -144,7 +142,6 @@ export const mutants: readonly Mutant[] = [
     file: ENTRY,
     from: "    setUsed(arena, moved, used);\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
   },
   {
@@ -168,7 +165,6 @@ export const mutants: readonly Mutant[] = [
     file: ENTRY,
     from: "      this.#seen.keep(value, word);\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap.get() returns the same reference"],
   },
   {
@@ -176,21 +172,21 @@ export const mutants: readonly Mutant[] = [
     file: ENTRY,
     from: "    old.fill(0);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
   },
   {
     name: "map: a value that moves not taken along",
     file: ENTRY,
     from: "    new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
   },
   {
     name: "map: a reset that leaves the value there (I3)",
     file: ENTRY,
     from: "    new Uint8Array(buffer, slot, used).fill(0);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap writes a value"],
   },
   {
     name: "map: block of a lost owner kept by recover() (M6)",
@@ -237,7 +233,6 @@ export const mutants: readonly Mutant[] = [
     file: ENTRY,
     from: "      this.makeRoom(this.#fixedByteLength);\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap whose memory is full says so when"],
   },
   {
@@ -245,7 +240,6 @@ export const mutants: readonly Mutant[] = [
     file: BLOCK,
     from: "  if (length > room) return undefined;\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap notices a value"],
   },
   {
@@ -253,7 +247,6 @@ export const mutants: readonly Mutant[] = [
     file: KEYS,
     from: "    else this.#codec.encode(canonical(key), this.#slot);\n",
     to: "    else this.#codec.encode(key, this.#slot);\n",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap compares keys"],
   },
   {
@@ -261,7 +254,6 @@ export const mutants: readonly Mutant[] = [
     file: KEYS,
     from: "    for (let i = 0; i < length; i++) words[i] = 0;\n",
     to: "",
-    scenarios: [],
     tests: ["lazy_init_map:LazyInitMap keeps keys of string"],
   },
 ];
