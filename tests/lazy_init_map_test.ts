@@ -1174,3 +1174,152 @@ Deno.test("LazyInitMap lets two agents wait for keys of each other that are no c
   ]);
   assertEquals(ends, ["made", "made"]);
 });
+
+/** Runs `body` with so many workers, which end after it. */
+async function withMapWorkers(
+  count: number,
+  body: (...workers: MapWorker[]) => Promise<void>,
+): Promise<void> {
+  using workers = new DisposableStack();
+  const all = await MapWorker.all(count);
+  for (const worker of all) workers.use(worker);
+  await body(...all);
+}
+
+async function openAndMake(
+  worker: MapWorker,
+  name: string,
+  value: number,
+): Promise<number> {
+  assertEquals(await worker.do<string>({ kind: "open", name }), "opened");
+  return await worker.do<number>({ kind: "getOrInit", key: "a", value });
+}
+
+Deno.test("LazyInitMap.open() at the same moment in 8 agents gives one map, in 50 rounds", () =>
+  withMapWorkers(8, async (...workers) => {
+    const name = "a map at the same moment";
+    const values = new Set<number>();
+    for (let round = 0; round < 50; round++) {
+      const start = new Flag();
+      const opened = workers.map((worker) =>
+        worker.do<string>({ kind: "open", name, start: start.buffer })
+      );
+      start.raise();
+      assertEquals(await Promise.all(opened), workers.map(() => "opened"));
+      const found = await Promise.all(
+        workers.map((worker, index) =>
+          worker.do<number>({
+            kind: "getOrInit",
+            key: `key ${round}`,
+            value: 8 * round + index,
+          })
+        ),
+      );
+      assertEquals(new Set(found).size, 1, `In round ${round}: ${found}`);
+      values.add(found[0]!);
+      await Promise.all(
+        workers.map((worker) => worker.do({ kind: "dispose" })),
+      );
+    }
+    // The name was free again each time
+    assertEquals(values.size, 50);
+  }));
+
+Deno.test("LazyInitMap.open() gives the map that is there when its maker has ended, and another one when all have", () =>
+  withMapWorkers(4, async (maker, holder, late, last) => {
+    const name = "a map whose maker ends";
+    assertEquals(await openAndMake(maker!, name, 1), 1);
+    assertEquals(await openAndMake(holder!, name, 2), 1);
+    maker![Symbol.dispose]();
+    assertEquals(await openAndMake(late!, name, 3), 1);
+    await late!.do({ kind: "dispose" });
+    holder![Symbol.dispose]();
+    assertEquals(await openAndMake(last!, name, 4), 4);
+  }));
+
+Deno.test("LazyInitMap.open() gives another map when the maker ends while others ask for it", () =>
+  withMapWorkers(4, async (maker, ...others) => {
+    const name = "a map whose maker ends at once";
+    const start = new Flag();
+    const opened = [maker!, ...others].map((worker) =>
+      worker.do<string>({ kind: "open", name, start: start.buffer })
+    );
+    start.raise();
+    await opened[0];
+    maker![Symbol.dispose]();
+    await Promise.all(opened.slice(1));
+    const found = await Promise.all(
+      others.map((worker, value) =>
+        worker.do<number>({ kind: "getOrInit", key: "a", value })
+      ),
+    );
+    assertEquals(new Set(found).size, 1);
+  }));
+
+Deno.test("LazyInitMap.open() rejects other codecs and kinds under a name, and leaves the name alone", () =>
+  withMapWorkers(2, async (holder, other) => {
+    const name = "a map of numbers";
+    assertEquals(await openAndMake(holder!, name, 1), 1);
+    for (
+      const [as, message] of [
+        ["another value", "its handle says string to int32 with 4 bytes"],
+        ["another key", "its handle says string to int32 with 4 bytes"],
+        ["a cell", "its handle says LazyInitMap"],
+      ] as const
+    ) {
+      const error = await other!.do<string>({ kind: "open", name, as });
+      assert(error.startsWith("LayoutMismatchError: Cannot attach to"), error);
+      assert(error.endsWith(message), error);
+    }
+    assertEquals(await openAndMake(other!, name, 2), 1);
+    const cell = "a cell under the name of a map";
+    using _cell = await MutexLazyInit.open(cell, int32);
+    const error = await other!.do<string>({ kind: "open", name: cell });
+    assert(error.endsWith("its handle says MutexLazyInit"), error);
+  }));
+
+Deno.test("LazyInitMap.open() gives another map once all have disposed of theirs, which go on", () =>
+  withMapWorkers(1, async (worker) => {
+    const name = "a map that is disposed of";
+    const map = await LazyInitMap.open(name, string(), int32);
+    assertEquals(await openAndMake(worker!, name, 1), 1);
+    map[Symbol.dispose]();
+    map[Symbol.dispose]();
+    // The worker has it still
+    using again = await LazyInitMap.open(name, string(), int32);
+    assertEquals(again.get("a"), 1);
+    again[Symbol.dispose]();
+    await worker!.do({ kind: "dispose" });
+    using another = await LazyInitMap.open(name, string(), int32);
+    assertEquals([another.get("a"), map.get("a")], [undefined, 1]);
+  }));
+
+Deno.test("LazyInitMap.open() rejects bad arguments at once", async () => {
+  const { open } = LazyInitMap;
+  await assertRejects(
+    () => open(1 as never, string(), int32),
+    TypeError,
+    "'name' must be a string",
+  );
+  await assertRejects(
+    () => open("bad", json() as never, int32),
+    TypeError,
+    "'keyCodec' must be",
+  );
+  await assertRejects(
+    () => open("bad", string(), {} as never),
+    TypeError,
+    "'valueCodec' must have",
+  );
+  await assertRejects(
+    () => open("bad", string(), int32, { maxSize: 0 }),
+    RangeError,
+    "'maxSize'",
+  );
+  const signal = AbortSignal.abort(new Error("Not any more"));
+  await assertRejects(
+    () => open("bad", string(), int32, { signal }),
+    Error,
+    "Not any more",
+  );
+});
