@@ -226,7 +226,7 @@ export const mutants: readonly Mutant[] = [
     from: "      nameBlock(this.words, this.index, block, moved);\n",
     to:
       "      nameBlock(this.words, this.index, block, moved);\n      return;\n",
-    scenarios: ["map-mover-declared-dead-2"],
+    scenarios: ["map-late-first-owner-2"],
   },
   {
     name: "map: initializer runs before there is room",

@@ -384,12 +384,15 @@ export const scenarios: Scenario[] = [
     prepare(thread) {
       const map = mapOf(thread);
       given(thread, map, KEY, 9);
+      // To which the value is new
+      const another = mapOf(thread);
       return () => {
         if (thread.index === 0) {
           map.reset(KEY);
           look(thread, map.getOrInit(KEY, make(thread, 5)));
           return;
         }
+        look(thread, another.get(KEY));
         look(thread, map.get(KEY));
         look(thread, map.read(KEY, (value) => value));
       };
@@ -511,21 +514,27 @@ export const scenarios: Scenario[] = [
       end: (memory, ledger) => illegal(memory, ledger, [KEY]),
     })
   ),
-  {
-    // What the lost owner writes comes however late, and the next one never fails
+  ...["owner", "first-owner"].map((name): Scenario => ({
+    // What the lost owner writes comes however late, and the next one never fails. Its
+    // value outgrows the block if there is one, and is shorter than the next one if not
     ...TWO,
-    name: "map-late-owner-2",
+    name: `map-late-${name}-2`,
     slow: 0,
     words: [...wordsFor(1), ...Array<string>(24).fill("-")],
     naming,
     prepare(thread) {
       const map = mapOf(thread, runs(thread));
-      given(thread, map, KEY, 1);
-      map.reset(KEY);
+      const values = name === "owner" ? [3, 2] : [1, 3];
+      if (name === "owner") {
+        given(thread, map, KEY, 1);
+        map.reset(KEY);
+      } else {
+        attempt(() => map.getOrInit(KEY, fail));
+      }
       return () => {
         if (thread.index === 1) map.recover(1);
         try {
-          look(thread, map.getOrInit(KEY, () => 3 - thread.index));
+          look(thread, map.getOrInit(KEY, () => values[thread.index]!));
         } catch (error) {
           if (!(error instanceof OwnerLostError)) throw error;
           thread.check(thread.slow, "The wrong agent lost the key");
@@ -534,7 +543,7 @@ export const scenarios: Scenario[] = [
       };
     },
     end: (memory, ledger) => illegal(memory, ledger, [KEY]),
-  },
+  })),
   {
     // The owner has died, and the one that recovers its key first is slow
     ...TWO,
