@@ -16,7 +16,7 @@ const GROWTH = 2 ** 20;
  * out is zero, and belongs to the caller alone until it lets other agents know.
  */
 export class Arena {
-  readonly #buffer: SharedArrayBuffer;
+  readonly buffer: SharedArrayBuffer;
   /** Which word it is. */
   readonly #index: number;
   /** Where the first byte is that it may give out, … */
@@ -35,7 +35,7 @@ export class Arena {
     end: number,
     bound: string,
   ) {
-    this.#buffer = buffer;
+    this.buffer = buffer;
     this.#words = wordsOf(buffer);
     this.#index = index;
     this.start = start;
@@ -71,16 +71,18 @@ export class Arena {
         `Cannot store more in the memory as it must have at most ${this.#bound}: ${byteLength} bytes are needed`,
       );
     }
+    // Asking the buffer costs more than all the rest
+    if (wordIndex(byteLength) <= this.#words.length) return;
     const rounded = Math.ceil(byteLength / GROWTH) * GROWTH;
-    if (byteLength > this.#buffer.byteLength) {
-      growTo(this.#buffer, Math.min(this.end, rounded));
+    if (byteLength > this.buffer.byteLength) {
+      growTo(this.buffer, Math.min(this.end, rounded));
     }
   }
 
   /** Returns the words of the memory, if those up to `end` are there and are not another's. */
   wordsTo(end: number): Int32Array<SharedArrayBuffer> | undefined {
     // Asking the buffer costs more than all the rest of a look-up
-    if (end > this.#words.length) this.#words = wordsOf(this.#buffer);
+    if (end > this.#words.length) this.#words = wordsOf(this.buffer);
     return end <= this.#words.length && end <= wordIndex(this.end)
       ? this.#words
       : undefined;

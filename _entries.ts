@@ -7,14 +7,20 @@
  */
 
 import { type Arena, UNIT } from "./_arena.ts";
+import { BLOCK_HEADER, BLOCK_WORD, setRoom } from "./_block.ts";
 import { HASH_WORD, KEY_LENGTH_WORD, KEY_OFFSET, NEXT_WORD } from "./_entry.ts";
 import type { Keys } from "./_keys.ts";
-import { wordIndex } from "./_memory.ts";
+import { alignToSlot, wordIndex } from "./_memory.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
 /** Stands for no entry, as the header of a map is at the beginning of its memory. */
 export const NOWHERE = 0;
 const KEY_WORD = wordIndex(KEY_OFFSET);
+/**
+ * An entry has its block with it if the value takes as few bytes as this: in one step, and
+ * near to it. An agent that loses the race for a key leaks both.
+ */
+const MAX_NEAR_BYTES = 64;
 /** How many entries a chain may have beyond `maxSize`: more is a chain without end. */
 const MAX_EXCESS = 65_536;
 
@@ -31,6 +37,8 @@ export interface EntriesPlace {
   readonly tableLength: number;
   /** … and where the first entry may be, in bytes. */
   readonly start: number;
+  /** How many bytes each value takes, if that is known before there is one. */
+  readonly valueByteLength: number;
 }
 
 /** The entries of a map: found by their keys, added, never taken away. */
@@ -40,12 +48,16 @@ export class Entries<K> {
   readonly #arena: Arena;
   /** Enough of the memory for the header and the table. */
   readonly #words: Int32Array;
+  /** How many bytes of a value the block has room for that comes with an entry; 0 if none does. */
+  readonly #nearRoom: number;
 
   constructor(place: EntriesPlace, keys: Keys<K>, arena: Arena) {
     this.#place = place;
     this.#keys = keys;
     this.#arena = arena;
     this.#words = arena.wordsTo(wordIndex(place.start))!;
+    const { valueByteLength } = place;
+    this.#nearRoom = valueByteLength > MAX_NEAR_BYTES ? 0 : valueByteLength;
   }
 
   /** Returns the entry of a key, if there is one. */
@@ -86,10 +98,18 @@ export class Entries<K> {
   /** Writes the last key that was encoded to an entry that no other agent can know of. */
   #create(): number {
     const { words: key, length, byteLength, hash } = this.#keys;
-    const entry = this.#arena.reserve(KEY_OFFSET + byteLength);
+    const block = alignToSlot(KEY_OFFSET + byteLength);
+    const room = this.#nearRoom;
+    const entry = this.#arena.reserve(
+      room === 0 ? block : block + BLOCK_HEADER + room,
+    );
     const words = this.#wordsTo(wordIndex(entry + KEY_OFFSET) + length);
     const index = wordIndex(entry);
     // Plain: M3
+    if (room !== 0) {
+      setRoom(this.#arena, entry + block, room);
+      words[index + BLOCK_WORD] = (entry + block) / UNIT;
+    }
     words[index + HASH_WORD] = hash;
     words[index + KEY_LENGTH_WORD] = byteLength;
     for (let i = 0; i < length; i++) words[index + KEY_WORD + i] = key[i]!;

@@ -5,15 +5,27 @@
  * One key of a map and its cell: see "Memory" in `lazy_init_map.ts`.
  */
 
-import { type Arena, UNIT } from "./_arena.ts";
+import { thisAgent } from "./_agent.ts";
+import { Arena } from "./_arena.ts";
+import {
+  BLOCK_HEADER,
+  blockOf,
+  nameBlock,
+  roomOf,
+  setRoom,
+  setUsed,
+  slotOf,
+  slotOffsetOf,
+  usedOf,
+} from "./_block.ts";
 import { type AnyInitializer, Cell, type InitResult } from "./_cell.ts";
 import { label, show } from "./_checks.ts";
-import { wordIndex } from "./_memory.ts";
+import { allocate } from "./_memory.ts";
 import type { Run } from "./_running.ts";
-import { fixedSlot } from "./_slot.ts";
-import { type Keep, LENGTH_WORD } from "./_value.ts";
+import type { Seen } from "./_seen.ts";
+import type { Keep } from "./_value.ts";
 import { OnceState } from "./atomics.ts";
-import type { Codec } from "./codec.ts";
+import { type Codec, int32 } from "./codec.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
 /** The kind of a map, and of its entries. */
@@ -23,12 +35,12 @@ export const KIND = "LazyInitMap";
 export const HASH_WORD = 2;
 export const NEXT_WORD = 6;
 export const KEY_LENGTH_WORD = 7;
-const BLOCK_WORD = 8;
 
 /** Where the key begins in an entry, in bytes. */
 export const KEY_OFFSET = OnceState.byteLength + 16;
-/** How a block begins: the bytes that it has room for, in 32 bits. */
-const BLOCK_HEADER = 8;
+
+/** Whether the engine has compiled what gives an entry back. */
+let isCompiled = false;
 
 /** What an entry has of its map. */
 export interface EntryOwner<V> {
@@ -39,26 +51,64 @@ export interface EntryOwner<V> {
 
 /** The cell of a key. Its slot is a block of its own, which other ones follow if it is too small. */
 export class Entry<V> extends Cell<V> {
-  readonly key: unknown;
   readonly #owner: EntryOwner<V>;
+  readonly #seen: Seen<unknown, V>;
 
   constructor(
     owner: EntryOwner<V>,
-    buffer: SharedArrayBuffer,
     byteOffset: number,
-    key: unknown,
+    seen: Seen<unknown, V>,
   ) {
-    super(KIND, owner.codec, { buffer, byteOffset, name: owner.name });
-    this.key = key;
+    const { codec, arena: { buffer }, name } = owner;
+    super(KIND, codec, { buffer, byteOffset, name });
     this.#owner = owner;
+    this.#seen = seen;
+    if (!isCompiled) Entry.#compileForKeys(seen);
+  }
+
+  /** As the cell's: it has what gives an entry back compiled. */
+  static #compileForKeys<V>(seen: Seen<unknown, V>): void {
+    isCompiled = true;
+    const arena = new Arena(allocate(128), 12, 64, 128, "");
+    // No value comes of it
+    const codec = int32 as Codec<unknown> as Codec<V>;
+    const entry = new Entry({ name: "", codec, arena }, 0, seen);
+    entry.initialize(() => {
+      entry.recover(thisAgent);
+      throw undefined;
+    }, "");
   }
 
   override get name(): string {
-    return `${super.name}[${show(this.key)}]`;
+    return `${super.name}[${show(this.#seen.key)}]`;
   }
 
   override get label(): string {
-    return `${show(this.key)} of ${label(this.kind, super.name)}`;
+    return `${show(this.#seen.key)} of ${label(this.kind, super.name)}`;
+  }
+
+  /** Has the agent know the value, and returns whether there is one. */
+  refresh(): boolean {
+    return this.read(() => {});
+  }
+
+  /** As {@linkcode Cell.make}, but only has the agent know the value. */
+  initialize(
+    initializer: AnyInitializer,
+    alternative: string,
+  ): InitResult<V> | undefined {
+    return this.make(initializer, alternative, () => {});
+  }
+
+  /** Hands out the value that the agent knows, as long as there is no other. */
+  override read(keep: Keep<V>): boolean {
+    const seen = this.#seen;
+    if (this.load() === seen.word) {
+      keep(seen.value as Readonly<V>, seen.word);
+      return true;
+    }
+    seen.forget();
+    return super.read(this.#keeping(keep));
   }
 
   override make(
@@ -66,7 +116,11 @@ export class Entry<V> extends Cell<V> {
     alternative: string,
     keep: Keep<V>,
   ): InitResult<V> | undefined {
-    return super.make(this.#withKey(initializer), alternative, keep);
+    return super.make(
+      this.#withKey(initializer),
+      alternative,
+      this.#keeping(keep),
+    );
   }
 
   override makeAsync(
@@ -74,7 +128,19 @@ export class Entry<V> extends Cell<V> {
     keep: Keep<V>,
     outer?: Run,
   ): Promise<InitResult<V>> | InitResult<V> | undefined {
-    return super.makeAsync(this.#withKey(initializer), keep, outer);
+    return super.makeAsync(
+      this.#withKey(initializer),
+      this.#keeping(keep),
+      outer,
+    );
+  }
+
+  /** So that all that hand out the value hand out the same reference. */
+  #keeping(keep: Keep<V>): Keep<V> {
+    return (value, word) => {
+      this.#seen.keep(value, word);
+      keep(value, word);
+    };
   }
 
   #withKey(initializer: AnyInitializer): AnyInitializer {
@@ -82,21 +148,15 @@ export class Entry<V> extends Cell<V> {
     return (slot, allocate) => {
       // Before it runs, as it would run in vain
       this.makeRoom(this.#fixedByteLength);
-      return call(this.key, slot, allocate);
+      return call(this.#seen.key, slot, allocate);
     };
   }
 
   override decode(): Readonly<V> {
-    const { codec } = this.#owner;
-    const { words, index, buffer } = this;
-    const block = this.#block;
-    const length = codec.open === true
-      ? words[index + LENGTH_WORD]! >>> 0
-      : codec.byteLength;
-    if (length > this.#roomOf(block)) throw this.#overwritten();
-    return codec.decode(
-      fixedSlot({ buffer, byteOffset: slotOf(block, this) }, length),
-    );
+    const { arena, codec } = this.#owner;
+    const slot = slotOf(arena, codec, this.#block);
+    if (slot === undefined) throw this.#overwritten();
+    return codec.decode(slot);
   }
 
   /** The size of the value, in bytes, if it is known before there is one. */
@@ -106,20 +166,31 @@ export class Entry<V> extends Cell<V> {
   }
 
   protected override get slotOffset(): number {
-    return slotOf(this.#ownBlock, this);
+    return slotOffsetOf(this.#owner.arena, this.#ownBlock);
   }
 
   protected override get room(): number {
     return this.#roomOf(this.#ownBlock);
   }
 
-  /** Where the block is, in bytes; 0 if there is none. */
-  get #block(): number {
-    // M4: pairs with the CAS of #nameBlock()
-    return (Atomics.load(this.words, this.index + BLOCK_WORD) >>> 0) * UNIT;
+  protected override get used(): number {
+    const block = this.#block;
+    this.#roomOf(block);
+    return usedOf(this.#owner.arena, block);
   }
 
-  /** Where the block of the owner is, which is this agent. */
+  /** In the block, as a lost owner may come to this as late as to the value. */
+  protected override set used(used: number) {
+    const block = this.#ownBlock;
+    if (block !== 0) setUsed(this.#owner.arena, block, used);
+  }
+
+  /** The block of the last value, or of the one that the owner makes. */
+  get #block(): number {
+    return blockOf(this.words, this.index);
+  }
+
+  /** The block of the owner, which is this agent. */
   get #ownBlock(): number {
     const block = this.#block;
     // M6: in this order, or it could be the block of another owner
@@ -127,59 +198,38 @@ export class Entry<V> extends Cell<V> {
     return block;
   }
 
-  /** Names another block, unless the entry no longer names that one. */
-  #nameBlock(block: number, next: number): void {
-    // M6: pairs with itself in an agent that has taken the cell from this one, and with the
-    // load of #block
-    Atomics.compareExchange(
-      this.words,
-      this.index + BLOCK_WORD,
-      block / UNIT,
-      next / UNIT,
-    );
-  }
-
-  /** How many bytes a block has room for. */
   #roomOf(block: number): number {
-    if (block === 0) return 0;
-    if (block < this.#owner.arena.start) throw this.#overwritten();
-    const slot = block + BLOCK_HEADER;
-    // Plain: M4
-    const room = this.#wordsTo(slot)[wordIndex(block)]! >>> 0;
-    this.#wordsTo(slot + room);
+    const room = roomOf(this.#owner.arena, block);
+    if (room === undefined) throw this.#overwritten();
     return room;
-  }
-
-  /** Words of the memory, which reach at least as far as `byteOffset`. */
-  #wordsTo(byteOffset: number): Int32Array {
-    const words = this.#owner.arena.wordsTo(wordIndex(byteOffset));
-    if (words === undefined) throw this.#overwritten();
-    return words;
   }
 
   /** Moves the value to another block, if it outgrows the one that it is in. */
   protected override makeRoom(byteLength: number): void {
+    const { arena } = this.#owner;
     for (;;) {
       // Once more after each move, as that took a while
       const block = this.#ownBlock;
       const room = this.#roomOf(block);
       if (byteLength <= room) return;
-      const moved = this.#owner.arena.reserve(BLOCK_HEADER + byteLength);
-      // Plain: M4
-      this.#wordsTo(moved + BLOCK_HEADER)[wordIndex(moved)] = byteLength;
+      const moved = arena.reserve(BLOCK_HEADER + byteLength);
+      setRoom(arena, moved, byteLength);
       this.#moveBytes(block, moved, room);
-      this.#nameBlock(block, moved);
+      nameBlock(this.words, this.index, block, moved);
     }
   }
 
   /** Moves what is in use of a block that has room for `room` bytes. */
   #moveBytes(block: number, moved: number, room: number): void {
-    const used = Math.min(this.words[this.index + LENGTH_WORD]! >>> 0, room);
+    const { arena } = this.#owner;
+    const used = Math.min(usedOf(arena, block), room);
     if (used === 0) return;
     const { buffer } = this;
     const old = new Uint8Array(buffer, block + BLOCK_HEADER, used);
     new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);
+    setUsed(arena, moved, used);
     old.fill(0);
+    setUsed(arena, block, 0);
   }
 
   /** Leaves the block to the agent that had the cell: it may live, and still write there. */
@@ -189,13 +239,13 @@ export class Entry<V> extends Cell<V> {
       const block = this.#block;
       // M6: in this order
       if (block === 0 || !this.ownedByThisAgent) return;
-      this.#nameBlock(block, 0);
+      nameBlock(this.words, this.index, block, 0);
     }
   }
 
   /** A few frames and built-ins: see `Cell.zero()`. */
   protected override zero(): void {
-    const { words, index, buffer } = this;
+    const { buffer } = this;
     const { start, end } = this.#owner.arena;
     const block = this.#block;
     // M6: in this order
@@ -203,15 +253,11 @@ export class Entry<V> extends Cell<V> {
     const slot = block + BLOCK_HEADER;
     // The words may have been overwritten
     const limit = Math.min(end, buffer.byteLength);
-    if (block >= start && slot <= limit) {
-      const used = Math.min(
-        words[index + LENGTH_WORD]! >>> 0,
-        new Uint32Array(buffer, block, 1)[0]!,
-        limit - slot,
-      );
-      new Uint8Array(buffer, slot, used).fill(0);
-    }
-    words[index + LENGTH_WORD] = 0;
+    if (block < start || slot > limit) return;
+    const header = new Uint32Array(buffer, block, 2);
+    const used = Math.min(header[0]!, header[1]!, limit - slot);
+    new Uint8Array(buffer, slot, used).fill(0);
+    header[1] = 0;
   }
 
   #overwritten(): LayoutMismatchError {
@@ -219,9 +265,4 @@ export class Entry<V> extends Cell<V> {
       `Cannot read ${this.label} as its value must be in the memory: the memory has been overwritten`,
     );
   }
-}
-
-/** Where the slot in a block begins, in bytes; without a block there is room for nothing. */
-function slotOf(block: number, { byteOffset }: { byteOffset: number }): number {
-  return block === 0 ? byteOffset : block + BLOCK_HEADER;
 }

@@ -4,7 +4,7 @@
 import { assertCodec } from "./_checks.ts";
 import { wordIndex } from "./_memory.ts";
 import { encodeOpen, fixedSlot, type Start } from "./_slot.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec, Slot } from "./codec.ts";
 
 /** The tags of the codecs whose values `Map` compares by what they are. */
 const KEY_TAG = /^(?:string(?:\[\d+\])?|int32|uint32|float64|bigInt64|bool)$/;
@@ -25,6 +25,8 @@ export function assertKeyCodec(codec: Codec<unknown>): void {
  */
 export class Keys<K> {
   readonly #codec: Codec<K>;
+  /** Of a codec that is not open: it fills all of its bytes each time, and no others. */
+  readonly #slot: Slot | undefined;
   #place: Start = scratch(MIN_BYTE_LENGTH);
   /** Of the last key that was encoded: its words, … */
   words: Int32Array = new Int32Array(this.#place.buffer);
@@ -38,28 +40,36 @@ export class Keys<K> {
 
   constructor(codec: Codec<K>) {
     this.#codec = codec;
+    if (codec.open === true) return;
+    this.#slot = fixedSlot(this.#place, codec.byteLength);
+    this.byteLength = codec.byteLength;
+    this.length = Math.ceil(wordIndex(codec.byteLength));
   }
 
   /** Encodes a key, or throws as its codec does. */
   encode(key: K): void {
-    const codec = this.#codec;
-    this.words.fill(0, 0, this.length);
-    this.length = this.words.length;
+    if (this.#slot === undefined) this.#encodeOpen(key);
+    else this.#codec.encode(canonical(key), this.#slot);
+    this.hash = this.#hash();
+  }
+
+  #encodeOpen(key: K): void {
+    const { words, length } = this;
+    // No call, as there are few
+    for (let i = 0; i < length; i++) words[i] = 0;
+    // Of what is left if this fails
+    this.length = words.length;
     if (typeof key === "string" && this.#encodeAscii(key)) {
       this.byteLength = key.length;
-    } else if (codec.open === true) {
+    } else {
       this.byteLength = encodeOpen(
-        codec,
+        this.#codec,
         key,
         this.#place,
         (byteLength) => this.#reserve(byteLength),
       );
-    } else {
-      this.byteLength = codec.byteLength;
-      codec.encode(canonical(key), fixedSlot(this.#place, this.byteLength));
     }
     this.length = Math.ceil(wordIndex(this.byteLength));
-    this.hash = this.#hash();
   }
 
   /** Writes a short string of ASCII as its codec does, but faster, and returns whether it is one. */
@@ -67,8 +77,7 @@ export class Keys<K> {
     const { words } = this;
     const { length } = key;
     if (
-      length > words.byteLength || length > this.#codec.byteLength ||
-      this.#codec.open !== true
+      length > words.byteLength || length > this.#codec.byteLength
     ) return false;
     for (let i = 0; i < length; i++) {
       const unit = key.charCodeAt(i);

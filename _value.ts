@@ -189,8 +189,7 @@ export class Value<T> extends OnceState {
     if (byteLength < used) this.#shrink(used, byteLength);
     else if (byteLength > used) {
       this.makeRoom(byteLength);
-      // Plain: I1
-      this.words[this.index + LENGTH_WORD] = byteLength;
+      this.used = byteLength;
     }
     return byteLength;
   }
@@ -199,8 +198,7 @@ export class Value<T> extends OnceState {
   #shrink(used: number, byteLength: number): void {
     const byteOffset = this.slotOffset + byteLength;
     new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);
-    // Plain: I1
-    this.words[this.index + LENGTH_WORD] = byteLength;
+    this.used = byteLength;
   }
 
   /** So many bytes of the slot. */
@@ -227,7 +225,7 @@ export class Value<T> extends OnceState {
 
   /** How many bytes of the slot are in use. */
   get #length(): number {
-    const length = this.words[this.index + LENGTH_WORD]! >>> 0;
+    const length = this.used;
     // First, as asking the buffer for its size costs more than all the rest
     if (length === 0) return 0;
     const max = Math.min(this.#capacity, this.room);
@@ -271,6 +269,12 @@ export class Value<T> extends OnceState {
   protected get used(): number {
     // Plain (lost-owner)
     return this.words[this.index + LENGTH_WORD]! >>> 0;
+  }
+
+  /** For the owner of the cell. */
+  protected set used(used: number) {
+    // Plain: I1
+    this.words[this.index + LENGTH_WORD] = used;
   }
 }
 

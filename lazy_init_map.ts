@@ -16,17 +16,19 @@
  *   arena        ▼   from here on given out by Arena.reserve(), in order, never taken back
  *   entry    ┌──────────────────────────┬──────┬────────────┬───────┬───┬─────┐
  *            │ cell, 6 words (word 2:   │ next │ key length │ block │ 0 │ key │
- *            │ the hash of the key)     │      │ in bytes   │       │   │     │
+ *            │ the hash of the key;     │      │ in bytes   │       │   │     │
+ *            │ word 5: 0)               │      │            │       │   │     │
  *            └──────────────────────────┴──┬───┴────────────┴───┬───┴───┴─────┘
  *                                          ▼                    ▼
- *                                    another entry       ┌──────┬───┬─────────────┐
- *                                    of the chain        │ room │ 0 │ the slot    │
- *                                                        │      │   │ of the cell │
- *                                                        └──────┴───┴─────────────┘
+ *                                    another entry       ┌──────┬────────┬─────────────┐
+ *                                    of the chain        │ room │ length │ the slot    │
+ *                                                        │      │ in use │ of the cell │
+ *                                                        └──────┴────────┴─────────────┘
  *
- * All-zero memory is an empty map. The owner of a cell moves a value that outgrows its block
- * to another one; a value that fits stays where the last one was. An agent that recovers a
- * cell leaves the block behind, which is then not used again.
+ * All-zero memory is an empty map. An entry comes with its block if all values are of one,
+ * small size. The owner of a cell moves a value that outgrows its block to another one; a
+ * value that fits stays where the last one was. An agent that recovers a cell leaves the
+ * block behind, which is then not used again.
  *
  * INVARIANTS, beside those of the cells, which are in `atomics.ts`
  *
@@ -60,16 +62,18 @@
  * has grown has done so before anything in it is linked.
  *
  * Plain are, too, the accesses to the room of a block. It is written before the CAS that names
- * the block, and read after an atomic load that reads that CAS (M4).
+ * the block, or links the entry that it comes with, and read after an atomic load that
+ * reads that CAS (M4).
  *
  * Plain are a reader's accesses to the value in a block and its length. They race with the
  * next reset and with the owner after it, as those to the slot of any cell do (torn-decode in
  * `atomics.ts`): all that they lead to lies within the memory of the map, and is dropped
  * unless a CAS of the state word finds the word of before.
  *
- * An agent that was declared dead and lives may still write to words 3 to 5 of the cell until
- * its next look at the state word, as in any cell (lost-owner in `atomics.ts`). What it writes
- * to the value goes to the block that was left behind (M6), however late.
+ * An agent that was declared dead and lives may still write to words 3 and 4 of the cell
+ * until its next look at the state word, as in any cell (lost-owner in `atomics.ts`). What
+ * it writes to the value and its length goes to the block that was left behind (M6), however
+ * late, so no later owner ever meets it.
  *
  * THE TEMPTING WRONG VERSION links new entries at the end of their chain. Their next words
  * then change after they were linked, and each step through a chain is an atomic load.
@@ -94,6 +98,7 @@
 import { recoverWhenWorkersEnd } from "./_agent.ts";
 import { Arena } from "./_arena.ts";
 import {
+  type AnyInitializer,
   assertInitializer,
   Cell,
   type LazyInitWaitAsyncOptions,
@@ -106,9 +111,10 @@ import {
   assertOptions,
   label,
   show,
+  timeoutOf,
 } from "./_checks.ts";
 import { Entries, NOWHERE } from "./_entries.ts";
-import { Entry, type EntryOwner, KIND } from "./_entry.ts";
+import { type EntryOwner, KIND } from "./_entry.ts";
 import { assertKeyCodec, canonical, Keys } from "./_keys.ts";
 import {
   attach,
@@ -124,15 +130,17 @@ import {
   growTo,
   maxByteLengthOf,
   wordIndex,
+  wordsOf,
 } from "./_memory.ts";
 import {
   closeByName,
   type LazyInitOpenOptions,
   openByName,
 } from "./_rendezvous.ts";
+import { Seen } from "./_seen.ts";
 import { OnceState } from "./atomics.ts";
 import type { AsyncInitializer, Codec, Initializer } from "./codec.ts";
-import { MutexLazyInit } from "./mutex_lazy_init.ts";
+import type { MutexLazyInit } from "./mutex_lazy_init.ts";
 
 export type { LazyInitWaitAsyncOptions, LazyInitWaitOptions } from "./_cell.ts";
 export type { CellKind, LazyInitHandle } from "./_layout.ts";
@@ -324,8 +332,10 @@ export interface LazyInitMapHandle<K = any, V = any>
  */
 export class LazyInitMap<K extends LazyInitMapKey, V>
   implements Disposable, Iterable<[K, Readonly<V>]> {
-  /** The cells of the keys that this agent has seen. */
-  readonly #seen = new Map<K, MutexLazyInit<V>>();
+  /** What this agent knows of the keys that it has seen. */
+  readonly #seen = new Map<K, Seen<K, V>>();
+  /** The memory as far as it reached when an entry was last looked for. */
+  #words: Int32Array;
   readonly #entries: Entries<K>;
   readonly #owner: EntryOwner<V>;
   readonly #buffer: SharedArrayBuffer;
@@ -402,11 +412,13 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
         tableIndex: wordIndex(byteOffset + HEADER),
         tableLength,
         start: arenaStart,
+        valueByteLength: valueCodec.open === true ? 0 : valueCodec.byteLength,
       },
       new Keys(keyCodec),
       arena,
     );
     this.#owner = { name, codec: valueCodec, arena };
+    this.#words = words;
     this.#buffer = place.buffer;
     this.#byteOffset = byteOffset;
     this.#maxSize = maxSize;
@@ -652,9 +664,18 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   get(key: K): Readonly<V> | undefined {
-    const cell = this.#seen.get(key);
-    // Out of line otherwise, so that this much is inlined where it is called
-    return cell === undefined ? this.#find(key)?.get() : cell.get();
+    const seen = this.#seen.get(key);
+    // Plain: a stale word is one that nothing orders after the reset. Out of line
+    // otherwise, so that this much is inlined where it is called
+    return seen !== undefined && this.#words[seen.index] === seen.word
+      ? seen.value
+      : this.#load(seen ?? this.#find(key));
+  }
+
+  /** Cold: the key has no value, or this agent has not seen that value yet. */
+  #load(seen: Seen<K, V> | undefined): Readonly<V> | undefined {
+    if (seen === undefined) return undefined;
+    return seen.refresh(this.#owner) ? seen.value : undefined;
   }
 
   /**
@@ -678,7 +699,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   has(key: K): boolean {
-    return this.#lookUp(key)?.initialized ?? false;
+    const seen = this.#lookUp(key);
+    return seen?.entry(this.#owner).phase === "initialized";
   }
 
   /**
@@ -730,9 +752,40 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     options?: LazyInitWaitOptions,
   ): Readonly<V> {
     assertInitializer(initializer);
-    const cell = this.#seen.get(key) ?? this.#findOrAdd(key);
-    // The cell of an entry puts the key before the rest
-    return cell.getOrInit(initializer as unknown as Initializer<V>, options);
+    const seen = this.#seen.get(key);
+    // As in get()
+    return seen !== undefined && options === undefined &&
+        this.#words[seen.index] === seen.word
+      ? seen.value as Readonly<V>
+      : this.#getOrInit(seen ?? this.#findOrAdd(key), initializer, options);
+  }
+
+  #getOrInit(
+    seen: Seen<K, V>,
+    initializer: AnyInitializer,
+    options: LazyInitWaitOptions | undefined,
+  ): Readonly<V> {
+    timeoutOf(options);
+    const owner = this.#owner;
+    const result = seen.entry(owner).initialize(
+      initializer,
+      "getOrInitAsync()",
+    );
+    if (result === undefined) return this.#await(seen, initializer, options);
+    if (result.ok || result.reason === "already-init") return result.value;
+    throw result.error;
+  }
+
+  /** Cold: another agent came before, or an outer initializer of this one. */
+  #await(
+    seen: Seen<K, V>,
+    initializer: AnyInitializer,
+    options: LazyInitWaitOptions | undefined,
+  ): Readonly<V> {
+    const owner = this.#owner;
+    if (seen.refresh(owner)) return seen.value as Readonly<V>;
+    // The entry puts the key before the rest
+    return seen.cell(owner).getOrInit(initializer as Initializer<V>, options);
   }
 
   /**
@@ -764,8 +817,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<V>> {
     assertInitializer(initializer);
-    const cell = this.#seen.get(key) ?? this.#findOrAdd(key);
-    return await cell.getOrInitAsync(
+    const seen = this.#seen.get(key) ?? this.#findOrAdd(key);
+    return await seen.cell(this.#owner).getOrInitAsync(
       initializer as unknown as AsyncInitializer<V>,
       options,
     );
@@ -805,7 +858,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(key: K, options?: LazyInitWaitOptions): boolean {
-    return this.#lookUp(key)?.reset(options) ?? false;
+    return this.#cellOf(key)?.reset(options) ?? false;
   }
 
   /**
@@ -835,7 +888,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     key: K,
     options?: LazyInitWaitAsyncOptions,
   ): Promise<boolean> {
-    return await this.#lookUp(key)?.resetAsync(options) ?? false;
+    return await this.#cellOf(key)?.resetAsync(options) ?? false;
   }
 
   /**
@@ -864,7 +917,9 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   clear(): void {
-    for (const entry of this.#entries) this.#cellAt(entry).reset();
+    for (const entry of this.#entries) {
+      this.#seenAt(entry).cell(this.#owner).reset();
+    }
   }
 
   /**
@@ -897,7 +952,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    */
   read<R>(key: K, reader: (value: Readonly<V>) => R): R | undefined {
     assertFunction(reader, "reader", "read the cell");
-    return this.#lookUp(key)?.read(reader);
+    return this.#cellOf(key)?.read(reader);
   }
 
   /**
@@ -905,7 +960,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * them, as `MutexLazyInit.recover()` does with a cell. Never blocks, and looks at each key.
    *
    * The memory of the values that the agent was making is not used again, as the agent may
-   * live after all: what it still writes there then harms no other value.
+   * live after all: what it still writes there, however late, then reaches neither a later
+   * value of the key nor the initializer that makes it.
    *
    * An agent that has ended while it was inserting a key needs no such call: all that it
    * leaves behind are some bytes that are not used.
@@ -935,7 +991,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     assertAgentId(agentId);
     let recovered = false;
     for (const entry of this.#entries) {
-      const cell = this.#entryAt(entry, this.#entries.keyOf(entry));
+      const cell = this.#seenAt(entry).entry(this.#owner);
       recovered = cell.recover(agentId) || recovered;
     }
     return recovered;
@@ -984,10 +1040,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    */
   *entries(): Generator<[K, Readonly<V>], undefined> {
     for (const entry of this.#entries) {
-      const cell = this.#cellAt(entry);
-      let found: { value: Readonly<V> } | undefined;
-      cell.read((value) => void (found = { value }));
-      if (found !== undefined) yield [this.#entries.keyOf(entry), found.value];
+      const seen = this.#seenAt(entry);
+      if (seen.refresh(this.#owner)) {
+        yield [seen.key, seen.value as Readonly<V>];
+      }
     }
   }
 
@@ -1012,38 +1068,37 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /** The cell of a key that was inserted. */
-  #lookUp(key: K): MutexLazyInit<V> | undefined {
+  #cellOf(key: K): MutexLazyInit<V> | undefined {
+    return this.#lookUp(key)?.cell(this.#owner);
+  }
+
+  /** What this agent knows of a key that was inserted. */
+  #lookUp(key: K): Seen<K, V> | undefined {
     return this.#seen.get(key) ?? this.#find(key);
   }
 
   /** Cold: this agent has not seen the key yet. */
-  #find(key: K): MutexLazyInit<V> | undefined {
+  #find(key: K): Seen<K, V> | undefined {
     const entry = this.#entries.find(key);
     return entry === NOWHERE ? undefined : this.#see(entry, canonical(key));
   }
 
   /** Cold: this agent has not seen the key yet. */
-  #findOrAdd(key: K): MutexLazyInit<V> {
+  #findOrAdd(key: K): Seen<K, V> {
     return this.#see(this.#entries.add(key), canonical(key));
   }
 
-  /** The cell of an entry, whether this agent has seen its key or not. */
-  #cellAt(entry: number): MutexLazyInit<V> {
+  /** As {@linkcode LazyInitMap.#lookUp}, for an entry. */
+  #seenAt(entry: number): Seen<K, V> {
     const key = this.#entries.keyOf(entry);
     return this.#seen.get(key) ?? this.#see(entry, key);
   }
 
-  #see(entry: number, key: K): MutexLazyInit<V> {
-    const cell = new MutexLazyInit(
-      this.#owner.codec,
-      this.#entryAt(entry, key),
-    );
-    this.#seen.set(key, cell);
-    return cell;
-  }
-
-  #entryAt(entry: number, key: K): Entry<V> {
-    return new Entry(this.#owner, this.#buffer, entry, key);
+  #see(entry: number, key: K): Seen<K, V> {
+    const seen = new Seen<K, V>(entry, key);
+    this.#seen.set(key, seen);
+    if (seen.index >= this.#words.length) this.#words = wordsOf(this.#buffer);
+    return seen;
   }
 
   /**

@@ -10,10 +10,22 @@ const RECIPES = "examples/recipes/";
 
 const README_LINES = 220;
 
+/** What examples must be allowed beside reading. */
+const PERMISSIONS: Record<string, string[]> = {
+  // Piscina asks for its variables
+  "recipes/memoize.ts": ["--allow-env"],
+};
+
 /** Runs an example as its README says, in a process of its own. */
 async function run(example: string, ...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-read", `examples/${example}`, ...args],
+    args: [
+      "run",
+      "--allow-read",
+      ...PERMISSIONS[example] ?? [],
+      `examples/${example}`,
+      ...args,
+    ],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();

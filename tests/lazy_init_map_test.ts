@@ -10,6 +10,7 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { inspect } from "node:util";
+import { Keys } from "../_keys.ts";
 import {
   agentId,
   bigInt64,
@@ -67,21 +68,6 @@ function square(key: number): number {
 
 function unreachable(): never {
   throw new Error("It must not be called");
-}
-
-/** Keys of one chain of a map with that `maxSize`, by the memory of one that has few. */
-function collidingKeys(count: number): number[] {
-  const found: number[] = [];
-  for (let key = 0; found.length < count; key++) {
-    const map = new LazyInitMap(int32, int32, {
-      maxSize: 4,
-      maxByteLength: 1_024,
-    });
-    map.getOrInit(key, square);
-    const [first] = new Int32Array(map.handle.buffer, 24, 4);
-    if (first !== 0) found.push(key);
-  }
-  return found;
 }
 
 Deno.test("LazyInitMap() starts empty", () => {
@@ -149,10 +135,13 @@ Deno.test("LazyInitMap keeps keys apart whose hashes are equal", () => {
   map.getOrInit(one, () => 1);
   assertEquals(map.get(other), undefined);
   assertEquals(map.getOrInit(other, () => 2), 2);
-  const words = new Int32Array(map.handle.buffer);
-  const hashes = [0, 1].map((i) => words[(24 + 65_536 * 4 + i * 64) / 4 + 2]);
+  const keys = new Keys(bigInt64);
+  const hashOf = (key: bigint) => {
+    keys.encode(key);
+    return keys.hash;
+  };
   // Or else this tests nothing
-  assertEquals(hashes[0], hashes[1]);
+  assertEquals(hashOf(one), hashOf(other));
 });
 
 Deno.test("LazyInitMap.getOrInit() calls the initializer once for each key, with the key", () => {
@@ -187,6 +176,20 @@ Deno.test("LazyInitMap.getOrInit() gives views the slot and allocate after the k
     TypeError,
     "Cannot initialize 1 of LazyInitMap as the initializer must call 'allocate' or return a value",
   );
+});
+
+Deno.test("LazyInitMap.getOrInit() gives an initializer that allocates again zeroed memory", () => {
+  const map = new LazyInitMap(int32, typedArray(Uint8Array));
+  map.getOrInit(1, (_key, _slot, allocate) => {
+    allocate(2).fill(5);
+    // In another block, and then in the same one
+    for (const length of [100, 50, 70]) {
+      const allocated = allocate(length);
+      assertEquals([...allocated], Array(length).fill(0));
+      allocated.fill(length);
+    }
+  });
+  assertEquals([...map.get(1)!], Array(70).fill(70));
 });
 
 Deno.test("LazyInitMap.getOrInit() leaves a key whose initializer fails without a value", () => {
@@ -304,22 +307,26 @@ Deno.test("LazyInitMap.read() gives the reader the value", () => {
 });
 
 Deno.test("LazyInitMap writes a value that fits where the last one was", () => {
-  const map = new LazyInitMap(int32, string());
-  const words = new Int32Array(map.handle.buffer);
+  // Header, table, entry, block: there is room for no other
+  const maxByteLength = 24 + 8 + 48 + 8 + 104;
+  const map = new LazyInitMap(int32, string(), { maxSize: 1, maxByteLength });
   map.getOrInit(1, () => "x".repeat(100));
-  const used = words[0];
-  for (const length of [100, 1, 0, 50]) {
+  for (const length of [100, 1, 0, 50, 100]) {
     map.reset(1);
     map.getOrInit(1, () => "y".repeat(length));
     assertEquals(map.get(1), "y".repeat(length));
-    assertEquals(words[0], used);
   }
   map.reset(1);
   // Two, as one may be in a word that is random
   assertEquals(memoryOf(map).includes("yy"), false);
-  map.getOrInit(1, () => "z".repeat(200));
-  assertEquals(map.get(1), "z".repeat(200));
-  assert(words[0]! > used!);
+  assertThrows(() => map.getOrInit(1, () => "z".repeat(105)), RangeError);
+  const larger = new LazyInitMap(int32, string(), {
+    maxSize: 1,
+    maxByteLength: maxByteLength + 8 + 208,
+  });
+  larger.getOrInit(1, () => "x".repeat(100));
+  larger.reset(1);
+  assertEquals(larger.getOrInit(1, () => "z".repeat(200)), "z".repeat(200));
 });
 
 Deno.test("LazyInitMap leaves nothing behind of a value that grows", () => {
@@ -358,15 +365,25 @@ Deno.test("LazyInitMap grows with what it holds", () => {
 });
 
 Deno.test("LazyInitMap lets keys that collide be each other's initializers", () => {
-  const keys = collidingKeys(4);
-  const map = new LazyInitMap(int32, int32, { maxSize: 4 });
-  const make = (index: number): number =>
-    index === keys.length
-      ? 1
-      : 1 + map.getOrInit(keys[index]!, () => make(index + 1));
-  assertEquals(make(0), keys.length + 1);
-  const attached = LazyInitMap.from(map.handle, int32, int32);
-  assertEquals(keys.map((key) => attached.get(key)), [4, 3, 2, 1]);
+  // Of eight keys, two at least are in the same one of four chains
+  for (let chosen = 0; chosen < 2 ** 8; chosen++) {
+    const keys = [0, 1, 2, 3, 4, 5, 6, 7].filter((key) => chosen >> key & 1);
+    if (keys.length > 4) continue;
+    const map = new LazyInitMap(int32, int32, {
+      maxSize: 4,
+      maxByteLength: 1_024,
+    });
+    const make = (index: number): number =>
+      index === keys.length
+        ? 1
+        : 1 + map.getOrInit(keys[index]!, () => make(index + 1));
+    assertEquals(make(0), keys.length + 1);
+    const attached = LazyInitMap.from(map.handle, int32, int32);
+    assertEquals(
+      keys.map((key) => attached.get(key)),
+      keys.map((_, index) => keys.length - index),
+    );
+  }
 });
 
 Deno.test("LazyInitMap lets initializers use other keys in a chain of 100", async () => {
@@ -523,6 +540,25 @@ Deno.test("LazyInitMap whose memory is full says so before the initializer runs,
     }
   }, RangeError);
   assertEquals(numbers.size, key);
+});
+
+Deno.test("LazyInitMap whose memory is full says so when a key needs another block, before the initializer runs", () => {
+  // Header, table, entry, block: the recovered one is not used again
+  const map = new LazyInitMap(int32, int32, {
+    maxSize: 1,
+    maxByteLength: 24 + 8 + 48 + 16,
+  });
+  assertThrows(() =>
+    map.getOrInit(7, () => {
+      map.recover(agentId());
+      return 49;
+    }), OwnerLostError);
+  assertThrows(
+    () => map.getOrInit(7, unreachable),
+    RangeError,
+    "'maxByteLength' bytes",
+  );
+  assertEquals([map.get(7), map.size], [undefined, 0]);
 });
 
 Deno.test("LazyInitMap uses its memory to the last byte", () => {
@@ -831,25 +867,20 @@ function documented(call: () => unknown): void {
   }
 }
 
-Deno.test("LazyInitMap over memory that was overwritten ends in a value or a documented error", () => {
-  const maxByteLength = 4_096;
-  const words = maxByteLength / 4;
+Deno.test("LazyInitMap over memory of which any bytes were overwritten ends in a value or a documented error", () => {
+  const maxByteLength = 1_024;
   const guard = 64;
+  const damage = fc.record({
+    byteOffset: fc.nat(maxByteLength - 1),
+    bytes: fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 8 }),
+      // As small numbers are
+      fc.nat(255).map((byte) => Uint8Array.of(byte, 0, 0, 0)),
+    ),
+  });
   fc.assert(
     fc.property(
-      fc.array(
-        fc.record({
-          index: fc.oneof(
-            fc.integer({ min: 0, max: 120 }),
-            fc.integer({ min: 0, max: words - 1 }),
-          ),
-          word: fc.oneof(
-            fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }),
-            fc.integer({ min: 0, max: 600 }),
-          ),
-        }),
-        { minLength: 1, maxLength: 12 },
-      ),
+      fc.array(damage, { minLength: 1, maxLength: 12 }),
       fc.constantFrom(1, 4, 16),
       (damages, maxSize) => {
         const buffer = new SharedArrayBuffer(guard + maxByteLength + guard);
@@ -863,8 +894,11 @@ Deno.test("LazyInitMap over memory that was overwritten ends in a value or a doc
         for (const key of ["a", "b", "cc", "dddddddd"].slice(0, maxSize)) {
           map.getOrInit(key, () => [key, 1, 2, 3]);
         }
-        const view = new Int32Array(buffer, guard, words);
-        for (const { index, word } of damages) view[index] = word;
+        // The memory is the user's: all of it, whatever is where
+        const memory = new Uint8Array(buffer, guard, maxByteLength);
+        for (const { byteOffset, bytes } of damages) {
+          memory.set(bytes.subarray(0, maxByteLength - byteOffset), byteOffset);
+        }
         const outside = [
           new Uint8Array(buffer, 0, guard),
           new Uint8Array(buffer, guard + maxByteLength, guard),
@@ -897,61 +931,93 @@ Deno.test("LazyInitMap over memory that was overwritten ends in a value or a doc
   );
 });
 
+/** Overwrites each word of a map in turn, whatever it means, and puts it back after `body`. */
+function forEachDamage(
+  words: Int32Array,
+  numbers: Iterable<number>,
+  body: () => void,
+): void {
+  const replacements = [...numbers];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index]!;
+    for (const replacement of replacements) {
+      words[index] = replacement;
+      body();
+    }
+    words[index] = word;
+  }
+}
+
 Deno.test("LazyInitMap notices values that would be outside of its memory", () => {
   const buffer = new SharedArrayBuffer(1_024);
   const options = { buffer, byteOffset: 512, maxSize: 1, maxByteLength: 256 };
   const map = new LazyInitMap(int32, int32, options);
   map.getOrInit(7, square);
-  const words = new Int32Array(buffer);
-  const block = (512 + 24 + 8) / 4 + 8;
-  // Before and after it, each with room for a value
-  for (const byteOffset of [256, 896]) {
-    words[byteOffset / 4] = 8;
-    words[block] = byteOffset / 8;
-    assertThrows(
-      () => LazyInitMap.from(map.handle, int32, int32).get(7),
-      LayoutMismatchError,
-      "Cannot read 7 of LazyInitMap as its value must be in the memory",
-    );
+  // Before and after it, what would be blocks with a value
+  const alien = 0x0badf00d;
+  for (const [from, to] of [[0, 512], [768, 1_024]] as const) {
+    new Int32Array(buffer, from, (to - from) / 4)
+      .forEach((_, i, words) => words[i] = i % 4 < 2 ? 8 : alien);
   }
+  let refused = 0;
+  forEachDamage(
+    new Int32Array(buffer, 512, 64),
+    Array(buffer.byteLength / 8).keys(),
+    () => {
+      try {
+        const attached = LazyInitMap.from(map.handle, int32, int32);
+        assert(attached.get(7) !== alien);
+      } catch (error) {
+        if (!(error instanceof LayoutMismatchError)) throw error;
+        if (error.message.includes("as its value must be in")) refused++;
+      }
+    },
+  );
+  assert(refused > 0);
+  assertEquals(LazyInitMap.from(map.handle, int32, int32).get(7), 49);
 });
 
 Deno.test("LazyInitMap notices a value that would be longer than its block", () => {
-  const map = new LazyInitMap(int32, string(), { maxSize: 1 });
+  const buffer = new SharedArrayBuffer(256);
+  const map = new LazyInitMap(int32, string(), { buffer, maxSize: 1 });
   map.getOrInit(7, () => "value");
-  const words = new Int32Array(map.handle.buffer);
-  words[(24 + 8) / 4 + 5] = 6;
-  assertThrows(
-    () => LazyInitMap.from(map.handle, int32, string()).get(7),
-    LayoutMismatchError,
-    "Cannot read 7 of LazyInitMap as its value must be in the memory",
-  );
+  let refused = 0;
+  forEachDamage(new Int32Array(buffer), [6], () => {
+    try {
+      const attached = LazyInitMap.from(map.handle, int32, string());
+      assert(attached.get(7) !== "value\0");
+    } catch (error) {
+      if (!(error instanceof LayoutMismatchError)) throw error;
+      if (error.message.includes("as its value must be in")) refused++;
+    }
+  });
+  assert(refused > 0);
 });
 
 Deno.test("LazyInitMap notices chains without an end", () => {
-  const map = new LazyInitMap(int32, int32, { maxSize: 1 });
+  const buffer = new SharedArrayBuffer(512);
+  const words = new Int32Array(buffer);
+  const map = new LazyInitMap(int32, int32, { buffer, maxSize: 1 });
   map.getOrInit(1, square);
-  const words = new Int32Array(map.handle.buffer);
-  const first = words[6]! * 2;
-  // An entry that follows itself
-  words[first + 6] = words[6]!;
-  const attached = LazyInitMap.from(map.handle, int32, int32);
-  for (
-    const call of [
-      () => attached.get(2),
-      () => attached.getOrInit(2, square),
-      () => attached.size,
-      () => [...attached],
-      () => attached.recover(agentId()),
-    ]
-  ) {
-    assertThrows(
-      call,
-      LayoutMismatchError,
-      "Cannot look up a key in LazyInitMap as its entries must be in the memory",
-    );
+  for (const number of [1, 4, 20, 63, 64, 2 ** 31 - 1]) {
+    // All that is linked leads to itself, or out of the memory
+    words.fill(number);
+    for (const call of [() => map.get(2), () => map.getOrInit(2, square)]) {
+      assertThrows(
+        call,
+        LayoutMismatchError,
+        "as its entries must be in the memory",
+      );
+    }
+    for (
+      const call of [
+        () => map.size,
+        () => [...map],
+        () => [...map.keys()],
+        () => map.recover(agentId()),
+      ]
+    ) assertThrows(call, LayoutMismatchError);
   }
-  assertEquals(attached.get(1), 1);
 });
 
 /** A worker that does one thing to a map. */
@@ -1154,4 +1220,153 @@ Deno.test("LazyInitMap lets two agents wait for keys of each other that are no c
     }),
   ]);
   assertEquals(ends, ["made", "made"]);
+});
+
+/** Runs `body` with so many workers, which end after it. */
+async function withMapWorkers(
+  count: number,
+  body: (...workers: MapWorker[]) => Promise<void>,
+): Promise<void> {
+  using workers = new DisposableStack();
+  const all = await MapWorker.all(count);
+  for (const worker of all) workers.use(worker);
+  await body(...all);
+}
+
+async function openAndMake(
+  worker: MapWorker,
+  name: string,
+  value: number,
+): Promise<number> {
+  assertEquals(await worker.do<string>({ kind: "open", name }), "opened");
+  return await worker.do<number>({ kind: "getOrInit", key: "a", value });
+}
+
+Deno.test("LazyInitMap.open() at the same moment in 8 agents gives one map, in 50 rounds", () =>
+  withMapWorkers(8, async (...workers) => {
+    const name = "a map at the same moment";
+    const values = new Set<number>();
+    for (let round = 0; round < 50; round++) {
+      const start = new Flag();
+      const opened = workers.map((worker) =>
+        worker.do<string>({ kind: "open", name, start: start.buffer })
+      );
+      start.raise();
+      assertEquals(await Promise.all(opened), workers.map(() => "opened"));
+      const found = await Promise.all(
+        workers.map((worker, index) =>
+          worker.do<number>({
+            kind: "getOrInit",
+            key: `key ${round}`,
+            value: 8 * round + index,
+          })
+        ),
+      );
+      assertEquals(new Set(found).size, 1, `In round ${round}: ${found}`);
+      values.add(found[0]!);
+      await Promise.all(
+        workers.map((worker) => worker.do({ kind: "dispose" })),
+      );
+    }
+    // The name was free again each time
+    assertEquals(values.size, 50);
+  }));
+
+Deno.test("LazyInitMap.open() gives the map that is there when its maker has ended, and another one when all have", () =>
+  withMapWorkers(4, async (maker, holder, late, last) => {
+    const name = "a map whose maker ends";
+    assertEquals(await openAndMake(maker!, name, 1), 1);
+    assertEquals(await openAndMake(holder!, name, 2), 1);
+    maker![Symbol.dispose]();
+    assertEquals(await openAndMake(late!, name, 3), 1);
+    await late!.do({ kind: "dispose" });
+    holder![Symbol.dispose]();
+    assertEquals(await openAndMake(last!, name, 4), 4);
+  }));
+
+Deno.test("LazyInitMap.open() gives another map when the maker ends while others ask for it", () =>
+  withMapWorkers(4, async (maker, ...others) => {
+    const name = "a map whose maker ends at once";
+    const start = new Flag();
+    const opened = [maker!, ...others].map((worker) =>
+      worker.do<string>({ kind: "open", name, start: start.buffer })
+    );
+    start.raise();
+    await opened[0];
+    maker![Symbol.dispose]();
+    await Promise.all(opened.slice(1));
+    const found = await Promise.all(
+      others.map((worker, value) =>
+        worker.do<number>({ kind: "getOrInit", key: "a", value })
+      ),
+    );
+    assertEquals(new Set(found).size, 1);
+  }));
+
+Deno.test("LazyInitMap.open() rejects other codecs and kinds under a name, and leaves the name alone", () =>
+  withMapWorkers(2, async (holder, other) => {
+    const name = "a map of numbers";
+    assertEquals(await openAndMake(holder!, name, 1), 1);
+    for (
+      const [as, message] of [
+        ["another value", "its handle says string to int32 with 4 bytes"],
+        ["another key", "its handle says string to int32 with 4 bytes"],
+        ["a cell", "its handle says LazyInitMap"],
+      ] as const
+    ) {
+      const error = await other!.do<string>({ kind: "open", name, as });
+      assert(error.startsWith("LayoutMismatchError: Cannot attach to"), error);
+      assert(error.endsWith(message), error);
+    }
+    assertEquals(await openAndMake(other!, name, 2), 1);
+    const cell = "a cell under the name of a map";
+    using _cell = await MutexLazyInit.open(cell, int32);
+    const error = await other!.do<string>({ kind: "open", name: cell });
+    assert(error.endsWith("its handle says MutexLazyInit"), error);
+  }));
+
+Deno.test("LazyInitMap.open() gives another map once all have disposed of theirs, which go on", () =>
+  withMapWorkers(1, async (worker) => {
+    const name = "a map that is disposed of";
+    const map = await LazyInitMap.open(name, string(), int32);
+    assertEquals(await openAndMake(worker!, name, 1), 1);
+    map[Symbol.dispose]();
+    map[Symbol.dispose]();
+    // The worker has it still
+    using again = await LazyInitMap.open(name, string(), int32);
+    assertEquals(again.get("a"), 1);
+    again[Symbol.dispose]();
+    await worker!.do({ kind: "dispose" });
+    using another = await LazyInitMap.open(name, string(), int32);
+    assertEquals([another.get("a"), map.get("a")], [undefined, 1]);
+  }));
+
+Deno.test("LazyInitMap.open() rejects bad arguments at once", async () => {
+  const { open } = LazyInitMap;
+  await assertRejects(
+    () => open(1 as never, string(), int32),
+    TypeError,
+    "'name' must be a string",
+  );
+  await assertRejects(
+    () => open("bad", json() as never, int32),
+    TypeError,
+    "'keyCodec' must be",
+  );
+  await assertRejects(
+    () => open("bad", string(), {} as never),
+    TypeError,
+    "'valueCodec' must have",
+  );
+  await assertRejects(
+    () => open("bad", string(), int32, { maxSize: 0 }),
+    RangeError,
+    "'maxSize'",
+  );
+  const signal = AbortSignal.abort(new Error("Not any more"));
+  await assertRejects(
+    () => open("bad", string(), int32, { signal }),
+    Error,
+    "Not any more",
+  );
 });

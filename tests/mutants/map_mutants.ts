@@ -4,9 +4,11 @@ import type { Mutant } from "./mutants.ts";
 
 const ARENA = "_arena.ts";
 const ATOMICS = "atomics.ts";
+const BLOCK = "_block.ts";
 const ENTRIES = "_entries.ts";
 const ENTRY = "_entry.ts";
 const KEYS = "_keys.ts";
+const SEEN = "_seen.ts";
 
 /** Faults that somebody could make in `LazyInitMap`, by the invariants at its top. */
 export const mutants: readonly Mutant[] = [
@@ -24,7 +26,7 @@ export const mutants: readonly Mutant[] = [
     file: ARENA,
     from: "    if (byteLength > this.end) {\n",
     to: "    if (byteLength > this.end + 8) {\n",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap uses its memory"],
   },
   {
     name: "map: memory of others taken for its own",
@@ -32,15 +34,15 @@ export const mutants: readonly Mutant[] = [
     from:
       "    return end <= this.#words.length && end <= wordIndex(this.end)\n",
     to: "    return end <= this.#words.length\n",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap notices values"],
   },
   {
     name: "map: memory that has grown not found",
     file: ARENA,
     from:
-      "    if (end > this.#words.length) this.#words = wordsOf(this.#buffer);\n",
+      "    if (end > this.#words.length) this.#words = wordsOf(this.buffer);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap grows"],
   },
   {
     name: "map: entry linked by a store (M2)",
@@ -94,14 +96,14 @@ export const mutants: readonly Mutant[] = [
     file: ENTRIES,
     from: "    Atomics.add(this.#words, this.#place.countIndex, 1);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap that is full"],
   },
   {
     name: "map: keys compared by their hashes alone (M2)",
     file: ENTRIES,
     from: "      if (keyWords[start + i] !== key[i]) return false;\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:whose hashes are equal"],
   },
   {
     name: "map: chains without an end followed",
@@ -110,36 +112,81 @@ export const mutants: readonly Mutant[] = [
       "    while (entry !== end && entry !== NOWHERE) {\n      if (left-- === 0) throw this.#overwritten();\n",
     to:
       "    while (entry !== end && entry !== NOWHERE) {\n      if (left-- === 0) return NOWHERE;\n",
-    scenarios: [],
+    tests: ["lazy_init_map:chains without an end"],
   },
   {
     name: "map: no room in a block before its first value (M4)",
     file: ENTRY,
-    from:
-      "    this.#wordsTo(moved + BLOCK_HEADER)[wordIndex(moved)] = byteLength;\n",
+    from: "      setRoom(arena, moved, byteLength);\n",
     to: "",
-    scenarios: ["map-equal-keys-2"],
+    tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
+  },
+  {
+    name: "map: no room in a block that comes with its entry (M4)",
+    file: ENTRIES,
+    from: "      setRoom(this.#arena, entry + block, room);\n",
+    to: "",
+    tests: ["lazy_init_map:LazyInitMap uses its memory"],
+  },
+  {
+    name: "map: length of a value written to whichever block there is (M6)",
+    file: ENTRY,
+    from:
+      "    const block = this.#ownBlock;\n    if (block !== 0) setUsed(this.#owner.arena, block, used);\n",
+    to:
+      "    const block = this.#block;\n    if (block !== 0) setUsed(this.#owner.arena, block, used);\n",
+    scenarios: ["map-late-owner-2"],
+  },
+  {
+    name: "map: length of a value that moves not taken along",
+    file: ENTRY,
+    from: "    setUsed(arena, moved, used);\n",
+    to: "",
+    tests: ["lazy_init_map:allocates again"],
+  },
+  {
+    name: "map: value confirmed by a load (torn-decode)",
+    file: SEEN,
+    from:
+      "    if (Atomics.compareExchange(words, index, word, word) !== word) {\n",
+    to: "    if (Atomics.load(words, index) !== word) {\n",
+    scenarios: ["map-reset-beside-readers-2"],
+  },
+  {
+    name: "map: value decoded that is being made",
+    file: SEEN,
+    from:
+      "    if ((word & PHASE_MASK) !== INITIALIZED || word === this.word) return false;\n",
+    to: "    if (word === this.word) return false;\n",
+    scenarios: ["map-readers-2"],
+  },
+  {
+    name: "map: several references to one value",
+    file: ENTRY,
+    from: "      this.#seen.keep(value, word);\n",
+    to: "",
+    tests: ["lazy_init_map:LazyInitMap.get() returns the same reference"],
   },
   {
     name: "map: a value left behind in its old block",
     file: ENTRY,
     from: "    old.fill(0);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
   },
   {
     name: "map: a value that moves not taken along",
     file: ENTRY,
     from: "    new Uint8Array(buffer, moved + BLOCK_HEADER, used).set(old);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap leaves nothing behind"],
   },
   {
     name: "map: a reset that leaves the value there (I3)",
     file: ENTRY,
-    from: "      new Uint8Array(buffer, slot, used).fill(0);\n",
+    from: "    new Uint8Array(buffer, slot, used).fill(0);\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap writes a value"],
   },
   {
     name: "map: block of a lost owner kept by recover() (M6)",
@@ -166,46 +213,47 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "map: block named by a store (M6)",
-    file: ENTRY,
+    file: BLOCK,
     from:
-      "    Atomics.compareExchange(\n      this.words,\n      this.index + BLOCK_WORD,\n      block / UNIT,\n      next / UNIT,\n    );\n",
+      "  Atomics.compareExchange(\n    words,\n    index + BLOCK_WORD,\n    block / UNIT,\n    next / UNIT,\n  );\n",
     to:
-      "    if (this.#block === block) {\n      Atomics.store(this.words, this.index + BLOCK_WORD, next / UNIT);\n    }\n",
+      "  if (blockOf(words, index) === block) {\n    Atomics.store(words, index + BLOCK_WORD, next / UNIT);\n  }\n",
     scenarios: ["map-mover-declared-dead-2"],
   },
   {
     name: "map: no look after a move",
     file: ENTRY,
-    from: "      this.#nameBlock(block, moved);\n",
-    to: "      this.#nameBlock(block, moved);\n      return;\n",
-    scenarios: ["map-mover-declared-dead-2"],
+    from: "      nameBlock(this.words, this.index, block, moved);\n",
+    to:
+      "      nameBlock(this.words, this.index, block, moved);\n      return;\n",
+    scenarios: ["map-late-first-owner-2"],
   },
   {
     name: "map: initializer runs before there is room",
     file: ENTRY,
     from: "      this.makeRoom(this.#fixedByteLength);\n",
     to: "",
-    scenarios: ["map-full-2"],
+    tests: ["lazy_init_map:LazyInitMap whose memory is full says so when"],
   },
   {
     name: "map: length not held against the room of the block",
-    file: ENTRY,
-    from: "    if (length > this.#roomOf(block)) throw this.#overwritten();\n",
+    file: BLOCK,
+    from: "  if (length > room) return undefined;\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap notices a value"],
   },
   {
     name: "map: NaN and -0 not made one key",
     file: KEYS,
-    from: "      codec.encode(canonical(key), ",
-    to: "      codec.encode(key, ",
-    scenarios: [],
+    from: "    else this.#codec.encode(canonical(key), this.#slot);\n",
+    to: "    else this.#codec.encode(key, this.#slot);\n",
+    tests: ["lazy_init_map:LazyInitMap compares keys"],
   },
   {
     name: "map: the last key shows through a shorter one",
     file: KEYS,
-    from: "    this.words.fill(0, 0, this.length);\n",
+    from: "    for (let i = 0; i < length; i++) words[i] = 0;\n",
     to: "",
-    scenarios: [],
+    tests: ["lazy_init_map:LazyInitMap keeps keys of string"],
   },
 ];

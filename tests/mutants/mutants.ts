@@ -628,9 +628,9 @@ export const mutants: readonly Mutant[] = [
     name: "says that a slice is zeroed before it is",
     file: VALUE,
     from:
-      "    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);\n    // Plain: I1\n    this.words[this.index + LENGTH_WORD] = byteLength;\n",
+      "    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);\n    this.used = byteLength;\n",
     to:
-      "    this.words[this.index + LENGTH_WORD] = byteLength;\n    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);\n",
+      "    this.used = byteLength;\n    new Uint8Array(this.buffer, byteOffset, used - byteLength).fill(0);\n",
     scenarios: ["dead-sliced-resetter-2"],
   },
   {

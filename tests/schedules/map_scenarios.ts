@@ -41,7 +41,7 @@ const ENTRY = [
   "hash",
   "run",
   "probe",
-  "length",
+  "-",
   "next",
   "key length",
   "block",
@@ -51,7 +51,6 @@ const ENTRY = [
 ];
 const STATE = 0;
 const HASH = 2;
-const LENGTH = 5;
 const NEXT = 6;
 const BLOCK = 8;
 const ENTRY_KEY = 10;
@@ -60,7 +59,7 @@ const UNIT_WORDS = 2;
 
 /** The memory of a map that has room for so many entries with one block each. */
 function wordsFor(entries: number): string[] {
-  const entry = [...ENTRY, "room", "-", "slot[0]", "slot[1]"];
+  const entry = [...ENTRY, "room", "length", "slot[0]", "slot[1]"];
   return [...HEADER, ...Array.from({ length: entries }, () => entry).flat()];
 }
 
@@ -85,7 +84,7 @@ function naming(memory: Int32Array): (word: number) => string {
         for (const [i, name] of ENTRY.entries()) names.set(entry + i, name);
         const block = memory[entry + BLOCK]! * UNIT_WORDS;
         if (block === 0) continue;
-        names.set(block, "room").set(block + 1, "-");
+        names.set(block, "room").set(block + 1, "length");
         for (let i = 0; i < memory[block]! / 4; i++) {
           names.set(block + 2 + i, `slot[${i}]`);
         }
@@ -209,7 +208,7 @@ function illegal(
       if (phase === 0 && block > 0 && slot.some((word) => word !== 0)) {
         return `The slot of key ${key} is not zero`;
       }
-      if (phase === 2 && memory[entry + LENGTH]! > memory[block]!) {
+      if (phase === 2 && memory[block + 1]! > memory[block]!) {
         return `The value of key ${key} takes more than its block`;
       }
     }
@@ -385,12 +384,15 @@ export const scenarios: Scenario[] = [
     prepare(thread) {
       const map = mapOf(thread);
       given(thread, map, KEY, 9);
+      // To which the value is new
+      const another = mapOf(thread);
       return () => {
         if (thread.index === 0) {
           map.reset(KEY);
           look(thread, map.getOrInit(KEY, make(thread, 5)));
           return;
         }
+        look(thread, another.get(KEY));
         look(thread, map.get(KEY));
         look(thread, map.read(KEY, (value) => value));
       };
@@ -512,6 +514,36 @@ export const scenarios: Scenario[] = [
       end: (memory, ledger) => illegal(memory, ledger, [KEY]),
     })
   ),
+  ...["owner", "first-owner"].map((name): Scenario => ({
+    // What the lost owner writes comes however late, and the next one never fails. Its
+    // value outgrows the block if there is one, and is shorter than the next one if not
+    ...TWO,
+    name: `map-late-${name}-2`,
+    slow: 0,
+    words: [...wordsFor(1), ...Array<string>(24).fill("-")],
+    naming,
+    prepare(thread) {
+      const map = mapOf(thread, runs(thread));
+      const values = name === "owner" ? [3, 2] : [1, 3];
+      if (name === "owner") {
+        given(thread, map, KEY, 1);
+        map.reset(KEY);
+      } else {
+        attempt(() => map.getOrInit(KEY, fail));
+      }
+      return () => {
+        if (thread.index === 1) map.recover(1);
+        try {
+          look(thread, map.getOrInit(KEY, () => values[thread.index]!));
+        } catch (error) {
+          if (!(error instanceof OwnerLostError)) throw error;
+          thread.check(thread.slow, "The wrong agent lost the key");
+        }
+        look(thread, map.get(KEY));
+      };
+    },
+    end: (memory, ledger) => illegal(memory, ledger, [KEY]),
+  })),
   {
     // The owner has died, and the one that recovers its key first is slow
     ...TWO,

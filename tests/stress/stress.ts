@@ -58,7 +58,7 @@ export interface Shared {
 export interface Report {
   readonly totals: Record<string, number>;
   readonly violations: Record<string, number>;
-  /** The phases of the cells if nothing goes on any more. */
+  /** What can be seen if nothing goes on any more. */
   readonly hang: string | undefined;
 }
 
@@ -144,7 +144,7 @@ export async function stress(
     const progress = Atomics.load(words, FIRST_TOTAL);
     if (progress !== rounds) [rounds, since] = [progress, now];
     else if (now - since > PATIENCE) {
-      hang = cells.map(({ phase }) => phase).join(", ");
+      hang = `phases: ${cells.map(({ phase }) => phase).join(", ")}`;
     }
   }
   for (const worker of workers) worker.terminate();

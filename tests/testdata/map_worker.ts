@@ -1,13 +1,16 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 /// <reference lib="deno.worker" />
 
-/* An agent that inserts keys into a map, to the end or until it ends in the middle. */
+/* An agent that does to a map what a test tells it, to the end or until it ends in the middle. */
 
 import {
   agentId,
+  float64,
+  int32,
   json,
   LazyInitMap,
   type LazyInitMapHandle,
+  MutexLazyInit,
   string,
 } from "../../mod.ts";
 import { Flag } from "../_flag.ts";
@@ -46,10 +49,22 @@ export type MapMessage =
     /** What the initializer waits for. */
     leave: SharedArrayBuffer;
     asynchronous: boolean;
-  };
+  }
+  | {
+    /** Opens a map of numbers by its name; an error is told as text. */
+    kind: "open";
+    name: string;
+    as?: "another value" | "another key" | "a cell";
+    /** A flag to block for first. */
+    start?: SharedArrayBuffer;
+  }
+  /** Initializes a key of the map that was opened. */
+  | { kind: "getOrInit"; key: string; value: number }
+  | { kind: "dispose" };
 
 type Insertion = Extract<MapMessage, { kind: "insert" }>;
 type Nesting = Extract<MapMessage, { kind: "nest" }>;
+type Opening = Extract<MapMessage, { kind: "open" }>;
 
 class Failure extends Error {}
 
@@ -153,11 +168,48 @@ async function nest(message: Nesting): Promise<string> {
   }
 }
 
+let opened: LazyInitMap<string, number> | undefined;
+
+async function open({ name, as, start }: Opening): Promise<string> {
+  if (start !== undefined) new Flag(start).block();
+  try {
+    switch (as) {
+      case "another value":
+        await LazyInitMap.open(name, string(), float64);
+        break;
+      case "another key":
+        await LazyInitMap.open(name, string(8), int32);
+        break;
+      case "a cell":
+        await MutexLazyInit.open(name, int32);
+        break;
+      case undefined:
+        opened = await LazyInitMap.open(name, string(), int32);
+    }
+    return "opened";
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function perform(message: MapMessage): unknown {
+  switch (message.kind) {
+    case "insert":
+      return insert(message);
+    case "nest":
+      return nest(message);
+    case "open":
+      return open(message);
+    case "getOrInit":
+      return opened!.getOrInit(message.key, () => message.value);
+    case "dispose":
+      return opened![Symbol.dispose]();
+  }
+}
+
 if (typeof WorkerGlobalScope !== "undefined") {
   self.onmessage = async ({ data }: MessageEvent<MapMessage>) => {
-    self.postMessage(
-      data.kind === "insert" ? insert(data) : await nest(data),
-    );
+    self.postMessage(await perform(data));
   };
   self.postMessage(agentId());
 }
