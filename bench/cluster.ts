@@ -7,20 +7,21 @@
  *
  *   deno run --allow-all --unstable-kv bench/cluster.ts [engine …]
  *
- * Prints a table in Markdown. Engines are started for it, on this machine.
+ * Prints a row for each, as JSON. Engines are started for it, on this machine.
  */
 
 import { DatabaseSync } from "node:sqlite";
 import postgres from "postgres";
 import { ClusterLazyInit } from "../cluster/mod.ts";
 import { string } from "../codec.ts";
-import { type RunningEngine, startEngine } from "../tests/cluster/engines.ts";
+import { startEngine } from "../tests/cluster/engines.ts";
 import { Member } from "../tests/cluster/member.ts";
 import {
   type Engine,
   openStore,
   type StoreAddress,
 } from "../tests/cluster/stores.ts";
+import { spreadOf, type TableRow } from "./report/results.ts";
 
 const ENGINES: readonly Engine[] = ["sqlite", "etcd", "postgres", "deno-kv"];
 const LEASE = 10_000;
@@ -31,18 +32,15 @@ const WAKE_ROUNDS = 30;
 /** How long the initializer that the others wait for takes, in ms. */
 const INITIALIZER = 100;
 /** For how long waiting processes are watched, in ms. */
-const IDLE = 5_000;
+const IDLE = 3_000;
+/** How long one engine may take, in ms; what was started for it ends then, too. */
+const PATIENCE = 90_000;
 const TICKS_PER_SECOND = 100;
 
 /** Takes a lock of the engine, writes a value under it, and gives the lock back. */
 interface Primitive extends AsyncDisposable {
   readonly name: string;
   run(key: string): Promise<void>;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 function percentile(values: readonly number[], part: number): number {
@@ -60,7 +58,7 @@ async function measure(
     await run(round);
     if (round >= WARM_UP) durations.push(performance.now() - start);
   }
-  return median(durations);
+  return spreadOf(durations).median;
 }
 
 async function primitiveOf(
@@ -202,41 +200,49 @@ async function measureIdle(
   return 100 * ticks / TICKS_PER_SECOND / (IDLE / 1_000);
 }
 
-async function row(engine: Engine, running: RunningEngine): Promise<string> {
-  const { address } = running;
+async function rowOf(
+  engine: Engine,
+  address: StoreAddress,
+): Promise<TableRow> {
   const fresh = await measureFresh(address);
   await using primitive = await primitiveOf(address);
   const own = await measure(ROUNDS, (round) => primitive.run(`own ${round}`));
-  const members = await Promise.all(
-    Array.from({ length: PROCESSES }, () => Member.start(address, LEASE)),
+  await using members = new AsyncDisposableStack();
+  const started = await Promise.all(
+    Array.from({ length: PROCESSES }, async () => {
+      return members.use(await Member.start(address, LEASE));
+    }),
   );
-  const wakeUps = await measureWakeUps(members);
-  for (const member of members) await member[Symbol.asyncDispose]();
-  const idle = [await measureIdle(address, 1), await measureIdle(address, 100)];
-  return [
-    engine,
-    `${fresh.toFixed(2)} ms`,
-    `${own.toFixed(2)} ms: ${primitive.name}`,
-    `${(fresh / own).toFixed(1)}×`,
-    `${median(wakeUps).toFixed(1)} ms (90 %: ${
-      percentile(wakeUps, 0.9).toFixed(1)
-    } ms)`,
-    ...idle.map((percent) => `${percent.toFixed(1)} %`),
-  ].join(" | ");
+  const wakeUps = await measureWakeUps(started);
+  await members.disposeAsync();
+  return {
+    name: `${engine}, beside ${primitive.name}`,
+    figures: {
+      "a fresh key, alone, ms": fresh,
+      "the engine's own primitive, ms": own,
+      "initializer's end to the last of 8 processes, ms": spreadOf(wakeUps)
+        .median,
+      "the same, 90 % of times, ms": percentile(wakeUps, 0.9),
+      "processor time of a waiting cell, %": await measureIdle(address, 1),
+      "processor time of 100 waiting cells, %": await measureIdle(address, 100),
+    },
+  };
 }
 
-const [one, five, fifteen] = Deno.loadavg();
-console.log(
-  `Load of the machine before: ${one!.toFixed(1)}, ${five!.toFixed(1)}, ${
-    fifteen!.toFixed(1)
-  }; processors: ${navigator.hardwareConcurrency}\n`,
-);
-console.log(
-  "| engine | fresh key, alone | the engine's own | ratio | initializer's end to the last of 8 processes, median | idle CPU, 1 waiting cell | 100 waiting cells |",
-);
-console.log("| --- | --- | --- | --- | --- | --- | --- |");
-const chosen = Deno.args.length > 0 ? Deno.args as Engine[] : ENGINES;
-for (const engine of chosen) {
+async function measureEngine(engine: Engine): Promise<TableRow> {
   await using running = await startEngine(engine);
-  console.log(`| ${await row(engine, running)} |`);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Error(`${engine} takes more than ${PATIENCE} ms`));
+  }, PATIENCE);
+  try {
+    return await Promise.race([rowOf(engine, running.address), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
+
+const chosen = Deno.args.length > 0 ? Deno.args as Engine[] : ENGINES;
+const rows: TableRow[] = [];
+for (const engine of chosen) rows.push(await measureEngine(engine));
+console.log(JSON.stringify(rows));

@@ -31,7 +31,7 @@ const WORKERS = 4;
 /** How many keys each worker looks up where some are asked for more often than others. */
 const ACCESSES = 25_000;
 /** Some 50 µs of work. */
-const STEPS = 50_000;
+const STEPS = 10_000;
 /** `multithreading` looks through all properties of an object for each. */
 const PEER_KEYS = 1_000;
 /** The server of global-cache is asked for each. */
