@@ -43,7 +43,7 @@ const PROCESSES = 3;
 /** How long one process may take, in ms. */
 const PATIENCE = 60_000;
 /** How long a program may take that starts others, in ms; it has a limit of its own. */
-const PROGRAM_PATIENCE = 120_000;
+const PROGRAM_PATIENCE = 180_000;
 
 const HERE = new URL("./", import.meta.url);
 const NATIVE_NAME = "read an initialized i32 in Rust";
@@ -70,7 +70,10 @@ async function output(
   }).output();
   const text = new TextDecoder();
   if (signal.aborted) throw new Error(`It took more than ${patience} ms`);
-  if (!success) throw new Error(text.decode(stderr).trim());
+  if (!success) {
+    // Without what it has said before
+    throw new Error(text.decode(stderr).trim().replace(/^[^]*error: /, ""));
+  }
   return text.decode(stdout);
 }
 

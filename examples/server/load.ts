@@ -19,9 +19,9 @@ import type { Status } from "./respond.ts";
 
 const WORKERS = 4;
 /** How long a server may take to answer first, in ms. */
-const PATIENCE = 30_000;
+const PATIENCE = 60_000;
 /** How long it may take over one request, in ms. */
-const REQUEST_PATIENCE = 10_000;
+const REQUEST_PATIENCE = 30_000;
 /** How long it may take to end, in ms. */
 const END_PATIENCE = 5_000;
 /** How often each server is started. */
