@@ -48,7 +48,7 @@ const PROGRAM_PATIENCE = 180_000;
 const HERE = new URL("./", import.meta.url);
 const NATIVE_NAME = "read an initialized i32 in Rust";
 const BUN = "bun@1.4.5";
-const ENGINES = ["sqlite", "etcd", "postgres", "deno-kv"];
+const ENGINES = ["sqlite", "etcd", "postgres", "deno-kv", "global-cache"];
 
 async function print(text: string): Promise<void> {
   await Deno.stdout.write(new TextEncoder().encode(text));
