@@ -29,13 +29,13 @@ const MILLION = 1_000_000;
 const LOOK_UPS = 100_000;
 const WORKERS = 4;
 /** How many keys each worker looks up where some are asked for more often than others. */
-const ACCESSES = 25_000;
+const ACCESSES = 10_000;
 /** Some 50 µs of work. */
 const STEPS = 10_000;
 /** `multithreading` looks through all properties of an object for each. */
 const PEER_KEYS = 1_000;
 /** The server of global-cache is asked for each. */
-const SERVER_KEYS = 500;
+const SERVER_KEYS = 200;
 /** For permissions that some peers take. */
 const PEER_PERMISSIONS = ["ffi", "read", "write", "env", "sys", "net"] as const;
 
@@ -304,7 +304,7 @@ export const suite: Suite = {
         `look up ${KEYS} keys by Zipf's law in ${WORKERS} workers, each made in some 50 µs`,
       operation: "look-up",
       operations: WORKERS * ACCESSES,
-      rounds: 4,
+      rounds: 3,
       warmUpRounds: 1,
       single: true,
       create: () =>
