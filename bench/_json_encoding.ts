@@ -41,7 +41,7 @@ export const jsonEncoding: Group = {
   operation: "array",
   operations: 1,
   single: true,
-  rounds: 8,
-  warmUpRounds: 2,
+  rounds: 4,
+  warmUpRounds: 1,
   create: encoders,
 };

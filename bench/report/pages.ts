@@ -1,7 +1,10 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * The pages on which results are shown, as they are in the repository.
+ * The pages on which results are shown, as they are in the repository. After a change of
+ * their words, this writes them again, from `results.json`:
+ *
+ *   deno run --allow-read --allow-write --allow-run bench/report/pages.ts
  */
 
 import {
@@ -10,11 +13,15 @@ import {
   renderReport,
   renderServer,
   renderSummary,
+  targetsOf,
 } from "./render.ts";
 import type { Results } from "./results.ts";
 
 /** What the paths of the pages are relative to. */
 export const ROOT = new URL("../../", import.meta.url);
+
+/** Why targets are missed. */
+export const REASONS = "bench/MISSED.md";
 
 /** Puts a text between the marks that have that name in a page. */
 function between(page: string, name: string, text: string): string {
@@ -39,11 +46,22 @@ async function format(markdown: string): Promise<string> {
   return await process.stdout.text();
 }
 
+function read(path: string): Promise<string> {
+  return Deno.readTextFile(new URL(path, ROOT));
+}
+
+/** Resolves with the targets that are missed, and nobody has said why. */
+export async function unknownReasons(results: Results): Promise<string[]> {
+  const reasons = reasonsOf(await read(REASONS));
+  return targetsOf(results)
+    .filter(({ what, reached }) => reached === false && !reasons.has(what))
+    .map(({ what }) => what);
+}
+
 /** Returns all pages that depend on the results, by their paths. */
 export async function pagesOf(results: Results): Promise<Map<string, string>> {
-  const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
   const notes = await read("bench/NOTES.md");
-  const reasons = reasonsOf(await read("bench/MISSED.md"));
+  const reasons = reasonsOf(await read(REASONS));
   const readme = between(
     between(await read("README.md"), "bench:report", renderSummary(results)),
     "bench:server",
@@ -56,4 +74,15 @@ export async function pagesOf(results: Results): Promise<Map<string, string>> {
     ["README.md", await format(readme)],
     ...charts,
   ]);
+}
+
+/** Writes all pages that depend on the results. */
+export async function writePages(results: Results): Promise<void> {
+  for (const [path, text] of await pagesOf(results)) {
+    await Deno.writeTextFile(new URL(path, ROOT), text);
+  }
+}
+
+if (import.meta.main) {
+  await writePages(JSON.parse(await read("bench/results.json")));
 }
