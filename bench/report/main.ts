@@ -288,7 +288,7 @@ async function attempt(
     const message = (error as Error).message.replaceAll(/\s+/g, " ")
       .slice(0, LONGEST_MESSAGE);
     // What has no server on this machine
-    const missing = /Cannot find .*: install it.*/.exec(message);
+    const missing = /Cannot find [^:]*: install it[^)]*\)?/.exec(message);
     if (missing === null) failed.push(`${name}: ${message}`);
     else skipped.push(`${name}: ${missing[0]}`);
     await print(`${name} has failed: ${message}\n`);
