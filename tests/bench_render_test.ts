@@ -438,6 +438,7 @@ Deno.test("renderReport() says why a target is missed, if it is", () => {
   ]);
   const title = "## Why some are missed";
   assert(!renderReport(results, "", reasons).includes(title));
+  assert(!renderReport(withoutGroups, "", reasons).includes(title));
   const missed = { ...withFigure(LARGE, "resetAsync()", { [HOLD]: 21 }) };
   assertStringIncludes(
     renderReport({ ...missed, cellOverheadBytes: 32 }, "", reasons),
