@@ -57,6 +57,10 @@ interface Outcome {
 class Server implements AsyncDisposable {
   readonly address: string;
   readonly #process: Deno.ChildProcess;
+  readonly #endWithProgram = () => {
+    this.#process.kill("SIGKILL");
+    Deno.exit(1);
+  };
 
   constructor(module: string) {
     const port = freePort();
@@ -74,6 +78,7 @@ class Server implements AsyncDisposable {
       ],
       env: { DENO_JOBS: String(WORKERS) },
     }).spawn();
+    Deno.addSignalListener("SIGTERM", this.#endWithProgram);
   }
 
   async get<T>(path: string): Promise<T> {
@@ -115,6 +120,7 @@ class Server implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    Deno.removeSignalListener("SIGTERM", this.#endWithProgram);
     this.#process.kill("SIGTERM");
     // A worker that starts just then would hold its name
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), END_PATIENCE);
