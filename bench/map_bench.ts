@@ -298,7 +298,7 @@ export const suite: Suite = {
     },
     fresh(KEYS, 5, ["LazyInitMap", "a Map of its own", "lmdb"]),
     fresh(PEER_KEYS, 8, ["LazyInitMap", "multithreading"]),
-    fresh(SERVER_KEYS, 2, ["LazyInitMap", "global-cache"]),
+    fresh(SERVER_KEYS, 4, ["LazyInitMap", "global-cache"]),
     {
       name:
         `look up ${KEYS} keys by Zipf's law in ${WORKERS} workers, each made in some 50 µs`,
