@@ -20,7 +20,9 @@ export interface MapOrder {
   readonly steps: number;
   readonly handle: LazyInitMapHandle<string, string>;
   /** Where lmdb has its files. */
-  readonly path: string | undefined;
+  readonly path?: string;
+  /** Where the server of global-cache is. */
+  readonly serverUrl?: string;
   /** Where `multithreading` has its values, and their lock. */
   readonly peer: readonly [values: SharedArrayBuffer, lock: SharedArrayBuffer];
   /** How often values were made. */
@@ -31,9 +33,13 @@ export type Way =
   | "LazyInitMap"
   | "a Map of its own"
   | "lmdb"
-  | "multithreading";
+  | "multithreading"
+  | "global-cache";
 
-type Store = (key: string, make: (key: string) => string) => string;
+type Store = (
+  key: string,
+  make: (key: string) => string,
+) => string | Promise<string>;
 
 export function keyOf(number: number): string {
   return `https://example.org/${number}`;
@@ -48,7 +54,9 @@ export function render(key: string, steps: number): string {
   return `${key} ${hash}`;
 }
 
-async function storeOf({ way, handle, path, peer }: MapOrder): Promise<Store> {
+async function storeOf(
+  { way, handle, path, serverUrl, peer }: MapOrder,
+): Promise<Store> {
   switch (way) {
     case "LazyInitMap": {
       const map = LazyInitMap.from(handle, string(), string());
@@ -78,6 +86,13 @@ async function storeOf({ way, handle, path, peer }: MapOrder): Promise<Store> {
           return value;
         });
     }
+    case "global-cache": {
+      const { globalCache } = await import("@vitalets/global-cache");
+      // As its own setup tells processes by their environment
+      const config: object = { serverUrl };
+      globalCache.defineConfig(config);
+      return (key, make) => globalCache.get(key, () => make(key));
+    }
     case "multithreading": {
       const [values, lock] = peer;
       const shared = new SharedJsonBuffer<Record<string, string>>({}, values);
@@ -103,7 +118,11 @@ async function perform(order: MapOrder): Promise<void> {
     return render(key, order.steps);
   };
   // The others come as soon
-  for (const number of order.numbers) consume(store(keyOf(number), make));
+  for (const number of order.numbers) {
+    const value = store(keyOf(number), make);
+    // Most stores are not asynchronous, and must not pay for it
+    consume(typeof value === "string" ? value : await value);
+  }
 }
 
 // The main thread has its orders from here

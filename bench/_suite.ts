@@ -10,6 +10,9 @@ export interface Timer {
   end(): void;
 }
 
+/** What is measured of a subject beside its time: numbers, by what they are and their unit. */
+export type Figures = Record<string, number>;
+
 /** One of several ways to do the same. */
 export interface Subject {
   readonly name: string;
@@ -17,6 +20,8 @@ export interface Subject {
   readonly baseline?: boolean;
   /** How many operations one run carries out, if not as many as the group says. */
   readonly operations?: number;
+  /** Filled by its runs. */
+  readonly figures?: Figures;
   run(timer: Timer): void | Promise<void>;
 }
 

@@ -5,24 +5,36 @@
  * What it costs to initialize once per cluster, for each engine, beside the engine's own
  * primitive:
  *
- *   deno run --allow-all --unstable-kv bench/cluster.ts [engine …]
+ *   deno run --allow-all --unstable-kv bench/cluster.ts [row …]
  *
- * Prints a table in Markdown. Engines are started for it, on this machine.
+ * Prints a row for each, as JSON. Engines are started for it, on this machine.
  */
 
+import { globalCache } from "@vitalets/global-cache";
+import { storageServer } from "@vitalets/global-cache/server";
 import { DatabaseSync } from "node:sqlite";
 import postgres from "postgres";
 import { ClusterLazyInit } from "../cluster/mod.ts";
 import { string } from "../codec.ts";
-import { type RunningEngine, startEngine } from "../tests/cluster/engines.ts";
+import { startEngine } from "../tests/cluster/engines.ts";
 import { Member } from "../tests/cluster/member.ts";
 import {
   type Engine,
   openStore,
   type StoreAddress,
 } from "../tests/cluster/stores.ts";
+import type { Told } from "./_global_cache_process.ts";
+import type { Figures } from "./_suite.ts";
+import { spreadOf, type TableRow } from "./report/results.ts";
 
-const ENGINES: readonly Engine[] = ["sqlite", "etcd", "postgres", "deno-kv"];
+type Row = Engine | "global-cache";
+const ROWS: readonly Row[] = [
+  "sqlite",
+  "etcd",
+  "postgres",
+  "deno-kv",
+  "global-cache",
+];
 const LEASE = 10_000;
 const ROUNDS = 100;
 const WARM_UP = 20;
@@ -31,18 +43,15 @@ const WAKE_ROUNDS = 30;
 /** How long the initializer that the others wait for takes, in ms. */
 const INITIALIZER = 100;
 /** For how long waiting processes are watched, in ms. */
-const IDLE = 5_000;
+const IDLE = 3_000;
+/** How long one engine may take, in ms; what was started for it ends then, too. */
+const PATIENCE = 90_000;
 const TICKS_PER_SECOND = 100;
 
 /** Takes a lock of the engine, writes a value under it, and gives the lock back. */
 interface Primitive extends AsyncDisposable {
   readonly name: string;
   run(key: string): Promise<void>;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
 }
 
 function percentile(values: readonly number[], part: number): number {
@@ -60,7 +69,7 @@ async function measure(
     await run(round);
     if (round >= WARM_UP) durations.push(performance.now() - start);
   }
-  return median(durations);
+  return spreadOf(durations).median;
 }
 
 async function primitiveOf(
@@ -156,27 +165,22 @@ async function measureFresh(address: StoreAddress): Promise<number> {
   });
 }
 
+/** A process that asks for a value, or makes it, and tells when. */
+type Asker = (key: string) => Promise<Told>;
+
 /** From the end of the initializer to the last of eight processes. */
-async function measureWakeUps(
-  members: readonly Member[],
-): Promise<readonly number[]> {
+async function measureWakeUps(askers: readonly Asker[]): Promise<Figures> {
   const durations: number[] = [];
   for (let round = 0; round < WAKE_ROUNDS; round++) {
-    const key = `wake ${round}`;
-    const settled = await Promise.all(
-      members.map((member) =>
-        member.tell({
-          key,
-          call: "getOrInit",
-          value: "value",
-          duration: INITIALIZER,
-        }).settled
-      ),
-    );
-    const made = settled.find(({ made }) => made !== undefined)!.made!;
-    durations.push(Math.max(...settled.map(({ at }) => at)) - made);
+    const told = await Promise.all(askers.map((ask) => ask(`wake ${round}`)));
+    const made = told.find(({ made }) => made !== undefined)!.made!;
+    durations.push(Math.max(...told.map(({ at }) => at)) - made);
   }
-  return durations;
+  return {
+    "initializer's end to the last of 8 processes, ms": spreadOf(durations)
+      .median,
+    "the same, 90 % of times, ms": percentile(durations, 0.9),
+  };
 }
 
 async function cpuTicks(pid: number): Promise<number> {
@@ -202,41 +206,124 @@ async function measureIdle(
   return 100 * ticks / TICKS_PER_SECOND / (IDLE / 1_000);
 }
 
-async function row(engine: Engine, running: RunningEngine): Promise<string> {
-  const { address } = running;
+async function rowOf(
+  engine: Engine,
+  address: StoreAddress,
+): Promise<TableRow> {
   const fresh = await measureFresh(address);
   await using primitive = await primitiveOf(address);
   const own = await measure(ROUNDS, (round) => primitive.run(`own ${round}`));
-  const members = await Promise.all(
-    Array.from({ length: PROCESSES }, () => Member.start(address, LEASE)),
-  );
-  const wakeUps = await measureWakeUps(members);
-  for (const member of members) await member[Symbol.asyncDispose]();
-  const idle = [await measureIdle(address, 1), await measureIdle(address, 100)];
-  return [
-    engine,
-    `${fresh.toFixed(2)} ms`,
-    `${own.toFixed(2)} ms: ${primitive.name}`,
-    `${(fresh / own).toFixed(1)}×`,
-    `${median(wakeUps).toFixed(1)} ms (90 %: ${
-      percentile(wakeUps, 0.9).toFixed(1)
-    } ms)`,
-    ...idle.map((percent) => `${percent.toFixed(1)} %`),
-  ].join(" | ");
+  await using members = new AsyncDisposableStack();
+  const askers = await times(PROCESSES, async (): Promise<Asker> => {
+    const member = members.use(await Member.start(address, LEASE));
+    return (key) =>
+      member.tell({
+        key,
+        call: "getOrInit",
+        value: "value",
+        duration: INITIALIZER,
+      }).settled;
+  });
+  const wakeUps = await measureWakeUps(askers);
+  await members.disposeAsync();
+  return {
+    name: `${engine}, beside ${primitive.name}`,
+    figures: {
+      "a fresh key, alone, ms": fresh,
+      "the engine's own primitive, ms": own,
+      ...wakeUps,
+      "processor time of a waiting cell, %": await measureIdle(address, 1),
+      "processor time of 100 waiting cells, %": await measureIdle(address, 100),
+    },
+  };
 }
 
-const [one, five, fifteen] = Deno.loadavg();
-console.log(
-  `Load of the machine before: ${one!.toFixed(1)}, ${five!.toFixed(1)}, ${
-    fifteen!.toFixed(1)
-  }; processors: ${navigator.hardwareConcurrency}\n`,
-);
-console.log(
-  "| engine | fresh key, alone | the engine's own | ratio | initializer's end to the last of 8 processes, median | idle CPU, 1 waiting cell | 100 waiting cells |",
-);
-console.log("| --- | --- | --- | --- | --- | --- | --- |");
-const chosen = Deno.args.length > 0 ? Deno.args as Engine[] : ENGINES;
-for (const engine of chosen) {
-  await using running = await startEngine(engine);
-  console.log(`| ${await row(engine, running)} |`);
+function times<T>(count: number, make: () => Promise<T>): Promise<T[]> {
+  return Promise.all(Array.from({ length: count }, make));
 }
+
+async function measureEngine(engine: Engine): Promise<TableRow> {
+  await using running = await startEngine(engine);
+  // In time, so that the engine is ended
+  return await inTime(rowOf(engine, running.address));
+}
+
+/** Starts a process that asks the server of global-cache. */
+async function startPeer(
+  serverUrl: string,
+  stack: AsyncDisposableStack,
+): Promise<Asker> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-check",
+      "--allow-all",
+      new URL("_global_cache_process.ts", import.meta.url).pathname,
+      serverUrl,
+      String(INITIALIZER),
+    ],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const input = process.stdin.getWriter();
+  const output = process.stdout.pipeThrough(new TextDecoderStream())
+    .getReader();
+  stack.defer(async () => {
+    await input.close();
+    await process.status;
+    await output.cancel();
+  });
+  await output.read();
+  return async (key) => {
+    await input.write(new TextEncoder().encode(key));
+    return JSON.parse((await output.read()).value!);
+  };
+}
+
+/** A package with a server of its own, which does the same without a store. */
+async function measurePeer(): Promise<TableRow> {
+  await using stack = new AsyncDisposableStack();
+  const basePath = await Deno.makeTempDir();
+  stack.defer(() => Deno.remove(basePath, { recursive: true }));
+  await storageServer.start({ basePath });
+  stack.defer(() => storageServer.stop());
+  const serverUrl = `http://127.0.0.1:${storageServer.port}`;
+  const config: object = { serverUrl };
+  globalCache.defineConfig(config);
+  const fresh = await measure(ROUNDS, async (round) => {
+    await globalCache.get(`fresh ${round}`, () => "value");
+  });
+  const askers = await times(PROCESSES, () => startPeer(serverUrl, stack));
+  return {
+    name: "global-cache",
+    figures: {
+      "a fresh key, alone, ms": fresh,
+      ...await measureWakeUps(askers),
+    },
+  };
+}
+
+async function inTime(row: Promise<TableRow>): Promise<TableRow> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Error(`It takes more than ${PATIENCE} ms`));
+  }, PATIENCE);
+  try {
+    return await Promise.race([row, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const chosen = Deno.args.length > 0 ? Deno.args as Row[] : ROWS;
+const rows: TableRow[] = [];
+for (const row of chosen) {
+  rows.push(
+    row === "global-cache"
+      ? await inTime(measurePeer())
+      : await measureEngine(row),
+  );
+}
+console.log(JSON.stringify(rows));
+// Whatever is left of a peer's server
+Deno.exit();

@@ -373,6 +373,7 @@ function asynchronousInitializers(): Subject[] {
   ];
   return stdAsync === undefined ? subjects : [...subjects, {
     name: "Lazy.get() of @std/async",
+    baseline: true,
     async run(timer) {
       const { Lazy } = stdAsync!;
       const lazies = places().map((_, i) => new Lazy(() => Promise.resolve(i)));

@@ -4,8 +4,8 @@
  * What keyed cells cost: beside a `Map` in one thread, and beside what else several
  * threads may share values by key with.
  *
- * lmdb takes more permissions than `deno bench --allow-read` has: it is left out
- * unless all are granted.
+ * lmdb and global-cache take more permissions than `deno bench --allow-read` has: they
+ * are left out unless all are granted.
  */
 
 import type { RootDatabase } from "lmdb";
@@ -15,6 +15,7 @@ import { keyOf, type MapOrder, render, type Way } from "./_map_worker.ts";
 import {
   consume,
   expect,
+  type Figures,
   type Group,
   note,
   register,
@@ -28,32 +29,58 @@ const MILLION = 1_000_000;
 const LOOK_UPS = 100_000;
 const WORKERS = 4;
 /** How many keys each worker looks up where some are asked for more often than others. */
-const ACCESSES = 25_000;
+const ACCESSES = 10_000;
 /** Some 50 µs of work. */
-const STEPS = 50_000;
+const STEPS = 10_000;
 /** `multithreading` looks through all properties of an object for each. */
-const PEER_KEYS = 500;
+const PEER_KEYS = 1_000;
+/** The server of global-cache is asked for each. */
+const SERVER_KEYS = 200;
+/** For permissions that some peers take. */
+const PEER_PERMISSIONS = ["ffi", "read", "write", "env", "sys", "net"] as const;
 
 const keys = Array.from({ length: KEYS }, (_, i) => keyOf(i));
+
+/** Whether a peer may run, which says so if it may not. */
+async function isPermitted(peer: string): Promise<boolean> {
+  const states = await Promise.all(
+    PEER_PERMISSIONS.map((name) => Deno.permissions.query({ name })),
+  );
+  if (states.every(({ state }) => state === "granted")) return true;
+  note(`${peer} is left out: it takes --allow-all`);
+  return false;
+}
+
+function temporaryDirectory(): string {
+  const path = Deno.makeTempDirSync();
+  globalThis.addEventListener("unload", () => {
+    Deno.removeSync(path, { recursive: true });
+  });
+  return path;
+}
 
 /** Opens a database, where that is permitted. */
 async function openDatabase(): Promise<
   { database: RootDatabase<string, string>; path: string } | undefined
 > {
-  const names = ["ffi", "read", "write", "env", "sys"] as const;
-  const states = await Promise.all(
-    names.map((name) => Deno.permissions.query({ name })),
-  );
-  if (states.some(({ state }) => state !== "granted")) {
-    note(`lmdb is left out: it takes --allow-${names.join(" --allow-")}`);
-    return undefined;
-  }
+  if (!await isPermitted("lmdb")) return undefined;
   const { open } = await import("lmdb");
-  const path = await Deno.makeTempDir();
-  globalThis.addEventListener("unload", () => {
-    Deno.removeSync(path, { recursive: true });
-  });
+  const path = temporaryDirectory();
   return { database: open({ path, noSync: true }), path };
+}
+
+/** Starts the server of global-cache, where that is permitted. */
+async function startServer(): Promise<
+  { clear(): Promise<void>; serverUrl: string } | undefined
+> {
+  if (!await isPermitted("global-cache")) return undefined;
+  const { storageServer } = await import("@vitalets/global-cache/server");
+  const { globalCache } = await import("@vitalets/global-cache");
+  await storageServer.start({ basePath: temporaryDirectory() });
+  const serverUrl = `http://127.0.0.1:${storageServer.port}`;
+  const config: object = { serverUrl };
+  globalCache.defineConfig(config);
+  return { clear: () => globalCache.clearSession(), serverUrl };
 }
 
 async function readers(): Promise<Subject[]> {
@@ -153,58 +180,79 @@ async function startWorkers(): Promise<(order: MapOrder[]) => Promise<void>> {
 
 /** Four workers that look keys up, and make what is not there. */
 async function makers(
-  numbersOf: (worker: number, way: Way) => Uint32Array,
+  numbersOf: (worker: number) => Uint32Array,
   steps: number,
   ways: readonly Way[],
 ): Promise<Subject[]> {
-  const give = await startWorkers();
-  const opened = await openDatabase();
-  return ways
-    .filter((way) => way !== "lmdb" || opened !== undefined)
-    .map((way, index): Subject => {
-      let noted = false;
-      const all = Array.from(
-        { length: WORKERS },
-        (_, worker) => numbersOf(worker, way),
-      );
-      const distinct = new Set(all.flatMap((numbers) => [...numbers])).size;
-      return {
-        name: way,
-        baseline: index === 0,
-        operations: all.reduce((sum, { length }) => sum + length, 0),
-        async run(timer) {
-          const map = new LazyInitMap(string(), string());
-          const values = new SharedArrayBuffer(2 ** 24);
-          if (way === "multithreading") {
-            new SharedJsonBuffer<Record<string, string>>({}, values);
-          }
-          opened?.database.clearSync();
-          const made = new SharedArrayBuffer(4);
-          const order = {
-            way,
-            steps,
-            handle: map.handle,
-            path: opened?.path,
-            peer: [values, new SharedArrayBuffer(4)] as const,
-            made,
-          };
-          const before = Deno.memoryUsage().rss;
-          timer.start();
-          await give(all.map((numbers) => ({ ...order, numbers })));
-          timer.end();
-          const times = new Int32Array(made)[0]!;
-          if (way !== "a Map of its own") expect(times, distinct);
-          if (noted) return;
-          noted = true;
-          const grown = (Deno.memoryUsage().rss - before) / 2 ** 20;
-          note(
-            `${way}: ${distinct} keys were made ${times} times, and the process grew by ${
-              grown.toFixed(1)
-            } MiB`,
-          );
-        },
-      };
-    });
+  const opened = ways.includes("lmdb") ? await openDatabase() : undefined;
+  const server = ways.includes("global-cache")
+    ? await startServer()
+    : undefined;
+  const all = Array.from({ length: WORKERS }, (_, i) => numbersOf(i));
+  const distinct = new Set(all.flatMap((numbers) => [...numbers])).size;
+  const subjectOf = async (way: Way): Promise<Subject> => {
+    // Of its own, so that its memory is, too
+    const give = await startWorkers();
+    const figures: Figures = {};
+    return {
+      name: way,
+      baseline: way !== "LazyInitMap",
+      figures,
+      async run(timer) {
+        const map = new LazyInitMap(string(), string());
+        const values = new SharedArrayBuffer(2 ** 24);
+        if (way === "multithreading") {
+          new SharedJsonBuffer<Record<string, string>>({}, values);
+        }
+        opened?.database.clearSync();
+        await server?.clear();
+        const made = new SharedArrayBuffer(4);
+        const order: Omit<MapOrder, "numbers"> = {
+          way,
+          steps,
+          handle: map.handle,
+          ...(opened === undefined ? {} : { path: opened.path }),
+          ...(server === undefined ? {} : { serverUrl: server.serverUrl }),
+          peer: [values, new SharedArrayBuffer(4)],
+          made,
+        };
+        const before = Deno.memoryUsage().rss;
+        timer.start();
+        await give(all.map((numbers) => ({ ...order, numbers })));
+        timer.end();
+        const times = new Int32Array(made)[0]!;
+        if (way !== "a Map of its own") expect(times, distinct);
+        figures["values made"] = times;
+        // Later runs have what earlier ones have left
+        figures["memory of the first run, MiB"] ??=
+          (Deno.memoryUsage().rss - before) / 2 ** 20;
+      },
+    };
+  };
+  return await Promise.all(
+    ways
+      .filter((way) => way !== "lmdb" || opened !== undefined)
+      .filter((way) => way !== "global-cache" || server !== undefined)
+      .map(subjectOf),
+  );
+}
+
+/** A group in which each worker asks for all keys, and begins elsewhere, as programs do. */
+function fresh(count: number, rounds: number, ways: readonly Way[]): Group {
+  const numbersOf = (worker: number) => {
+    const first = worker * count / WORKERS;
+    return Uint32Array.from({ length: count }, (_, i) => (first + i) % count);
+  };
+  return {
+    name: `look up ${count} fresh keys in each of ${WORKERS} workers`,
+    operation: "look-up",
+    operations: WORKERS * count,
+    rounds,
+    // As many, as the workers have a lot to compile
+    warmUpRounds: rounds,
+    single: true,
+    create: () => makers(numbersOf, 1, ways),
+  };
 }
 
 /** Numbers of keys, the first ones more often than the others: the k-th 1/k as often. */
@@ -248,37 +296,19 @@ export const suite: Suite = {
       warmUpRounds: 3,
       create: firstReaders,
     },
-    {
-      name: `look up fresh keys, all of them by each of ${WORKERS} workers`,
-      operation: "look-up",
-      operations: WORKERS * KEYS,
-      rounds: 5,
-      warmUpRounds: 1,
-      create: () =>
-        makers(
-          (worker, way) => {
-            const length = way === "multithreading" ? PEER_KEYS : KEYS;
-            // Each begins elsewhere, as programs do
-            const first = worker * length / WORKERS;
-            return Uint32Array.from({ length }, (_, i) => (first + i) % length);
-          },
-          1,
-          ["LazyInitMap", "a Map of its own", "lmdb", "multithreading"],
-        ),
-    },
+    fresh(KEYS, 5, ["LazyInitMap", "a Map of its own", "lmdb"]),
+    fresh(PEER_KEYS, 8, ["LazyInitMap", "multithreading"]),
+    fresh(SERVER_KEYS, 4, ["LazyInitMap", "global-cache"]),
     {
       name:
         `look up ${KEYS} keys by Zipf's law in ${WORKERS} workers, each made in some 50 µs`,
       operation: "look-up",
       operations: WORKERS * ACCESSES,
-      rounds: 5,
+      rounds: 3,
       warmUpRounds: 1,
+      single: true,
       create: () =>
-        makers(
-          (worker) => zipf(worker),
-          STEPS,
-          ["LazyInitMap", "a Map of its own", "lmdb"],
-        ),
+        makers(zipf, STEPS, ["LazyInitMap", "a Map of its own", "lmdb"]),
     },
   ],
 };

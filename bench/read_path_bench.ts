@@ -127,6 +127,7 @@ function readersOf<T>(
     },
     {
       name: "MutexLazyInit.get()",
+      baseline: true,
       run() {
         let sum = 0;
         for (let i = 0; i < READS; i++) {
@@ -220,6 +221,35 @@ async function peersOf(values: readonly [number, number]): Promise<Subject[]> {
   return subjects;
 }
 
+/** Of the cell and of the package that is nearest to it. */
+async function asynchronousReaders(): Promise<Subject[]> {
+  const cells = [1, 2].map((value) => mutexLazyInit(int32, value));
+  const total = READS / 2 * 3;
+  const subjects: Subject[] = [{
+    name: "MutexLazyInit.getOrInitAsync()",
+    async run() {
+      let sum = 0;
+      for (let i = 0; i < READS; i++) {
+        sum += await cells[i & 1]!.getOrInitAsync(never);
+      }
+      expect(sum, total);
+    },
+  }];
+  if (stdAsync === undefined) return subjects;
+  const { Lazy } = stdAsync;
+  const lazies = [1, 2].map((value) => new Lazy(() => value));
+  for (const lazy of lazies) await lazy.get();
+  return [...subjects, {
+    name: "Lazy.get() of @std/async",
+    baseline: true,
+    async run() {
+      let sum = 0;
+      for (let i = 0; i < READS; i++) sum += await lazies[i & 1]!.get();
+      expect(sum, total);
+    },
+  }];
+}
+
 function group(name: string, create: Group["create"]): Group {
   return {
     name,
@@ -255,6 +285,7 @@ export const suite: Suite = {
       ...readersOf([[int32, 1], [int32, 2]], (value) => value),
       ...await peersOf([1, 2]),
     ]),
+    group("read an initialized int32 asynchronously", asynchronousReaders),
     group("read an initialized object", () =>
       readersOf<Port>(
         [[object, { port: 80 }], [object, { port: 443 }]],

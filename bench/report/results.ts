@@ -4,6 +4,8 @@
  * What `deno task bench:report` writes to `results.json`, and `render.ts` shows.
  */
 
+import type { Figures } from "../_suite.ts";
+
 /** A median, and the quartiles around it. */
 export interface Spread {
   readonly lower: number;
@@ -22,6 +24,8 @@ export interface SubjectResult {
    * this subject is faster. Both sides of a ratio are of the same round.
    */
   readonly timesAsFast: Readonly<Record<string, Spread>>;
+  /** The largest of all processes. */
+  readonly figures?: Readonly<Figures>;
 }
 
 /** What was measured side by side. */
@@ -31,6 +35,18 @@ export interface GroupResult {
   /** What one operation is. */
   readonly operation: string;
   readonly subjects: readonly SubjectResult[];
+}
+
+/** What a program has measured that takes more than a process of its own. */
+export interface TableResult {
+  readonly suite: string;
+  readonly name: string;
+  readonly rows: readonly TableRow[];
+}
+
+export interface TableRow {
+  readonly name: string;
+  readonly figures: Readonly<Figures>;
 }
 
 /** What one run of the report has measured. */
@@ -50,10 +66,13 @@ export interface Results {
   /** How many processes each group was measured in, one after the other. */
   readonly processes: number;
   readonly groups: readonly GroupResult[];
-  /** What a cell takes beyond its value, in bytes of shared memory. */
+  readonly tables: readonly TableResult[];
+  /** What a cell takes beyond its value, in bytes of shared memory: the most, over all codecs. */
   readonly cellOverheadBytes: number;
   /** What was not measured, and why. */
   readonly skipped: readonly string[];
+  /** What could not be measured to its end, with the error. */
+  readonly failed: readonly string[];
 }
 
 /** Returns the quartiles of some numbers, of which there must be one. */
