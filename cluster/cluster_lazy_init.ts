@@ -202,14 +202,14 @@ interface Run {
   version: bigint;
   /** When that was sent, which is no later than it was written. */
   sent: number;
+  /** Why there is nothing to publish. */
+  failed?: Failed;
 }
 
 const DEFAULT_LEASE = 10_000;
 const BEATS_PER_LEASE = 3;
 /** Well below a beat, so that a lost request is sent again before the lease is over. */
 const REQUESTS_PER_LEASE = 6;
-/** Values may be so large that a store needs longer than that. */
-const MAX_PATIENCE = 64;
 /** After so many leases without an answer, calls reject. */
 const MAX_SILENCE = 3;
 /** How long to wait after a request that failed, in ms; doubles with each in a row. */
@@ -276,7 +276,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   /** The look that has begun, and the one after it, for all calls that come meanwhile. */
   #look: Promise<void> | undefined = undefined;
   #nextLook: Promise<void> | undefined = undefined;
-  /** For how long a request may take, in ms. */
+  /** The write that was sent last, as it may land when nobody waits for it any more. */
+  #sent: Promise<unknown> = Promise.resolve();
+  /** For how long a request may take, in ms: longer for values than for beats. */
   #patience: number;
   /** Whether the store has refused for good what the watch has asked for. */
   #refused = false;
@@ -530,9 +532,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     const signal = this.#begin(options);
     if (!this.#isInitialized) await this.#during(this.#lookNow(), signal);
     while (!this.#isInitialized) {
+      this.#assertUsable();
       this.#assertNotWithin();
-      const { now, random } = this.#clock;
-      await this.#sleepOrLook(now() + this.#lease * (1 + random()), signal);
+      await this.#sleepOrLook(this.#nextLookAt(), signal);
     }
     return this.#value as Readonly<T>;
   }
@@ -651,18 +653,33 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     );
     for (const end of this.#ends) end();
     if (run === undefined) return;
-    // C1, C2: over its last entry. Should this fail, its lease has to pass
-    const record = rollBack(run.record, false, this.#clock.nonce());
-    await this.#answer(() =>
-      this.#store.set(this.#key, encodeRecord(record), run.version)
-    ).catch(() => {});
+    // Should this fail, its lease has to pass
+    await this.#answer(
+      () => this.#giveUp(run),
+      this.#lease / REQUESTS_PER_LEASE,
+    )
+      .catch(() => {});
+  }
+
+  /** Rolls a run back, whichever of its entries has landed last. */
+  async #giveUp({ record: { owner } }: Run): Promise<void> {
+    await this.#sent;
+    const entry = await this.#store.get(this.#key);
+    if (entry === null) return;
+    const record = decodeRecord(entry.value);
+    if (record.phase !== "initializing" || record.owner !== owner) return;
+    // C1, C2: over the entry that was found, which this run has written
+    const rolledBack = rollBack(record, false, this.#clock.nonce());
+    await this.#store.set(this.#key, encodeRecord(rolledBack), entry.version);
   }
 
   /** Begins a call: throws if the cell is disposed, and watches from now on. */
   #begin(options: ClusterLazyInitWaitOptions): AbortSignal | undefined {
     const signal = signalOf(options);
     this.#end.signal.throwIfAborted();
-    if (!this.#isInitialized) signal?.throwIfAborted();
+    if (!this.#isInitialized && signal?.aborted) throw signal.reason;
+    // A silence that nobody was there to hear does not count
+    if (this.#ends.size === 0) this.#silentSince = undefined;
     if (!this.#watching) this.#watch();
     return signal;
   }
@@ -686,9 +703,10 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     if (this.#seen.failure !== undefined) throw this.#seen.failure;
   }
 
-  /** A call within the run would wait for itself. */
+  /** A call within the run would wait for itself, even by another object of the same key. */
   #assertNotWithin(): void {
-    if (this.#run !== undefined && isWithin(this.#run.record.owner)) {
+    const { record } = this.#seen;
+    if (record?.phase === "initializing" && isWithin(record.owner)) {
       throw new RecursiveInitializationError(
         `Cannot wait for ${this.#label} as this call must not be within its initializer: use what the initializer has instead`,
       );
@@ -709,7 +727,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       this.#assertNotWithin();
       // One of this process at a time
       if (this.#contended) {
-        await this.#sleep(Infinity, signal);
+        const isOver = () => !this.#contended;
+        await this.#sleepOrLook(this.#nextLookAt(), signal, isOver);
         continue;
       }
       const result = await this.#contend(initializer, signal);
@@ -765,16 +784,17 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       nonce: this.#clock.nonce(),
     });
     const sent = this.#clock.now();
-    // C1: over what was judged: uninitialized, or silent for its lease (C4)
-    const version = await this.#write(record, seen.version);
-    if (typeof version !== "bigint") return NOT_YET;
-    const run: Run = { record, version, sent };
-    if (signal?.aborted) {
-      await this.#writeOwn(run, rollBack(record, false, this.#clock.nonce()));
-      return NOT_YET;
-    }
+    const run: Run = { record, version: 0n, sent };
     this.#run = run;
     try {
+      // C1: over what was judged: uninitialized, or silent for its lease (C4)
+      const version = await this.#write(record, seen.version);
+      if (typeof version !== "bigint") return NOT_YET;
+      run.version = version;
+      if (signal?.aborted) {
+        await this.#writeOwn(run, rollBack(record, false, this.#clock.nonce()));
+        return NOT_YET;
+      }
       return await this.#own(run, initializer);
     } finally {
       this.#run = undefined;
@@ -803,6 +823,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       ]);
       this.#end.signal.throwIfAborted();
       stop.abort();
+      if (typeof made === "object" && !made.ok) run.failed = made;
       // The last beat is settled before anything is written over it (C5)
       if (made === LOST || made === STOPPED || await beats === LOST) {
         running.abort(this.#ownerLost());
@@ -811,7 +832,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       return await this.#finish(run, made);
     } catch (error) {
       running.abort(error);
-      throw error;
+      if (run.failed === undefined || this.#end.signal.aborted) throw error;
+      // It could not be rolled back, so its lease has to pass
+      return { ok: false, reason: "during-init", error: run.failed.error };
     } finally {
       this.#ends.delete(end);
       stop.abort();
@@ -857,7 +880,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         return { ok: true, value };
       } catch (error) {
         if (!(error instanceof PermanentStoreError)) throw error;
-        return await this.#finish(run, { ok: false, error });
+        run.failed = { ok: false, error };
+        return await this.#finish(run, run.failed);
       }
     }
     const { error } = made;
@@ -878,14 +902,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     for (;;) {
       await this.#sleepAlone(run.sent + this.#lease / BEATS_PER_LEASE, stop);
       if (stop.aborted) return STOPPED;
-      try {
-        if (!await this.#beat(run)) return LOST;
-      } catch (error) {
-        if (this.#end.signal.aborted || error instanceof PermanentStoreError) {
-          throw error;
-        }
-        // The store is silent for all that could take over, too
-      }
+      if (!await this.#beat(run)) return LOST;
     }
   }
 
@@ -899,7 +916,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   async #writeOwn(run: Run, record: EntryRecord): Promise<boolean> {
     for (;;) {
       const sent = this.#clock.now();
-      const version = await this.#write(record, run.version);
+      const version = await this.#write(record, run.version, run);
       if (typeof version === "bigint") {
         run.record = record;
         run.version = version;
@@ -918,7 +935,11 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /** C1: writes `record` over the entry of version `expected`, and settles what came of it (C5). */
-  async #write(record: EntryRecord, expected: bigint): Promise<Outcome> {
+  async #write(
+    record: EntryRecord,
+    expected: bigint,
+    run?: Run,
+  ): Promise<Outcome> {
     const bytes = encodeRecord(record);
     const hasLanded = () => this.#seen.record?.nonce === record.nonce;
     let sent = false;
@@ -930,11 +951,18 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         if (this.#seen.version !== expected) return "unknown";
       }
       sent = true;
-      const version = await this.#request(() =>
-        this.#store.set(this.#key, bytes, expected)
+      const version = await this.#request(
+        () => {
+          const answer = this.#store.set(this.#key, bytes, expected);
+          this.#sent = Promise.resolve(answer).catch(() => {});
+          return answer;
+        },
+        record.phase === "initialized"
+          ? this.#patience
+          : this.#lease / REQUESTS_PER_LEASE,
       );
       if (version !== null) {
-        assertVersion(version, expected);
+        assertVersion(version, expected + 1n);
         this.#observe({ value: bytes, version }, expected);
         return version;
       }
@@ -942,8 +970,15 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       // one before, after the look
       await this.#lookNow();
       if (hasLanded()) return this.#seen.version;
+      if (this.#seen.version === expected) {
+        throw new PermanentStoreError(
+          `Cannot use the answer of the store as 'set' must replace the entry of version ${
+            show(expected)
+          }: it has refused, and 'get' still tells of that version`,
+        );
+      }
       return again ? "unknown" : "refused";
-    });
+    }, run);
   }
 
   /**
@@ -957,7 +992,10 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         this.#nextLook = undefined;
         return this.#look = this.#persist(async () => {
           const highest = this.#highest;
-          const entry = await this.#request(() => this.#store.get(this.#key));
+          const entry = await this.#request(
+            () => this.#store.get(this.#key),
+            this.#patience,
+          );
           if (entry !== null) assertEntry(entry, highest);
           this.#observe(entry, highest);
         }).finally(() => this.#look = undefined);
@@ -1016,10 +1054,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     this.#watching = true;
     const { signal } = this.#end;
     for (let failures = 0; !signal.aborted; failures++) {
+      let events = 0;
       try {
         for await (const entry of this.#store.watch(this.#key, signal)) {
           if (signal.aborted) return;
-          failures = 0;
+          // The first comes with the watch: only another shows that it stands
+          if (++events > 1) failures = 0;
           // C6: that there is none, or which is not known, only makes it look
           if (entry === null) {
             this.#lookNow().catch((error) => this.#doubt(error));
@@ -1045,42 +1085,47 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     return true;
   }
 
-  /** Sends requests until one is answered, or it is known that none will be. */
-  async #persist<R>(attempt: () => Promise<R>): Promise<R> {
+  /**
+   * Sends requests until one is answered, or it is known that none will be. A run that has
+   * something to publish does not give up, as the store is silent for all that could take
+   * over, too.
+   */
+  async #persist<R>(attempt: () => Promise<R>, run?: Run): Promise<R> {
     for (let failures = 0;; failures++) {
       try {
         return await attempt();
       } catch (error) {
         this.#end.signal.throwIfAborted();
         if (error instanceof PermanentStoreError) throw error;
-        const { now } = this.#clock;
-        this.#silentSince ??= now();
-        if (now() - this.#silentSince >= MAX_SILENCE * this.#lease) throw error;
+        const now = this.#clock.now();
+        this.#silentSince ??= now;
+        const silence = now - this.#silentSince;
+        const givesUp = run === undefined || run.failed !== undefined;
+        if (givesUp && silence >= MAX_SILENCE * this.#lease) throw error;
         await this.#pause(failures);
       }
     }
   }
 
-  /** One request, which is given up if the cell is disposed or it takes too long. */
-  async #request<R>(send: () => Promise<R>): Promise<R> {
-    const answer = await this.#during(this.#answer(send), undefined);
+  /** One request, whose answer tells that the store is there. */
+  async #request<R>(send: () => Promise<R>, patience: number): Promise<R> {
+    this.#end.signal.throwIfAborted();
+    const answer = await this.#answer(send, patience);
     this.#refused = false;
     this.#silentSince = undefined;
     this.#patience = this.#lease / REQUESTS_PER_LEASE;
     return answer;
   }
 
-  /** One request, which is given up if it takes too long. */
-  #answer<R>(send: () => Promise<R>): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const { setTimeout, clearTimeout } = this.#clock;
-      const patience = this.#patience;
-      const timer = setTimeout(() => {
+  /** One request, which is given up if the cell is disposed or it takes too long. */
+  #answer<R>(send: () => Promise<R>, patience: number): Promise<R> {
+    const { setTimeout, clearTimeout } = this.#clock;
+    let timer: unknown;
+    let end!: () => void;
+    return new Promise<R>((resolve, reject) => {
+      timer = setTimeout(() => {
         // Should it have been on its way, such as with a large value
-        this.#patience = Math.min(
-          2 * patience,
-          MAX_PATIENCE * this.#lease / REQUESTS_PER_LEASE,
-        );
+        this.#patience = Math.min(2 * this.#patience, this.#lease);
         reject(
           new DOMException(
             `Cannot use ${this.#label} as its store must answer within ${
@@ -1090,8 +1135,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
           ),
         );
       }, patience);
-      (async () => await send())().then(resolve, reject)
-        .finally(() => clearTimeout(timer));
+      end = () => reject(this.#end.signal.reason);
+      this.#ends.add(end);
+      (async () => await send())().then(resolve, reject);
+    }).finally(() => {
+      clearTimeout(timer);
+      this.#ends.delete(end);
     });
   }
 
@@ -1107,14 +1156,20 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     signal.throwIfAborted();
   }
 
-  /** Sleeps until something is seen; or, if nothing is until `due`, looks. */
+  /** When a waiter looks for itself, whatever its watch says: at least once in two leases. */
+  #nextLookAt(): number {
+    const { now, random } = this.#clock;
+    return now() + this.#lease * (1 + random());
+  }
+
+  /** Sleeps until something is seen, or it is over; or, if neither is until `due`, looks. */
   async #sleepOrLook(
     due: number,
     signal: AbortSignal | undefined,
+    isOver: () => boolean = () => false,
   ): Promise<void> {
     const seen = this.#seen;
-    this.#assertUsable();
-    while (this.#seen === seen) {
+    while (this.#seen === seen && !isOver()) {
       // C4: a look before it is due, which may well succeed, makes nothing due
       const isDue = this.#clock.now() >= due;
       if (isDue || this.#refused) {
@@ -1164,25 +1219,30 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     promise: Promise<R>,
     signal: AbortSignal | undefined,
   ): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const abort = () => reject(signal!.reason);
-      const end = () => reject(this.#end.signal.reason);
+    let abort!: () => void;
+    let end!: () => void;
+    return new Promise<R>((resolve, reject) => {
+      abort = () => reject(signal!.reason);
+      end = () => reject(this.#end.signal.reason);
       if (signal?.aborted) abort();
       if (this.#end.signal.aborted) end();
       signal?.addEventListener("abort", abort);
       this.#ends.add(end);
-      promise.then(resolve, reject).finally(() => {
-        this.#ends.delete(end);
-        signal?.removeEventListener("abort", abort);
-      });
+      promise.then(resolve, reject);
+    }).finally(() => {
+      this.#ends.delete(end);
+      signal?.removeEventListener("abort", abort);
     });
   }
 }
 
 /** What an initializer has made: the entry to publish, or an error. */
-type Made<T> =
-  | { readonly ok: true; readonly record: EntryRecord }
-  | { readonly ok: false; readonly error: unknown };
+type Made<T> = { readonly ok: true; readonly record: EntryRecord } | Failed;
+
+interface Failed {
+  readonly ok: false;
+  readonly error: unknown;
+}
 
 /** What is remembered of an entry: the value is kept decoded. */
 function withoutValue(record: EntryRecord): EntryRecord {
@@ -1245,7 +1305,7 @@ function assertVersion(
 
 function assertEntry(entry: unknown, least: bigint): asserts entry is Entry {
   const { value, version } = Object(entry);
-  if (!ArrayBuffer.isView(value) || !("BYTES_PER_ELEMENT" in value)) {
+  if (!ArrayBuffer.isView(value) || Object(value).BYTES_PER_ELEMENT !== 1) {
     throw new PermanentStoreError(
       `Cannot use the answer of the store as 'value' must be a Uint8Array: current value is ${
         show(value)

@@ -34,11 +34,11 @@ export const mutants: readonly Mutant[] = [
     name: "beat after loss, over the entry of the successor (C2)",
     file: CELL,
     from:
-      "      const version = await this.#write(record, run.version);\n      if (typeof",
+      "      const version = await this.#write(record, run.version, run);\n      if (typeof",
     to: '      if (record.phase === "initializing") {\n' +
       "        await this.#lookNow();\n" +
       "        run.version = this.#seen.version;\n      }\n" +
-      "      const version = await this.#write(record, run.version);\n      if (typeof",
+      "      const version = await this.#write(record, run.version, run);\n      if (typeof",
   },
   {
     name: "judged entry and replaced entry not the same (C1)",
@@ -95,9 +95,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "watch trusted: a waiter never looks itself",
     file: CELL,
-    from:
-      "      await this.#sleepOrLook(now() + this.#lease * (1 + random()), signal);",
-    to: "      await this.#sleep(Infinity, signal);\n      now() + random();",
+    from: "      await this.#sleepOrLook(this.#nextLookAt(), signal);\n",
+    to: "      await this.#sleep(Infinity, signal);\n",
   },
   {
     name: "lease by the wall clock (C4)",
@@ -130,8 +129,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no beats",
     file: CELL,
-    from: "        if (!await this.#beat(run)) return LOST;\n      } catch",
-    to: "        run.sent = Infinity;\n      } catch",
+    from: "      if (!await this.#beat(run)) return LOST;\n    }\n",
+    to: "      run.sent = Infinity;\n    }\n",
   },
   {
     name: "published without waiting for the last beat (C5)",
@@ -166,8 +165,9 @@ export const mutants: readonly Mutant[] = [
       "refused writes are not settled: the network may have sent them twice (C5)",
     file: CELL,
     from:
-      "      await this.#lookNow();\n      if (hasLanded()) return this.#seen.version;\n      return again",
-    to: "      await this.#lookNow();\n      return again",
+      "      await this.#lookNow();\n      if (hasLanded()) return this.#seen.version;\n      if (this.#seen.version === expected) {",
+    to:
+      "      await this.#lookNow();\n      if (this.#seen.version === expected) {",
   },
   {
     name: "taken over by a look that was not due (C4)",
