@@ -914,24 +914,14 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
 
   /** C2: writes over the last entry of the run, and returns whether that was still there. */
   async #writeOwn(run: Run, record: EntryRecord): Promise<boolean> {
-    for (;;) {
-      const sent = this.#clock.now();
-      const version = await this.#write(record, run.version, run);
-      if (typeof version === "bigint") {
-        run.record = record;
-        run.version = version;
-        run.sent = sent;
-        return true;
-      }
-      const { record: found, version: foundVersion } = this.#seen;
-      if (
-        found?.phase !== "initializing" || found.owner !== run.record.owner ||
-        foundVersion === run.version
-      ) return false;
-      // C5: a beat that was given up has landed late; no other run writes this owner
-      run.record = found;
-      run.version = foundVersion;
-    }
+    const sent = this.#clock.now();
+    // All that it has written before is settled, so what is there else is not its own (C5)
+    const version = await this.#write(record, run.version, run);
+    if (typeof version !== "bigint") return false;
+    run.record = record;
+    run.version = version;
+    run.sent = sent;
+    return true;
   }
 
   /** C1: writes `record` over the entry of version `expected`, and settles what came of it (C5). */

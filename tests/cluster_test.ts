@@ -9,7 +9,12 @@ import {
 } from "@std/assert";
 import { type Clock, platformClock, useClock } from "../cluster/_clock.ts";
 import { decodeRecord, encodeRecord } from "../cluster/_entry.ts";
-import { DenoKvStore } from "../cluster/deno_kv.ts";
+import {
+  type DenoKv,
+  type DenoKvAtomic,
+  type DenoKvEntry,
+  DenoKvStore,
+} from "../cluster/deno_kv.ts";
 import { EtcdStore } from "../cluster/etcd.ts";
 import {
   ClusterLazyInit,
@@ -18,6 +23,7 @@ import {
 } from "../cluster/mod.ts";
 import { SqliteStore } from "../cluster/sqlite.ts";
 import {
+  bool,
   type Codec,
   float64,
   int32,
@@ -358,6 +364,73 @@ Deno.test("ClusterLazyInit: an open codec resizes the slot, and gets what it has
   );
 });
 
+Deno.test("ClusterLazyInit: the package's open codecs travel", async () => {
+  const store = new MemoryStore();
+  async function travel<T>(key: string, codec: Codec<T>, value: T) {
+    await using here = new ClusterLazyInit<T>(store, key, codec);
+    await using there = new ClusterLazyInit<T>(store, key, codec);
+    assertEquals(await here.getOrInit(() => value), value);
+    assertEquals(await there.refresh(), value);
+    const { length } = store.entries.get(key)!.value;
+    // What was written, not the bound
+    assert(length < 300, `${key} takes ${length} bytes`);
+    await there.reset();
+    assertEquals(await here.refresh(), undefined);
+    assertEquals(await here.getOrInit(() => value), value);
+  }
+  for (const text of ["", "hello", "\0", "naïve 🎉\0\0"]) {
+    await travel(`string ${text}`, string(), text);
+    await travel(`json ${text}`, json<{ text: string }>(), { text });
+  }
+  await travel("json", json<(number | null)[]>(), [1, null, 0]);
+  for (const numbers of [[], [0], [1, 2, 0, 0], [NaN, -0, Infinity]]) {
+    await travel(
+      `typedArray ${numbers}`,
+      typedArray(Float64Array),
+      Float64Array.from(numbers),
+    );
+  }
+  await travel(
+    "typedArray of bytes",
+    typedArray(Uint8Array, { maxLength: 100 }),
+    Uint8Array.of(1, 2, 3, 0),
+  );
+  const codec = struct({
+    flag: bool,
+    name: string(),
+    x: float64,
+    numbers: typedArray(Int32Array),
+    config: json<{ port: number }>(),
+  });
+  for (const name of ["", "hello"]) {
+    await travel(`struct ${name}`, codec, {
+      flag: true,
+      name,
+      x: 0.5,
+      numbers: Int32Array.from(name, (_, index) => index),
+      config: { port: 80 },
+    });
+  }
+});
+
+Deno.test("ClusterLazyInit: a value of an open codec that is beyond its bound is refused, and nothing is written", async () => {
+  const store = new MemoryStore();
+  await using text = new ClusterLazyInit(store, "text", string(4));
+  await assertRejects(() => text.getOrInit(() => "hello"), RangeError);
+  await using numbers = new ClusterLazyInit(
+    store,
+    "numbers",
+    typedArray(Float64Array, { maxLength: 1 }),
+  );
+  await assertRejects(
+    () => numbers.getOrInit(() => Float64Array.of(1, 2)),
+    RangeError,
+  );
+  for (const { value } of store.entries.values()) {
+    assertEquals(decodeRecord(value).phase, "uninitialized");
+  }
+});
+
 Deno.test("ClusterLazyInit: another codec under the key is refused by every call", async () => {
   const store = new MemoryStore();
   await using cell = new ClusterLazyInit(store, "key", int32);
@@ -622,6 +695,91 @@ Deno.test("SqliteStore and EtcdStore and DenoKvStore refuse what is no place", (
     TypeError,
     "Cannot create the store as 'kv' must have 'get', 'atomic' and 'watch': current value is an object",
   );
+});
+
+/** A database of Deno KV that is empty, and of which nothing is ever told. */
+const emptyKv: DenoKv = {
+  get: () => Promise.resolve({ value: null, versionstamp: null }),
+  atomic: () => {
+    const refused: DenoKvAtomic = {
+      check: () => refused,
+      set: () => refused,
+      commit: () => Promise.resolve({ ok: false }),
+    };
+    return refused;
+  },
+  watch: () => new ReadableStream(),
+};
+
+Deno.test("DenoKvStore: a watch that fails while the key is read is no unhandled rejection", async () => {
+  const gate = Promise.withResolvers<DenoKvEntry>();
+  const asked = Promise.withResolvers<void>();
+  let failed = false;
+  await using store = new DenoKvStore({
+    ...emptyKv,
+    get() {
+      asked.resolve();
+      return gate.promise;
+    },
+    watch: () =>
+      new ReadableStream({
+        async pull(controller) {
+          await asked.promise;
+          controller.error(new Error("Lost"));
+          failed = true;
+        },
+      }),
+  });
+  const { signal } = new AbortController();
+  const changes = store.watch("key", signal)[Symbol.asyncIterator]();
+  const first = changes.next();
+  await asked.promise;
+  // Rejections that are not handled are told of after a turn of the event loop
+  for (let turn = 0; turn < 2; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert(failed);
+  gate.resolve({ value: null, versionstamp: null });
+  assertEquals((await first).value, null);
+  await assertRejects(() => changes.next(), Error, "Lost");
+});
+
+Deno.test("DenoKvStore: what the database refuses for good is told as such", async () => {
+  const errors = [
+    new TypeError("Value too large for key value store"),
+    new Deno.errors.BadResource("Bad resource ID"),
+    new Error("ValueTooLong\n\nStack backtrace:\n   0: <unknown>"),
+  ];
+  for (const cause of errors) {
+    const fail = () => {
+      throw cause;
+    };
+    await using store = new DenoKvStore({
+      get: fail,
+      atomic: fail,
+      watch: fail,
+    });
+    const { signal } = new AbortController();
+    const watch = store.watch("key", signal)[Symbol.asyncIterator]();
+    for (
+      const call of [
+        () => store.get("key"),
+        () => store.set("key", Uint8Array.of(1), 0n),
+        () => watch.next(),
+      ]
+    ) {
+      const error = await assertRejects(
+        call as () => Promise<unknown>,
+        PermanentStoreError,
+      );
+      assertEquals(
+        error.message,
+        `Cannot use the store as Deno KV refuses: ${
+          cause.message.split("\n")[0]
+        }`,
+      );
+    }
+  }
 });
 
 Deno.test("SqliteStore: versions grow for all keys, and only the expected entry is replaced", async () => {

@@ -33,12 +33,11 @@ export const mutants: readonly Mutant[] = [
   {
     name: "beat after loss, over the entry of the successor (C2)",
     file: CELL,
-    from:
-      "      const version = await this.#write(record, run.version, run);\n      if (typeof",
-    to: '      if (record.phase === "initializing") {\n' +
-      "        await this.#lookNow();\n" +
-      "        run.version = this.#seen.version;\n      }\n" +
-      "      const version = await this.#write(record, run.version, run);\n      if (typeof",
+    from: "    const version = await this.#write(record, run.version, run);\n",
+    to: '    if (record.phase === "initializing") {\n' +
+      "      await this.#lookNow();\n" +
+      "      run.version = this.#seen.version;\n    }\n" +
+      "    const version = await this.#write(record, run.version, run);\n",
   },
   {
     name: "judged entry and replaced entry not the same (C1)",
@@ -176,18 +175,16 @@ export const mutants: readonly Mutant[] = [
     to: "        return;",
   },
   {
-    name: "an own beat that has landed late counts as a loss (C5)",
+    name: "a run gives up in an outage",
     file: CELL,
-    from:
-      'found?.phase !== "initializing" || found.owner !== run.record.owner ||',
-    to: "found !== undefined ||",
+    from: "const givesUp = run === undefined || run.failed !== undefined;",
+    to: "const givesUp = true;",
   },
   {
-    name: "the entry of a successor counts as an own beat (C2)",
+    name: "a run that has lost the cell goes on (C2)",
     file: CELL,
-    from:
-      'found?.phase !== "initializing" || found.owner !== run.record.owner ||',
-    to: 'found?.phase !== "initializing" ||',
+    from: '    if (typeof version !== "bigint") return false;',
+    to: '    if (typeof version !== "bigint") return true;',
   },
   {
     name: "refresh joins a request that began before",
