@@ -14,7 +14,7 @@ import { string } from "../../codec.ts";
 import { Member } from "./member.ts";
 import { startEngine } from "./engines.ts";
 import { startEtcd, startPostgres, startWay } from "./servers.ts";
-import type { Engine, StoreAddress } from "./stores.ts";
+import { type Engine, openStore, type StoreAddress } from "./stores.ts";
 
 const LEASE = 3_000;
 const RACERS = 8;
@@ -226,6 +226,43 @@ if (ENGINES.includes("postgres")) {
     await server.dropConnections();
     assertEquals(await a.call({ key, call: "reset" }), true);
     while (await b.call({ key, call: "get" }) !== undefined);
+  });
+
+  Deno.test("postgres: small entries are told with the change, and of large ones that there is another", async () => {
+    await using server = await startPostgres();
+    await using opened = await openStore({
+      engine: "postgres",
+      places: ["127.0.0.1", String(server.port)],
+    });
+    const { store } = opened;
+    const controller = new AbortController();
+    const key = "a key\nof two lines";
+    const changes = store.watch(key, controller.signal)[Symbol.asyncIterator]();
+    assertEquals((await changes.next()).value, null);
+    let version = 0n;
+    for (
+      const value of [
+        Uint8Array.of(0, 255),
+        new Uint8Array(4_500),
+        new Uint8Array(4_501),
+      ]
+    ) {
+      await store.set("another key", Uint8Array.of(1), 0n);
+      version = (await store.set(key, value, version))!;
+      const isTold = value.length <= 4_500;
+      assertEquals(
+        (await changes.next()).value,
+        isTold ? { value, version } : null,
+      );
+      assertEquals(await store.get(key), { value, version });
+    }
+    controller.abort();
+    assertEquals((await changes.next()).done, true);
+    await assertRejects(
+      () => store.get("\0"),
+      PermanentStoreError,
+      "Cannot use the store as PostgreSQL refuses: invalid byte sequence",
+    );
   });
 }
 
@@ -652,12 +689,12 @@ async function run(program: string, cwd: string): Promise<string> {
   return decoder.decode(stdout);
 }
 
-Deno.test("the recipe for two levels empties shared memory when the cluster's cell is reset", async () => {
+Deno.test("the recipe for two levels renews shared memory when the cluster's cell is reset, even if a load fails", async () => {
   const folder = await Deno.makeTempDir();
   try {
     assertEquals(
       await run("tests/cluster/two_levels_process.ts", folder),
-      "1\n2\n",
+      "1\n3\n",
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
