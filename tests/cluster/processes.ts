@@ -670,6 +670,53 @@ Deno.test("sqlite: Deno, Node and Bun share a file", async () => {
   }
 });
 
+if (ENGINES.includes("deno-kv")) {
+  Deno.test("deno-kv: Deno and Node, by npm's @deno/kv, share a file", async () => {
+    await using running = await startEngine("deno-kv");
+    const [path] = running.address.places;
+    const folder = await Deno.makeTempDir();
+    const decoder = new TextDecoder();
+    try {
+      const installed = await new Deno.Command("npm", {
+        args: ["install", "--prefix", folder, "@deno/kv@0.14.0"],
+      }).output();
+      assert(installed.success, decoder.decode(installed.stderr));
+      // Where Node finds the package
+      await Deno.writeTextFile(
+        `${folder}/kv.mjs`,
+        'export { openKv } from "@deno/kv";\n',
+      );
+      const node = await findRuntime("node@24");
+      const program = new URL("node_kv.ts", import.meta.url).pathname;
+      await using member = await Member.start(running.address, 5_000);
+      const call = member.call({
+        key: "node",
+        call: "getOrInit",
+        value: "by Deno",
+        duration: 200,
+      });
+      const printed = await Promise.all(
+        ["by Node 0", "by Node 1"].map(async (name) => {
+          const { stdout, stderr } = await new Deno.Command(node, {
+            args: [program, `file://${folder}/kv.mjs`, path!, name],
+          }).output();
+          return decoder.decode(stdout) || decoder.decode(stderr);
+        }),
+      );
+      const value = await call;
+      assert(/^by (Deno|Node \d)$/.test(String(value)), String(value));
+      for (const text of printed) {
+        assertEquals(
+          text,
+          `${value}\nPermanentStoreError: Cannot use the store as Deno KV refuses: ValueTooLong\n`,
+        );
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
 /** Runs a program of the repository, and returns what it prints. */
 async function run(program: string, cwd: string): Promise<string> {
   const path = (name: string) =>
