@@ -36,7 +36,8 @@
  *
  * NO CALL WAITS FOR EVER. A waiter looks at the store at least once in two leases, whatever
  * its watch says. A call that gets no answer for three leases rejects with the store's
- * error; only a run goes on, as no other process can take over from it either.
+ * error. Only a run that may still publish goes on, as no other process can take over from
+ * it either.
  *
  * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner still believes
  * to hold when it writes the value; an expiry time, which compares clocks; a deletion on
@@ -129,7 +130,10 @@ export interface ClusterLazyInitOptions {
  * ```
  */
 export interface ClusterLazyInitWaitOptions {
-  /** Ends the wait: the call rejects with its reason. A run that has begun goes on. */
+  /**
+   * Ends the wait: the call rejects with its reason. A run that has begun goes on, and a
+   * reset that was sent may still happen.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -154,8 +158,8 @@ export interface ClusterLazyInitWaitOptions {
  */
 export interface ClusterInitializerContext {
   /**
-   * Aborted when the run has lost the cell to another process, or when the cell is
-   * disposed: what the initializer returns is dropped then.
+   * Aborted when the run has lost the cell to another process, when the store refuses the
+   * run for good, or when the cell is disposed: what the initializer returns is then dropped.
    */
   readonly signal: AbortSignal;
   /**
@@ -234,7 +238,11 @@ const encoder = new TextEncoder();
  * Between machines a cell is only as fresh as news from the store: {@linkcode
  * ClusterLazyInit.get} may return a value that was just reset elsewhere,
  * {@linkcode ClusterLazyInit.refresh} does not. Calls go on when the store comes back from
- * an outage; after three leases without an answer they reject with its error.
+ * an outage. A call that gets no answer rejects with the store's error, after three leases
+ * at the earliest and six at the latest; a run goes on.
+ *
+ * From its first asynchronous call on a cell watches its key, which keeps the process alive
+ * until the cell is disposed.
  *
  * @example Usage
  * ```ts
@@ -276,7 +284,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   /** The look that has begun, and the one after it, for all calls that come meanwhile. */
   #look: Promise<void> | undefined = undefined;
   #nextLook: Promise<void> | undefined = undefined;
-  /** The write that was sent last, as it may land when nobody waits for it any more. */
+  /** The write that was sent last, which may land after its call has ended. */
   #sent: Promise<unknown> = Promise.resolve();
   /** For how long a request may take, in ms: longer for values than for beats. */
   #patience: number;
@@ -320,7 +328,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * Returns the value, if this process has seen that there is one. A field read.
    *
    * It is as fresh as the watch of the store: before the first asynchronous call there is
-   * nothing, and a reset by another process shows a moment later.
+   * nothing, and a reset by another process shows a moment later. If the store refuses the
+   * watch for good, it stays as it is until the next asynchronous call, which tells why.
    *
    * @example Usage
    * ```ts
@@ -392,9 +401,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   /**
    * Resolves with the value, and initializes the cell if it is not initialized.
    *
-   * At once if this process has seen the value. Otherwise one of all calls in all processes
-   * runs its initializer. If the process loses the cell meanwhile, this goes on as a
-   * waiter, and resolves with the value of the successor.
+   * It resolves at once if this process has seen the value. Otherwise one of all calls in all
+   * processes runs its initializer. If the process loses the cell meanwhile, the call goes on
+   * as a waiter, and resolves with the value of the successor.
    *
    * @example Usage
    * ```ts
@@ -624,8 +633,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Ends all that the cell does: calls in flight reject, an initializer that runs is
-   * aborted, and the cell given up for others. The store stays open. Calling it again does nothing.
+   * Ends all that the cell does: calls in flight reject, the signal of an initializer that
+   * runs is aborted, and another process may begin at once. The store stays open. Calling it
+   * again does nothing.
    *
    * @example Usage
    * ```ts
@@ -678,7 +688,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     const signal = signalOf(options);
     this.#end.signal.throwIfAborted();
     if (!this.#isInitialized && signal?.aborted) throw signal.reason;
-    // A silence that nobody was there to hear does not count
+    // What was silent for an earlier call may have come back since
     if (this.#ends.size === 0) this.#silentSince = undefined;
     if (!this.#watching) this.#watch();
     return signal;
@@ -872,7 +882,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   ): Promise<InitResult<T> | typeof LOST> {
     if (made.ok) {
       try {
-        // C2: over its own last beat. C3: which is no initialized entry
+        // C2: over its own last beat. C3: which is not an initialized entry
         if (!await this.#writeOwn(run, made.record)) return LOST;
         const value = this.#isInitialized && this.#seen.version === run.version
           ? this.#value as Readonly<T>
@@ -995,14 +1005,14 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   /** Learns what is under the key from a request that began when `highest` was the highest version. */
   #observe(entry: Entry | null, highest: bigint): void {
     if (entry === null) {
-      // C6: only if nothing was seen since; and that there is still none is no news
+      // C6: only if nothing was seen since. A second absence tells nothing new
       if (highest !== this.#highest) return;
       if (this.#seen.version === 0n && this.#seen !== UNSEEN) return;
       const { generation, version } = this.#seen;
       this.#accept({
         record: undefined,
         version: 0n,
-        // C7: somebody else has deleted it
+        // C7: an operator has deleted it
         generation: version === 0n ? generation : generation + 1,
       });
       return;

@@ -155,7 +155,7 @@ export interface DenoKv {
  * locked is asked again a little later.
  *
  * A value may take 64 KiB. Tested on local files of one machine, with several
- * processes; not against denokv or Deno Deploy.
+ * processes of Deno, and of Node by `@deno/kv` 0.14; not against denokv or Deno Deploy.
  *
  * @example An empty database
  * ```ts
@@ -323,7 +323,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
     let told: bigint | undefined;
     const read = () => {
       const change = reader.read();
-      // It may fail while nobody waits for it
+      // It may fail before it is waited for
       change.catch(() => {});
       return change;
     };
@@ -414,7 +414,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
 
 function entryOf({ value, versionstamp }: DenoKvEntry): Entry | null {
   if (versionstamp === null) return null;
-  // What is no bytes is refused by the cell
+  // The cell refuses what is not bytes
   return { value: value as Uint8Array, version: versionOf(versionstamp) };
 }
 
@@ -436,7 +436,7 @@ function permanent(error: unknown): unknown {
   const { name, message } = Object(error);
   const isPermanent = name === "TypeError" || name === "BadResource" ||
     name === "NotCapable" || name === "PermissionDenied" ||
-    /readonly database|disk is full|malformed|not a database|TooLong/
+    /readonly database|disk is full|malformed|not a database|TooLong|after '.close'/
       .test(message);
   if (!isPermanent) return error;
   return new PermanentStoreError(

@@ -80,7 +80,7 @@ export interface EtcdStoreOptions {
   readonly username?: string;
   /** The password of the user. A new token is asked for whenever one has run out. */
   readonly password?: string;
-  /** A token that somebody else has issued, in place of user and password. */
+  /** A token that you have got from etcd yourself, in place of user and password. */
   readonly token?: string;
   /**
    * What all keys begin with: what the user may read and write.
@@ -239,7 +239,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     const { header, kvs = [] } = await this.#post<RangeResponse>("kv/range", {
       key: this.#encode(key),
     });
-    // Without it, it is no answer of etcd
+    // An answer without it is not one of etcd
     revisionOf(header?.revision);
     return kvs[0] === undefined ? null : entryOf(kvs[0]);
   }
@@ -370,7 +370,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     return base64(encoder.encode(this.#prefix + key));
   }
 
-  /** Follows all changes under the prefix as long as anybody watches. */
+  /** Follows all changes under the prefix as long as a key is watched. */
   async #follow(): Promise<void> {
     const watching = new AbortController();
     this.#watching = watching;

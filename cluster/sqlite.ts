@@ -108,8 +108,8 @@ interface Statements {
  * runs only while a cell watches. SQLite works within the calling thread; a file that
  * another process is writing is asked again later, so the event loop goes on.
  *
- * A file on a network drive is no such store, as its locks cannot be relied upon. A file that
- * is deleted or replaced while a process uses it is refused by the next call of that process.
+ * Do not put the file on a network drive, as its locks cannot be relied upon there. If the file
+ * is deleted or replaced while a process uses it, the next call of that process refuses it.
  *
  * @example Usage
  * ```ts
@@ -398,7 +398,7 @@ export class SqliteStore implements Store, AsyncDisposable {
     }
   }
 
-  /** Looks for the writes of other processes as long as anybody watches. */
+  /** Looks for the writes of other processes as long as a key is watched. */
   #poll(): void {
     if (this.#timer !== undefined || this.#closed) return;
     this.#timer = setTimeout(() => {

@@ -146,7 +146,7 @@ Deno.test("ClusterLazyInit.getOrInit() goes on with the next initializer when on
   ]);
 });
 
-Deno.test("ClusterLazyInit.getOrInit() refuses what is no function and no signal", async () => {
+Deno.test("ClusterLazyInit.getOrInit() refuses what is not a function or not a signal", async () => {
   await using cell = new ClusterLazyInit(new MemoryStore(), "key", int32);
   await assertRejects(
     () => cell.getOrInit(1 as never),
@@ -160,7 +160,7 @@ Deno.test("ClusterLazyInit.getOrInit() refuses what is no function and no signal
   );
 });
 
-Deno.test("ClusterLazyInit.init() tells the value of whoever was first", async () => {
+Deno.test("ClusterLazyInit.init() tells the value of the first", async () => {
   const store = new MemoryStore();
   await using here = new ClusterLazyInit(store, "key", int32);
   await using there = new ClusterLazyInit(store, "key", int32);
@@ -666,7 +666,7 @@ Deno.test("ClusterLazyInit: failing initializers back off, and a value ends that
   assertEquals(decodeRecord(store.entries.get("key")!.value).failures, 0);
 });
 
-Deno.test("SqliteStore and EtcdStore and DenoKvStore refuse what is no place", () => {
+Deno.test("SqliteStore, EtcdStore and DenoKvStore refuse what is not a place", () => {
   assertThrows(
     () => new SqliteStore(""),
     TypeError,
@@ -749,6 +749,7 @@ Deno.test("DenoKvStore: what the database refuses for good is told as such", asy
     new TypeError("Value too large for key value store"),
     new Deno.errors.BadResource("Bad resource ID"),
     new Error("ValueTooLong\n\nStack backtrace:\n   0: <unknown>"),
+    new Error("Cannot call '.get' after '.close' is called"),
   ];
   for (const cause of errors) {
     const fail = () => {
