@@ -130,6 +130,26 @@ for (const [how, outage] of OUTAGES) {
   });
 }
 
+Deno.test("ClusterLazyInit: the next call of a process takes the turn of one that has left", async () => {
+  const clock = new VirtualClock();
+  const stopped = new VirtualClock();
+  const store = deafStore();
+  const owner = stopped.cell(store, "key", int32);
+  owner.getOrInit(() => new Promise(() => {})).catch(() => {});
+  await stopped.drain();
+  await using cell = clock.cell(store, "key", int32);
+  const controller = new AbortController();
+  const first = cell.getOrInit(() => 1, controller);
+  const second = cell.getOrInit(() => 2);
+  await clock.pass(LEASE / 10);
+  controller.abort(new Error("Enough"));
+  await assertRejects(() => first, Error, "Enough");
+  assertEquals(await clock.settle(second), 2);
+  // As soon as the lease is over, and not when it looks next
+  assert(clock.now() < 1.2 * LEASE, `${clock.now()} ms`);
+  await owner[Symbol.asyncDispose]();
+});
+
 Deno.test("ClusterLazyInit: a call that has ended leaves no listener on its signal", async () => {
   const clock = new VirtualClock();
   const cell = clock.cell(deafStore(), "key", int32);

@@ -20,7 +20,7 @@ interface Timer {
 export class VirtualClock implements Clock {
   /** What has not come yet. */
   readonly timers = new Set<Timer>();
-  readonly random = (): number => 0;
+  readonly random = (): number => 0.5;
   readonly nonce = platformClock.nonce;
   #time = 0;
 
