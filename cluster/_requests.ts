@@ -28,7 +28,7 @@ export class Requests {
   readonly #end = new AbortController();
   /** What the disposal calls; many listeners on one signal would make Node warn. */
   readonly #ends = new Set<() => void>();
-  /** For how long a request for a value may take, in ms. */
+  /** For how long a request may take that is not urgent, in ms: longer after one was too late. */
   #patience: number;
   /** Since when every request has failed. */
   #silentSince: number | undefined = undefined;
@@ -61,7 +61,7 @@ export class Requests {
     return this.#store.maxByteLength ?? Infinity;
   }
 
-  /** For how long a request may take that carries no value, in ms. */
+  /** For how long a request may take at first, and an urgent one always, in ms. */
   get #brief(): number {
     return this.lease / REQUESTS_PER_LEASE;
   }
@@ -93,13 +93,13 @@ export class Requests {
   set(
     bytes: Uint8Array,
     expected: bigint,
-    carriesValue: boolean,
+    isUrgent: boolean,
   ): Promise<bigint | null> {
     return this.#request(() => {
       const answer = this.#store.set(this.#key, bytes, expected);
       this.#sent = Promise.resolve(answer).catch(() => {});
       return answer;
-    }, carriesValue ? this.#patience : this.#brief);
+    }, isUrgent ? this.#brief : this.#patience);
   }
 
   watch(): AsyncIterable<Entry | null> {

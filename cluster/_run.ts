@@ -200,7 +200,7 @@ export class Run<T> {
   /** Tells the others that the run lives. Returns whether it still owns the cell. */
   async #beat(): Promise<boolean> {
     // C2: over its own last beat
-    return await this.#write(beat(this.#record, this.#nonce()));
+    return await this.#write(beat(this.#record, this.#nonce()), true);
   }
 
   /** Gives the cell up. Returns whether it still owned it. */
@@ -210,13 +210,16 @@ export class Run<T> {
   }
 
   /** C2: writes over the last entry of the run, and returns whether that was still there. */
-  async #write(record: EntryRecord): Promise<boolean> {
+  async #write(record: EntryRecord, isUrgent = false): Promise<boolean> {
     const sent = this.#requests.clock.now();
     // With something to publish it does not give up in an outage: the store is silent for all
     // that could take over, too
     const isPatient = () => this.#failed === undefined;
     // All that it has written before is settled, so what is there else is not its own (C5)
-    const version = await this.#view.write(record, this.#version, isPatient);
+    const version = await this.#view.write(record, this.#version, {
+      isUrgent,
+      isPatient,
+    });
     if (typeof version !== "bigint") return false;
     this.#record = record;
     this.#version = version;

@@ -17,6 +17,14 @@ import { type Entry, PermanentStoreError } from "./store.ts";
 /** What came of a write: its version, that it was refused, or that it cannot be known. */
 export type Outcome = bigint | "refused" | "unknown";
 
+/** How long a write may take. */
+interface WriteOptions {
+  /** Whether it has to be there before a lease is over. */
+  readonly isUrgent?: boolean;
+  /** Whether it goes on although the store has been silent for long. */
+  readonly isPatient?: () => boolean;
+}
+
 /**
  * What a cell sees of its key, by its own requests and by the watch, and what comes of its
  * writes: keeps invariants C4 to C7.
@@ -57,11 +65,10 @@ export class View<T> {
   async write(
     record: EntryRecord,
     expected: bigint,
-    isPatient?: () => boolean,
+    { isUrgent = false, isPatient }: WriteOptions = {},
   ): Promise<Outcome> {
     const bytes = encodeRecord(record);
     const hasLanded = () => this.seen.record?.nonce === record.nonce;
-    const carriesValue = record.phase === "initialized";
     let sent = false;
     return await this.#requests.persist(async () => {
       const again = sent;
@@ -71,7 +78,7 @@ export class View<T> {
         if (this.seen.version !== expected) return "unknown";
       }
       sent = true;
-      const version = await this.#requests.set(bytes, expected, carriesValue);
+      const version = await this.#requests.set(bytes, expected, isUrgent);
       if (version !== null) {
         assertVersion(version, expected + 1n);
         this.#observe({ value: bytes, version }, expected);

@@ -36,11 +36,11 @@ export const mutants: readonly Mutant[] = [
     name: "beat after loss, over the entry of the successor (C2)",
     file: RUN,
     from:
-      "    const version = await this.#view.write(record, this.#version, isPatient);\n",
+      "    const version = await this.#view.write(record, this.#version, {\n",
     to: '    if (record.phase === "initializing") {\n' +
       "      await this.#view.lookNow();\n" +
       "      this.#version = this.#view.seen.version;\n    }\n" +
-      "    const version = await this.#view.write(record, this.#version, isPatient);\n",
+      "    const version = await this.#view.write(record, this.#version, {\n",
   },
   {
     name: "judged entry and replaced entry not the same (C1)",
