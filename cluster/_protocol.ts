@@ -14,7 +14,7 @@
  *     └──────────────────────────────────────────────────────────────┘
  *                   reset: generation + 1
  *
- * No entry is as good as an uninitialized one.
+ * A missing entry counts as an uninitialized one.
  */
 
 import { type EntryRecord, NO_VALUE } from "./_entry.ts";

@@ -12,7 +12,7 @@ export interface Encoded {
   readonly bytes: Uint8Array;
 }
 
-/** What an open codec, whose values have no size before they are made, has more. */
+/** How a codec says that it is open: that its values have no size before they are made. */
 interface OpenCodec {
   readonly open?: boolean;
 }

@@ -2,8 +2,14 @@
 
 /*
  * The protocol of a cell that processes share by one entry of a store: which process may
- * write it when. The entry is value, lock and fence in one; its phases and their edges are
- * drawn in `_protocol.ts`, its bytes in `_entry.ts`.
+ * write it when. The entry is value, lock and fence in one.
+ *
+ *   _protocol.ts  the phases of an entry and their edges; nothing there waits
+ *   _entry.ts     its bytes
+ *   _run.ts       a run of an initializer: takes the cell, beats, publishes (C2, C3)
+ *   _view.ts      what is seen of the key, and what came of a write (C4 to C7)
+ *   _requests.ts  what is asked of the store, for how long, and when a call gives up
+ *   this file     the calls, and which of this process contends
  *
  * INVARIANTS
  *
@@ -36,7 +42,8 @@
  *
  * NO CALL WAITS FOR EVER. A waiter looks at the store at least once in two leases, whatever
  * its watch says. A call that gets no answer for three leases rejects with the store's
- * error; only a run goes on, as no other process can take over from it either.
+ * error. Only a run that may still publish goes on, as no other process can take over from
+ * it either.
  *
  * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner still believes
  * to hold when it writes the value; an expiry time, which compares clocks; a deletion on
@@ -53,34 +60,17 @@ import {
 import type { Codec } from "../codec.ts";
 import {
   AlreadyInitializedError,
-  LayoutMismatchError,
-  OwnerLostError,
   RecursiveInitializationError,
 } from "../errors.ts";
 import type { InitResult, Phase } from "../mod.ts";
-import { type Clock, currentClock } from "./_clock.ts";
-import {
-  decodeRecord,
-  encodeRecord,
-  type EntryRecord,
-  MAX_LEASE,
-  MIN_LEASE,
-  NO_VALUE,
-  recordByteLength,
-} from "./_entry.ts";
-import {
-  beat,
-  begin,
-  dueAt,
-  publish,
-  reset,
-  rollBack,
-  type Seen,
-  UNSEEN,
-} from "./_protocol.ts";
-import { decodeValue, encodeValue } from "./_scratch.ts";
-import { isWithin, runWithin } from "./_within.ts";
-import { type Entry, PermanentStoreError, type Store } from "./store.ts";
+import { currentClock } from "./_clock.ts";
+import { MAX_LEASE, MIN_LEASE } from "./_entry.ts";
+import { dueAt, reset, UNSEEN } from "./_protocol.ts";
+import { Requests } from "./_requests.ts";
+import { LOST, NOT_YET, ownerLost, Run } from "./_run.ts";
+import { View } from "./_view.ts";
+import { isWithin } from "./_within.ts";
+import type { Store } from "./store.ts";
 
 export type { InitResult, Phase };
 
@@ -129,7 +119,10 @@ export interface ClusterLazyInitOptions {
  * ```
  */
 export interface ClusterLazyInitWaitOptions {
-  /** Ends the wait: the call rejects with its reason. A run that has begun goes on. */
+  /**
+   * Ends the wait: the call rejects with its reason. A run that has begun goes on, and a
+   * reset that was sent may still happen.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -154,8 +147,8 @@ export interface ClusterLazyInitWaitOptions {
  */
 export interface ClusterInitializerContext {
   /**
-   * Aborted when the run has lost the cell to another process, or when the cell is
-   * disposed: what the initializer returns is dropped then.
+   * Aborted when the run has lost the cell to another process, when the store refuses the
+   * run for good, or when the cell is disposed: what the initializer returns is then dropped.
    */
   readonly signal: AbortSignal;
   /**
@@ -188,32 +181,7 @@ export type ClusterInitializer<T> = (
   context: ClusterInitializerContext,
 ) => T | PromiseLike<T>;
 
-const NOT_YET = Symbol("not yet");
-const LOST = Symbol("lost");
-const STOPPED = Symbol("stopped");
-
-/** What came of a write: its version, that it was refused, or that it cannot be known. */
-type Outcome = bigint | "refused" | "unknown";
-
-/** A run of an initializer of this process. */
-interface Run {
-  /** The last entry that it has written, and its version (C2). */
-  record: EntryRecord;
-  version: bigint;
-  /** When that was sent, which is no later than it was written. */
-  sent: number;
-}
-
 const DEFAULT_LEASE = 10_000;
-const BEATS_PER_LEASE = 3;
-/** Well below a beat, so that a lost request is sent again before the lease is over. */
-const REQUESTS_PER_LEASE = 6;
-/** Values may be so large that a store needs longer than that. */
-const MAX_PATIENCE = 64;
-/** After so many leases without an answer, calls reject. */
-const MAX_SILENCE = 3;
-/** How long to wait after a request that failed, in ms; doubles with each in a row. */
-const FIRST_RETRY = 10;
 const MAX_KEY_LENGTH = 1_024;
 
 const encoder = new TextEncoder();
@@ -234,7 +202,11 @@ const encoder = new TextEncoder();
  * Between machines a cell is only as fresh as news from the store: {@linkcode
  * ClusterLazyInit.get} may return a value that was just reset elsewhere,
  * {@linkcode ClusterLazyInit.refresh} does not. Calls go on when the store comes back from
- * an outage; after three leases without an answer they reject with its error.
+ * an outage. A call that gets no answer rejects with the store's error, after three leases
+ * at the earliest and six at the latest; a run goes on.
+ *
+ * From its first asynchronous call on a cell watches its key, which keeps the process alive
+ * until the cell is disposed.
  *
  * @example Usage
  * ```ts
@@ -252,36 +224,12 @@ const encoder = new TextEncoder();
  * @typeParam T The type of the value.
  */
 export class ClusterLazyInit<T> implements AsyncDisposable {
-  // What get() reads comes first
-  /** The value of what was seen last, if that is initialized. */
-  #value: Readonly<T> | undefined = undefined;
-  #seen: Seen = UNSEEN;
-  /** The highest version that was seen (C6). */
-  #highest = 0n;
-  readonly #store: Store;
-  readonly #key: string;
+  readonly #view: View<T>;
+  readonly #requests: Requests;
   readonly #codec: Codec<T>;
-  readonly #lease: number;
-  readonly #clock: Clock = currentClock();
-  /** Wakes the calls that wait until something is seen, or until their turn comes. */
-  readonly #sleepers = new Set<() => void>();
-  /** What the disposal calls; many listeners on one signal would make Node warn. */
-  readonly #ends = new Set<() => void>();
-  /** Aborted by the disposal. */
-  readonly #end = new AbortController();
   /** Whether a call of this process contends for the cell, or runs its initializer. */
   #contended = false;
-  #run: Run | undefined = undefined;
-  #watching = false;
-  /** The look that has begun, and the one after it, for all calls that come meanwhile. */
-  #look: Promise<void> | undefined = undefined;
-  #nextLook: Promise<void> | undefined = undefined;
-  /** For how long a request may take, in ms. */
-  #patience: number;
-  /** Whether the store has refused for good what the watch has asked for. */
-  #refused = false;
-  /** Since when every request has failed. */
-  #silentSince: number | undefined = undefined;
+  #run: Run<T> | undefined = undefined;
 
   /**
    * Constructs a new instance. Does no I/O: that begins with the first asynchronous call.
@@ -307,18 +255,19 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     assertOptions(options);
     const { lease = DEFAULT_LEASE } = options;
     assertLease(lease);
-    this.#store = store;
-    this.#key = key;
+    const label = `ClusterLazyInit ${JSON.stringify(key)}`;
+    const clock = currentClock();
+    this.#requests = new Requests(store, { key, label, lease, clock });
+    this.#view = new View(this.#requests, codec);
     this.#codec = codec;
-    this.#lease = lease;
-    this.#patience = lease / REQUESTS_PER_LEASE;
   }
 
   /**
    * Returns the value, if this process has seen that there is one. A field read.
    *
    * It is as fresh as the watch of the store: before the first asynchronous call there is
-   * nothing, and a reset by another process shows a moment later.
+   * nothing, and a reset by another process shows a moment later. If the store refuses the
+   * watch for good, it stays as it is until the next asynchronous call, which tells why.
    *
    * @example Usage
    * ```ts
@@ -337,7 +286,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * @returns The value, the same reference until the next reset that is seen.
    */
   get(): Readonly<T> | undefined {
-    return this.#value;
+    return this.#view.value;
   }
 
   /**
@@ -360,7 +309,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * @returns The phase.
    */
   get phase(): Phase {
-    return this.#seen.record?.phase ?? "uninitialized";
+    return this.#view.seen.record?.phase ?? "uninitialized";
   }
 
   /**
@@ -384,15 +333,15 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * @returns The generation.
    */
   get generation(): number {
-    return this.#seen.generation;
+    return this.#view.seen.generation;
   }
 
   /**
    * Resolves with the value, and initializes the cell if it is not initialized.
    *
-   * At once if this process has seen the value. Otherwise one of all calls in all processes
-   * runs its initializer. If the process loses the cell meanwhile, this goes on as a
-   * waiter, and resolves with the value of the successor.
+   * It resolves at once if this process has seen the value. Otherwise one of all calls in all
+   * processes runs its initializer. If the process loses the cell meanwhile, the call goes on
+   * as a waiter, and resolves with the value of the successor.
    *
    * @example Usage
    * ```ts
@@ -460,7 +409,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     if (result.ok) return result.value;
     if (result.reason === "during-init") throw result.error;
     throw new AlreadyInitializedError(
-      `Cannot initialize ${this.#label} as it is initialized already`,
+      `Cannot initialize ${this.#requests.label} as it is initialized already`,
       result.value,
     );
   }
@@ -498,9 +447,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     assertFunction(initializer, "initializer", "initialize the cell");
     const signal = this.#begin(options);
     // Not by what was seen before, nor by late news of it, as this insists on being the one
-    await this.#during(this.#lookNow(), signal);
+    await this.#look(signal);
     const result = await this.#tryInit(initializer, signal);
-    if (result === LOST) throw this.#ownerLost();
+    if (result === LOST) throw ownerLost(this.#requests.label);
     return result;
   }
 
@@ -528,13 +477,13 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    */
   async wait(options: ClusterLazyInitWaitOptions = {}): Promise<Readonly<T>> {
     const signal = this.#begin(options);
-    if (!this.#isInitialized) await this.#during(this.#lookNow(), signal);
-    while (!this.#isInitialized) {
+    if (!this.#view.isInitialized) await this.#look(signal);
+    while (!this.#view.isInitialized) {
+      this.#view.assertUsable();
       this.#assertNotWithin();
-      const { now, random } = this.#clock;
-      await this.#sleepOrLook(now() + this.#lease * (1 + random()), signal);
+      await this.#view.sleepOrLook(this.#view.nextLookAt(), signal);
     }
-    return this.#value as Readonly<T>;
+    return this.#view.value as Readonly<T>;
   }
 
   /**
@@ -564,10 +513,10 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    */
   async reset(options: ClusterLazyInitWaitOptions = {}): Promise<boolean> {
     const signal = this.#begin(options);
-    await this.#during(this.#lookNow(), signal);
+    await this.#look(signal);
     for (;;) {
-      this.#assertUsable();
-      const seen = this.#seen;
+      this.#view.assertUsable();
+      const seen = this.#view.seen;
       const { record, version } = seen;
       if (record === undefined || record.phase === "uninitialized") {
         return false;
@@ -575,12 +524,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
       const initialized = record.phase === "initialized";
       if (!initialized) {
         this.#assertNotWithin();
-        await this.#sleepOrLook(dueAt(seen), signal);
-        if (seen !== this.#seen) continue;
+        await this.#view.sleepOrLook(dueAt(seen), signal);
+        if (seen !== this.#view.seen) continue;
       }
-      // C1: over what was judged. C3, C7: a reset, and no deletion
-      const outcome = await this.#during(
-        this.#write(reset(record, this.#clock.nonce()), version),
+      // C1: over what was judged. C3, C7: a reset, not a deletion
+      const outcome = await this.#requests.during(
+        this.#view.write(reset(record, this.#requests.clock.nonce()), version),
         signal,
       );
       if (outcome !== "refused") return initialized;
@@ -616,14 +565,15 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     options: ClusterLazyInitWaitOptions = {},
   ): Promise<Readonly<T> | undefined> {
     const signal = this.#begin(options);
-    await this.#during(this.#lookNow(), signal);
-    this.#assertUsable();
-    return this.#value;
+    await this.#look(signal);
+    this.#view.assertUsable();
+    return this.#view.value;
   }
 
   /**
-   * Ends all that the cell does: calls in flight reject, an initializer that runs is
-   * aborted, and the cell given up for others. The store stays open. Calling it again does nothing.
+   * Ends all that the cell does: calls in flight reject, the signal of an initializer that
+   * runs is aborted, and another process may begin at once. The store stays open. Calling it
+   * again does nothing.
    *
    * @example Usage
    * ```ts
@@ -641,56 +591,32 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * @returns A promise that resolves when nothing is kept alive any more.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#end.signal.aborted) return;
+    if (this.#requests.end.aborted) return;
     const run = this.#run;
-    this.#end.abort(
-      new DOMException(
-        `Cannot use ${this.#label} as it must not be disposed: it was disposed`,
-        "InvalidStateError",
-      ),
-    );
-    for (const end of this.#ends) end();
-    if (run === undefined) return;
-    // C1, C2: over its last entry. Should this fail, its lease has to pass
-    const record = rollBack(run.record, false, this.#clock.nonce());
-    await this.#answer(() =>
-      this.#store.set(this.#key, encodeRecord(record), run.version)
-    ).catch(() => {});
+    this.#requests.dispose();
+    await run?.giveUp();
   }
 
   /** Begins a call: throws if the cell is disposed, and watches from now on. */
   #begin(options: ClusterLazyInitWaitOptions): AbortSignal | undefined {
     const signal = signalOf(options);
-    this.#end.signal.throwIfAborted();
-    if (!this.#isInitialized) signal?.throwIfAborted();
-    if (!this.#watching) this.#watch();
+    this.#requests.begin();
+    if (!this.#view.isInitialized && signal?.aborted) throw signal.reason;
+    this.#view.watch();
     return signal;
   }
 
-  get #isInitialized(): boolean {
-    return this.#seen.record?.phase === "initialized";
+  /** Looks what is under the key, unless the caller leaves. */
+  async #look(signal: AbortSignal | undefined): Promise<void> {
+    await this.#requests.during(this.#view.lookNow(), signal);
   }
 
-  get #label(): string {
-    return `ClusterLazyInit ${JSON.stringify(this.#key)}`;
-  }
-
-  #ownerLost(): OwnerLostError {
-    return new OwnerLostError(
-      `Cannot publish the value of ${this.#label} as this process must own it: another has taken over`,
-    );
-  }
-
-  /** Throws why the entry that was seen last cannot be used. */
-  #assertUsable(): void {
-    if (this.#seen.failure !== undefined) throw this.#seen.failure;
-  }
-
-  /** A call within the run would wait for itself. */
+  /** A call within the run would wait for itself, even by another object of the same key. */
   #assertNotWithin(): void {
-    if (this.#run !== undefined && isWithin(this.#run.record.owner)) {
+    const { record } = this.#view.seen;
+    if (record?.phase === "initializing" && isWithin(record.owner)) {
       throw new RecursiveInitializationError(
-        `Cannot wait for ${this.#label} as this call must not be within its initializer: use what the initializer has instead`,
+        `Cannot wait for ${this.#requests.label} as this call must not be within its initializer: use what the initializer has instead`,
       );
     }
   }
@@ -700,16 +626,17 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     initializer: ClusterInitializer<T>,
     signal: AbortSignal | undefined,
   ): Promise<InitResult<T> | typeof LOST> {
-    if (this.#seen === UNSEEN) await this.#during(this.#lookNow(), signal);
+    if (this.#view.seen === UNSEEN) await this.#look(signal);
     for (;;) {
-      if (this.#isInitialized) {
-        const value = this.#value as Readonly<T>;
+      if (this.#view.isInitialized) {
+        const value = this.#view.value as Readonly<T>;
         return { ok: false, reason: "already-init", value };
       }
       this.#assertNotWithin();
       // One of this process at a time
       if (this.#contended) {
-        await this.#sleep(Infinity, signal);
+        const isOver = () => !this.#contended;
+        await this.#view.sleepOrLook(this.#view.nextLookAt(), signal, isOver);
         continue;
       }
       const result = await this.#contend(initializer, signal);
@@ -725,22 +652,25 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     this.#contended = true;
     let running: Promise<unknown> | undefined;
     try {
-      if (this.#seen.failure !== undefined) {
-        await this.#during(this.#lookNow(), signal);
-        this.#assertUsable();
+      if (this.#view.seen.failure !== undefined) {
+        await this.#look(signal);
+        this.#view.assertUsable();
       }
-      const seen = this.#seen;
+      const seen = this.#view.seen;
       const due = dueAt(seen);
       if (seen.record?.phase === "initializing") {
-        await this.#sleepOrLook(due, signal);
-      } else if (due > this.#clock.now()) {
-        await this.#sleep(due, signal);
+        await this.#view.sleepOrLook(due, signal);
+      } else if (due > this.#requests.clock.now()) {
+        await this.#view.sleep(due, signal);
         return NOT_YET;
       }
-      if (this.#seen !== seen || this.#isInitialized) return NOT_YET;
-      const begun = this.#beginRun(seen, initializer, signal);
+      if (this.#view.seen !== seen || this.#view.isInitialized) return NOT_YET;
+      // Goes on when its caller has left
+      const run = new Run(this.#requests, this.#view, this.#codec, seen);
+      this.#run = run;
+      const begun = run.take(seen, initializer, signal);
       running = begun.finally(() => this.#leave()).catch(() => {});
-      return await this.#during(begun, signal);
+      return await this.#requests.during(begun, signal);
     } finally {
       if (running === undefined) this.#leave();
     }
@@ -748,445 +678,10 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
 
   /** Lets the next call of this process contend. */
   #leave(): void {
+    this.#run = undefined;
     this.#contended = false;
-    this.#wake();
+    this.#view.wake();
   }
-
-  /** Takes the cell and runs the initializer. Goes on when its caller has left. */
-  async #beginRun(
-    seen: Seen,
-    initializer: ClusterInitializer<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<InitResult<T> | typeof LOST | typeof NOT_YET> {
-    const record = begin(seen, {
-      owner: this.#clock.nonce(),
-      lease: this.#lease,
-      tag: this.#codec.tag,
-      nonce: this.#clock.nonce(),
-    });
-    const sent = this.#clock.now();
-    // C1: over what was judged: uninitialized, or silent for its lease (C4)
-    const version = await this.#write(record, seen.version);
-    if (typeof version !== "bigint") return NOT_YET;
-    const run: Run = { record, version, sent };
-    if (signal?.aborted) {
-      await this.#writeOwn(run, rollBack(record, false, this.#clock.nonce()));
-      return NOT_YET;
-    }
-    this.#run = run;
-    try {
-      return await this.#own(run, initializer);
-    } finally {
-      this.#run = undefined;
-    }
-  }
-
-  /** Runs the initializer while it owns the cell, and publishes or rolls back. */
-  async #own(
-    run: Run,
-    initializer: ClusterInitializer<T>,
-  ): Promise<InitResult<T> | typeof LOST | typeof NOT_YET> {
-    const running = new AbortController();
-    const stop = new AbortController();
-    const token = run.version;
-    const end = () => stop.abort();
-    this.#ends.add(end);
-    try {
-      // It may have taken so long to know that another has taken over meanwhile
-      if (
-        this.#clock.now() - run.sent >= this.#lease && !await this.#beat(run)
-      ) return NOT_YET;
-      const beats = this.#beatUntil(stop.signal, run);
-      const made = await Promise.race([
-        this.#make(initializer, { signal: running.signal, token }, run),
-        beats,
-      ]);
-      this.#end.signal.throwIfAborted();
-      stop.abort();
-      // The last beat is settled before anything is written over it (C5)
-      if (made === LOST || made === STOPPED || await beats === LOST) {
-        running.abort(this.#ownerLost());
-        return LOST;
-      }
-      return await this.#finish(run, made);
-    } catch (error) {
-      running.abort(error);
-      throw error;
-    } finally {
-      this.#ends.delete(end);
-      stop.abort();
-    }
-  }
-
-  /** Runs the initializer and encodes what it makes. Never rejects. */
-  async #make(
-    initializer: ClusterInitializer<T>,
-    context: ClusterInitializerContext,
-    run: Run,
-  ): Promise<Made<T>> {
-    try {
-      const { owner } = run.record;
-      const value = await runWithin(owner, () => initializer(context));
-      const encoded = encodeValue(this.#codec, value);
-      const record = publish(run.record, encoded, this.#clock.nonce());
-      const { maxByteLength = Infinity } = this.#store;
-      const byteLength = recordByteLength(record);
-      if (byteLength > maxByteLength) {
-        throw new RangeError(
-          `Cannot publish the value of ${this.#label} as its entry must take at most ${maxByteLength} bytes in this store: it takes ${byteLength}`,
-        );
-      }
-      return { ok: true, record };
-    } catch (error) {
-      return { ok: false, error };
-    }
-  }
-
-  /** Publishes what was made, or rolls back. */
-  async #finish(
-    run: Run,
-    made: Made<T>,
-  ): Promise<InitResult<T> | typeof LOST> {
-    if (made.ok) {
-      try {
-        // C2: over its own last beat. C3: which is no initialized entry
-        if (!await this.#writeOwn(run, made.record)) return LOST;
-        const value = this.#isInitialized && this.#seen.version === run.version
-          ? this.#value as Readonly<T>
-          : decodeValue(this.#codec, made.record.value);
-        return { ok: true, value };
-      } catch (error) {
-        if (!(error instanceof PermanentStoreError)) throw error;
-        return await this.#finish(run, { ok: false, error });
-      }
-    }
-    const { error } = made;
-    // C2, as well
-    return await this.#writeOwn(
-        run,
-        rollBack(run.record, true, this.#clock.nonce()),
-      )
-      ? { ok: false, reason: "during-init", error }
-      : LOST;
-  }
-
-  /** Beats until it is told to stop, or the run has lost the cell. */
-  async #beatUntil(
-    stop: AbortSignal,
-    run: Run,
-  ): Promise<typeof STOPPED | typeof LOST> {
-    for (;;) {
-      await this.#sleepAlone(run.sent + this.#lease / BEATS_PER_LEASE, stop);
-      if (stop.aborted) return STOPPED;
-      try {
-        if (!await this.#beat(run)) return LOST;
-      } catch (error) {
-        if (this.#end.signal.aborted || error instanceof PermanentStoreError) {
-          throw error;
-        }
-        // The store is silent for all that could take over, too
-      }
-    }
-  }
-
-  /** Tells the others that the run lives. Returns whether it still owns the cell. */
-  async #beat(run: Run): Promise<boolean> {
-    // C2: over its own last beat
-    return await this.#writeOwn(run, beat(run.record, this.#clock.nonce()));
-  }
-
-  /** C2: writes over the last entry of the run, and returns whether that was still there. */
-  async #writeOwn(run: Run, record: EntryRecord): Promise<boolean> {
-    for (;;) {
-      const sent = this.#clock.now();
-      const version = await this.#write(record, run.version);
-      if (typeof version === "bigint") {
-        run.record = record;
-        run.version = version;
-        run.sent = sent;
-        return true;
-      }
-      const { record: found, version: foundVersion } = this.#seen;
-      if (
-        found?.phase !== "initializing" || found.owner !== run.record.owner ||
-        foundVersion === run.version
-      ) return false;
-      // C5: a beat that was given up has landed late; no other run writes this owner
-      run.record = found;
-      run.version = foundVersion;
-    }
-  }
-
-  /** C1: writes `record` over the entry of version `expected`, and settles what came of it (C5). */
-  async #write(record: EntryRecord, expected: bigint): Promise<Outcome> {
-    const bytes = encodeRecord(record);
-    const hasLanded = () => this.#seen.record?.nonce === record.nonce;
-    let sent = false;
-    return await this.#persist(async () => {
-      const again = sent;
-      if (again) {
-        if (!hasLanded()) await this.#lookNow();
-        if (hasLanded()) return this.#seen.version;
-        if (this.#seen.version !== expected) return "unknown";
-      }
-      sent = true;
-      const version = await this.#request(() =>
-        this.#store.set(this.#key, bytes, expected)
-      );
-      if (version !== null) {
-        assertVersion(version, expected);
-        this.#observe({ value: bytes, version }, expected);
-        return version;
-      }
-      // This one may have landed, and its repetition by the network been refused; or the
-      // one before, after the look
-      await this.#lookNow();
-      if (hasLanded()) return this.#seen.version;
-      return again ? "unknown" : "refused";
-    });
-  }
-
-  /**
-   * Asks the store what is under the key now: after the call, as a request that has begun
-   * before may have been answered from then.
-   */
-  #lookNow(): Promise<void> {
-    return this.#nextLook ??= (this.#look ?? Promise.resolve())
-      .catch(() => {})
-      .then(() => {
-        this.#nextLook = undefined;
-        return this.#look = this.#persist(async () => {
-          const highest = this.#highest;
-          const entry = await this.#request(() => this.#store.get(this.#key));
-          if (entry !== null) assertEntry(entry, highest);
-          this.#observe(entry, highest);
-        }).finally(() => this.#look = undefined);
-      });
-  }
-
-  /** Learns what is under the key from a request that began when `highest` was the highest version. */
-  #observe(entry: Entry | null, highest: bigint): void {
-    if (entry === null) {
-      // C6: only if nothing was seen since; and that there is still none is no news
-      if (highest !== this.#highest) return;
-      if (this.#seen.version === 0n && this.#seen !== UNSEEN) return;
-      const { generation, version } = this.#seen;
-      this.#accept({
-        record: undefined,
-        version: 0n,
-        // C7: somebody else has deleted it
-        generation: version === 0n ? generation : generation + 1,
-      });
-      return;
-    }
-    const { version } = entry;
-    // C6
-    if (version <= this.#highest) return;
-    this.#highest = version;
-    try {
-      const record = decodeRecord(entry.value);
-      if (record.tag !== this.#codec.tag) {
-        throw new LayoutMismatchError(
-          `Cannot use ${this.#label} as its codec must be ${record.tag}: current value is ${this.#codec.tag}`,
-        );
-      }
-      const { generation, phase, value } = record;
-      this.#accept(
-        { record: withoutValue(record), version, generation },
-        phase === "initialized" ? decodeValue(this.#codec, value) : undefined,
-      );
-    } catch (failure) {
-      const { generation } = this.#seen;
-      this.#accept({ record: undefined, version, generation, failure });
-    }
-  }
-
-  #accept(
-    seen: Omit<Seen, "since" | "jitter">,
-    value: Readonly<T> | undefined = undefined,
-  ): void {
-    const { now, random } = this.#clock;
-    this.#seen = { ...seen, since: now(), jitter: random() };
-    this.#value = value;
-    this.#wake();
-  }
-
-  /** Follows the changes that the store tells of until the cell is disposed. */
-  async #watch(): Promise<void> {
-    this.#watching = true;
-    const { signal } = this.#end;
-    for (let failures = 0; !signal.aborted; failures++) {
-      try {
-        for await (const entry of this.#store.watch(this.#key, signal)) {
-          if (signal.aborted) return;
-          failures = 0;
-          // C6: that there is none, or which is not known, only makes it look
-          if (entry === null) {
-            this.#lookNow().catch((error) => this.#doubt(error));
-          } else {
-            assertEntry(entry, 0n);
-            this.#observe(entry, this.#highest);
-          }
-        }
-      } catch (error) {
-        if (this.#doubt(error)) break;
-      }
-      await this.#pause(failures).catch(() => {});
-    }
-    // The next call finds out why, and begins again
-    this.#watching = false;
-  }
-
-  /** Makes the waiters look, and so get the error, if the store refuses for good. */
-  #doubt(error: unknown): boolean {
-    if (!(error instanceof PermanentStoreError)) return false;
-    this.#refused = true;
-    this.#wake();
-    return true;
-  }
-
-  /** Sends requests until one is answered, or it is known that none will be. */
-  async #persist<R>(attempt: () => Promise<R>): Promise<R> {
-    for (let failures = 0;; failures++) {
-      try {
-        return await attempt();
-      } catch (error) {
-        this.#end.signal.throwIfAborted();
-        if (error instanceof PermanentStoreError) throw error;
-        const { now } = this.#clock;
-        this.#silentSince ??= now();
-        if (now() - this.#silentSince >= MAX_SILENCE * this.#lease) throw error;
-        await this.#pause(failures);
-      }
-    }
-  }
-
-  /** One request, which is given up if the cell is disposed or it takes too long. */
-  async #request<R>(send: () => Promise<R>): Promise<R> {
-    const answer = await this.#during(this.#answer(send), undefined);
-    this.#refused = false;
-    this.#silentSince = undefined;
-    this.#patience = this.#lease / REQUESTS_PER_LEASE;
-    return answer;
-  }
-
-  /** One request, which is given up if it takes too long. */
-  #answer<R>(send: () => Promise<R>): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const { setTimeout, clearTimeout } = this.#clock;
-      const patience = this.#patience;
-      const timer = setTimeout(() => {
-        // Should it have been on its way, such as with a large value
-        this.#patience = Math.min(
-          2 * patience,
-          MAX_PATIENCE * this.#lease / REQUESTS_PER_LEASE,
-        );
-        reject(
-          new DOMException(
-            `Cannot use ${this.#label} as its store must answer within ${
-              Math.round(patience)
-            } milliseconds: it has not`,
-            "TimeoutError",
-          ),
-        );
-      }, patience);
-      (async () => await send())().then(resolve, reject)
-        .finally(() => clearTimeout(timer));
-    });
-  }
-
-  /** Waits after a request that has failed, for longer the more have. */
-  async #pause(failures: number): Promise<void> {
-    const { now, random } = this.#clock;
-    const most = Math.min(
-      FIRST_RETRY * 2 ** failures,
-      this.#lease / REQUESTS_PER_LEASE,
-    );
-    const { signal } = this.#end;
-    await this.#sleepAlone(now() + most * (1 + random()) / 2, signal);
-    signal.throwIfAborted();
-  }
-
-  /** Sleeps until something is seen; or, if nothing is until `due`, looks. */
-  async #sleepOrLook(
-    due: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const seen = this.#seen;
-    this.#assertUsable();
-    while (this.#seen === seen) {
-      // C4: a look before it is due, which may well succeed, makes nothing due
-      const isDue = this.#clock.now() >= due;
-      if (isDue || this.#refused) {
-        await this.#during(this.#lookNow(), signal);
-        if (isDue) return;
-      } else await this.#sleep(due, signal);
-    }
-  }
-
-  /** Sleeps until something is seen, the turn of another call comes, or it is `due`. */
-  #sleep(due: number, signal: AbortSignal | undefined): Promise<void> {
-    let wake!: () => void;
-    const woken = new Promise<void>((resolve) => wake = resolve);
-    this.#sleepers.add(wake);
-    const timer = due === Infinity ? undefined : this.#timer(wake, due);
-    return this.#during(woken, signal).finally(() => {
-      this.#sleepers.delete(wake);
-      this.#clock.clearTimeout(timer);
-    });
-  }
-
-  /** Sleeps until it is `due`, or `signal` is aborted. */
-  #sleepAlone(due: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#clock.clearTimeout(timer);
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      const timer = this.#timer(wake, due);
-      signal.addEventListener("abort", wake);
-      if (signal.aborted) wake();
-    });
-  }
-
-  #timer(wake: () => void, due: number): unknown {
-    const { now, setTimeout } = this.#clock;
-    return setTimeout(wake, Math.min(Math.max(due - now(), 0), MAX_LEASE));
-  }
-
-  #wake(): void {
-    for (const wake of this.#sleepers) wake();
-  }
-
-  /** Settles as `promise`, unless the caller leaves or the cell is disposed first. */
-  #during<R>(
-    promise: Promise<R>,
-    signal: AbortSignal | undefined,
-  ): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const abort = () => reject(signal!.reason);
-      const end = () => reject(this.#end.signal.reason);
-      if (signal?.aborted) abort();
-      if (this.#end.signal.aborted) end();
-      signal?.addEventListener("abort", abort);
-      this.#ends.add(end);
-      promise.then(resolve, reject).finally(() => {
-        this.#ends.delete(end);
-        signal?.removeEventListener("abort", abort);
-      });
-    });
-  }
-}
-
-/** What an initializer has made: the entry to publish, or an error. */
-type Made<T> =
-  | { readonly ok: true; readonly record: EntryRecord }
-  | { readonly ok: false; readonly error: unknown };
-
-/** What is remembered of an entry: the value is kept decoded. */
-function withoutValue(record: EntryRecord): EntryRecord {
-  return { ...record, value: NO_VALUE };
 }
 
 function assertStore(store: unknown): asserts store is Store {
@@ -1228,29 +723,4 @@ function assertLease(lease: unknown): asserts lease is number {
   throw new RangeError(
     `Cannot create the cell as 'lease' must be an integer from ${MIN_LEASE} to ${MAX_LEASE} milliseconds: current value is ${lease}`,
   );
-}
-
-/** Throws unless a store may answer with `version` after it has told of `least`. */
-function assertVersion(
-  version: unknown,
-  least: bigint,
-): asserts version is bigint {
-  if (typeof version === "bigint" && version > 0n && version >= least) return;
-  throw new PermanentStoreError(
-    `Cannot use the answer of the store as 'version' must be a bigint above 0 that never decreases: current value is ${
-      show(version)
-    }${least > 0n ? ` after ${show(least)}` : ""}`,
-  );
-}
-
-function assertEntry(entry: unknown, least: bigint): asserts entry is Entry {
-  const { value, version } = Object(entry);
-  if (!ArrayBuffer.isView(value) || !("BYTES_PER_ELEMENT" in value)) {
-    throw new PermanentStoreError(
-      `Cannot use the answer of the store as 'value' must be a Uint8Array: current value is ${
-        show(value)
-      }`,
-    );
-  }
-  assertVersion(version, least);
 }

@@ -37,6 +37,8 @@ const POLL_INTERVAL = 100;
 /** What a locked file is asked again after, in ms; doubles until the most. */
 const FIRST_RETRY = 2;
 const MAX_RETRY = 50;
+/** After so many ms the caller is told that it is locked. */
+const MAX_LOCKED = 1_000;
 /** The first part of all keys. */
 const PREFIX = "lazyinit";
 
@@ -153,7 +155,7 @@ export interface DenoKv {
  * locked is asked again a little later.
  *
  * A value may take 64 KiB. Tested on local files of one machine, with several
- * processes; not against denokv or Deno Deploy.
+ * processes of Deno, and of Node by `@deno/kv` 0.14; not against denokv or Deno Deploy.
  *
  * @example An empty database
  * ```ts
@@ -314,13 +316,19 @@ export class DenoKvStore implements Store, AsyncDisposable {
   ): AsyncIterable<Entry | null> {
     this.#end.signal.throwIfAborted();
     const end = AbortSignal.any([signal, this.#end.signal]);
-    const reader = this.#kv.watch([[PREFIX, key]]).getReader();
+    const reader = this.#readerOf(key);
     let wake = () => {};
     const stop = () => wake();
     end.addEventListener("abort", stop);
     let told: bigint | undefined;
+    const read = () => {
+      const change = reader.read();
+      // It may fail before it is waited for
+      change.catch(() => {});
+      return change;
+    };
     try {
-      let change = reader.read();
+      let change = read();
       while (!end.aborted) {
         const entry = await this.get(key);
         const version = entry?.version ?? 0n;
@@ -334,7 +342,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
           // What it tells is read, as it may be older than what was told before
           const changed = await Promise.race([change, woken]);
           if (changed?.done) return;
-          if (changed !== undefined) change = reader.read();
+          if (changed !== undefined) change = read();
         } finally {
           clearTimeout(timer);
         }
@@ -379,25 +387,34 @@ export class DenoKvStore implements Store, AsyncDisposable {
     return Promise.resolve();
   }
 
+  #readerOf(key: string): ReadableStreamDefaultReader {
+    try {
+      return this.#kv.watch([[PREFIX, key]]).getReader();
+    } catch (error) {
+      throw permanent(error);
+    }
+  }
+
   /** Carries `work` out as soon as the file is not locked. */
   async #persist<R>(work: () => Promise<R>): Promise<R> {
+    let locked = 0;
     for (let wait = FIRST_RETRY;; wait = Math.min(2 * wait, MAX_RETRY)) {
       this.#end.signal.throwIfAborted();
       try {
         return await work();
       } catch (error) {
-        if (!isLocked(error)) throw permanent(error);
+        if (!isLocked(error) || locked >= MAX_LOCKED) throw permanent(error);
       }
-      await new Promise((resolve) =>
-        setTimeout(resolve, wait * (1 + Math.random()) / 2)
-      );
+      const pause = wait * (1 + Math.random()) / 2;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      locked += pause;
     }
   }
 }
 
 function entryOf({ value, versionstamp }: DenoKvEntry): Entry | null {
   if (versionstamp === null) return null;
-  // What is no bytes is refused by the cell
+  // The cell refuses what is not bytes
   return { value: value as Uint8Array, version: versionOf(versionstamp) };
 }
 
@@ -419,11 +436,14 @@ function permanent(error: unknown): unknown {
   const { name, message } = Object(error);
   const isPermanent = name === "TypeError" || name === "BadResource" ||
     name === "NotCapable" || name === "PermissionDenied" ||
-    /readonly database|disk is full|malformed|not a database/
+    /readonly database|disk is full|malformed|not a database|TooLong|after '.close'/
       .test(message);
   if (!isPermanent) return error;
   return new PermanentStoreError(
-    `Cannot use the store as Deno KV refuses: ${message}`,
+    // Without the stack that `@deno/kv` adds
+    `Cannot use the store as Deno KV refuses: ${
+      String(message).split("\n")[0]
+    }`,
     { cause: error },
   );
 }

@@ -26,6 +26,8 @@ import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 const DEFAULT_MAX_BYTE_LENGTH = 1_500_000;
 /** How long a member may take, in ms, before the next request goes to another. */
 const REQUEST_TIMEOUT = 3_000;
+/** If a member takes longer than this, in ms, the next request goes to another already. */
+const SLOW_REQUEST = 300;
 /** For how long the watch may be silent, in ms, before it is resumed by another connection. */
 const MAX_SILENCE = 60_000;
 /** What a watch that was cut off is begun again after, in ms; doubles until the most. */
@@ -48,6 +50,12 @@ const PERMANENT_CODES: ReadonlySet<unknown> = new Set([
   PERMISSION_DENIED,
   FAILED_PRECONDITION,
   UNIMPLEMENTED,
+]);
+/** How they are named where a watch is refused. */
+const CODE_NAMES: ReadonlyMap<string | undefined, number> = new Map([
+  ["InvalidArgument", INVALID_ARGUMENT],
+  ["PermissionDenied", PERMISSION_DENIED],
+  ["Unauthenticated", UNAUTHENTICATED],
 ]);
 
 // Taken once, as test runners replace them later
@@ -72,7 +80,7 @@ export interface EtcdStoreOptions {
   readonly username?: string;
   /** The password of the user. A new token is asked for whenever one has run out. */
   readonly password?: string;
-  /** A token that somebody else has issued, in place of user and password. */
+  /** A token that you have got from etcd yourself, in place of user and password. */
   readonly token?: string;
   /**
    * What all keys begin with: what the user may read and write.
@@ -113,6 +121,7 @@ interface WatchResponse {
   readonly header: Header;
   readonly created?: boolean;
   readonly canceled?: boolean;
+  readonly "cancel_reason"?: string;
   readonly events?: readonly {
     readonly type?: "DELETE";
     readonly kv: KeyValue;
@@ -130,8 +139,8 @@ interface Watcher {
  *
  * The `mod_revision` of a key is its version and the token of its runs; it grows with
  * the revision of the whole cluster, even past a deletion. Reads are linearizable. A
- * request that fails, or takes more than three seconds, makes the next one go to another
- * member. One watch of the prefix, which resumes by revision, serves all cells of the store.
+ * request that fails, or takes more than 300 ms, makes the next one go to another
+ * member; after three seconds it is given up. One watch of the prefix, which resumes by revision, serves all cells of the store.
  *
  * @example Usage
  * ```ts
@@ -227,9 +236,11 @@ export class EtcdStore implements Store, AsyncDisposable {
    * @returns A promise of the entry, or of `null` if there is none.
    */
   async get(key: string): Promise<Entry | null> {
-    const { kvs = [] } = await this.#post<RangeResponse>("kv/range", {
+    const { header, kvs = [] } = await this.#post<RangeResponse>("kv/range", {
       key: this.#encode(key),
     });
+    // An answer without it is not one of etcd
+    revisionOf(header?.revision);
     return kvs[0] === undefined ? null : entryOf(kvs[0]);
   }
 
@@ -359,7 +370,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     return base64(encoder.encode(this.#prefix + key));
   }
 
-  /** Follows all changes under the prefix as long as anybody watches. */
+  /** Follows all changes under the prefix as long as a key is watched. */
   async #follow(): Promise<void> {
     const watching = new AbortController();
     this.#watching = watching;
@@ -369,7 +380,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     for (let wait = FIRST_RETRY; !signal.aborted;) {
       try {
         for await (const response of this.#stream(next, signal)) {
-          wait = FIRST_RETRY;
+          if (response.events !== undefined) wait = FIRST_RETRY;
           next = this.#take(response, next);
           if (response.canceled) break;
         }
@@ -420,8 +431,9 @@ export class EtcdStore implements Store, AsyncDisposable {
     signal: AbortSignal,
   ): AsyncIterable<WatchResponse> {
     const silence = new AbortController();
-    const listen = () => setTimeout(() => silence.abort(), MAX_SILENCE);
-    let timer = listen();
+    const listen = (timeout: number) =>
+      setTimeout(() => silence.abort(), timeout);
+    let timer = listen(REQUEST_TIMEOUT);
     const key = encoder.encode(this.#prefix);
     try {
       const response = await this.#fetch(
@@ -437,9 +449,11 @@ export class EtcdStore implements Store, AsyncDisposable {
       );
       for await (const line of linesOf(response.body!)) {
         clearTimeout(timer);
-        timer = listen();
+        timer = listen(MAX_SILENCE);
         const { result, error } = JSON.parse(line);
         if (error !== undefined) throw refusal(error);
+        const { cancel_reason: reason } = result as WatchResponse;
+        if (reason) throw refusal({ code: codeIn(reason), message: reason });
         yield result;
       }
     } catch (error) {
@@ -473,6 +487,11 @@ export class EtcdStore implements Store, AsyncDisposable {
   ): Promise<Response> {
     this.#end.signal.throwIfAborted();
     const endpoint = this.#next % this.#endpoints.length;
+    // Another member may do better
+    const leave = () => {
+      if (this.#next % this.#endpoints.length === endpoint) this.#next++;
+    };
+    const timer = setTimeout(leave, SLOW_REQUEST);
     const send = async () => {
       const headers = await this.#authorize(signal);
       return await this.#send(endpoint, path, body, headers, signal);
@@ -497,9 +516,10 @@ export class EtcdStore implements Store, AsyncDisposable {
           { cause: error },
         );
       }
-      // Another member may do better
-      if (!(error instanceof PermanentStoreError)) this.#next = endpoint + 1;
+      if (!(error instanceof PermanentStoreError)) leave();
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -567,13 +587,20 @@ function isUnauthenticated(error: unknown): boolean {
   return code === UNAUTHENTICATED;
 }
 
+/** The code that a text of etcd names. */
+function codeIn(reason: string): number | undefined {
+  return CODE_NAMES.get(/code = (\w+)/.exec(reason)?.[1]);
+}
+
 /** The error of an answer: of the class that says so if trying again is of no use. */
 function refusal(answer: unknown): Error {
   const { code, grpc_code, message, error = message } = Object(answer);
   const reason = typeof error === "string" ? error : show(error);
+  // Since the token was issued, users or roles have changed
+  const isOld = reason.includes("revision of auth store is old");
   const refused = new EtcdError(
     `Cannot use the store as etcd must not refuse: ${reason}`,
-    code ?? grpc_code,
+    isOld ? UNAUTHENTICATED : code ?? grpc_code,
   );
   // Others of this code are busy
   const isFull = refused.code === RESOURCE_EXHAUSTED &&

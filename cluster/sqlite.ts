@@ -19,6 +19,7 @@
  * @module
  */
 
+import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
@@ -29,6 +30,8 @@ const { setTimeout, clearTimeout } = globalThis;
 /** What a busy database is asked again after, in ms; doubles until the most. */
 const FIRST_RETRY = 1;
 const MAX_RETRY = 20;
+/** After so many ms the caller is told that it is busy. */
+const MAX_BUSY = 1_000;
 /** How often the file is asked whether another process has written, in ms. */
 const POLL_INTERVAL = 5;
 /** What SQLite itself takes for a value. */
@@ -40,19 +43,21 @@ const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 /** Codes that the same statement would meet again: the file, its rights, its space. */
 const PERMANENT_CODES: ReadonlySet<number> = new Set([
+  1, // no such table or column: the tables are another program's
   3, // permission denied
   8, // read-only
   11, // the file is damaged
   13, // the disk is full
   14, // cannot open
   18, // too large
+  19, // a constraint does not hold: another program has changed a table
   23, // not authorized
   26, // not a database
 ]);
 
 /** The same, of errors without a code: Deno's on opening, and those of permissions. */
 const PERMANENT_MESSAGE =
-  /unable to open|not a database|malformed|readonly|disk is full|access/;
+  /unable to open|not a database|malformed|readonly|disk is full|access|no such/;
 const BUSY_MESSAGE = /database is locked/;
 
 /*
@@ -103,7 +108,8 @@ interface Statements {
  * runs only while a cell watches. SQLite works within the calling thread; a file that
  * another process is writing is asked again later, so the event loop goes on.
  *
- * A file on a network drive is no such store, as its locks cannot be relied upon.
+ * Do not put the file on a network drive, as its locks cannot be relied upon there. If the file
+ * is deleted or replaced while a process uses it, the next call of that process refuses it.
  *
  * @example Usage
  * ```ts
@@ -134,6 +140,8 @@ export class SqliteStore implements Store, AsyncDisposable {
   readonly #watchers = new Map<string, Set<Watcher>>();
   #database: DatabaseSync | undefined = undefined;
   #statements: Statements | undefined = undefined;
+  /** Which file was opened; `undefined` if it is none of the file system. */
+  #file: string | undefined = undefined;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined = undefined;
   /** What the file answered last when it was asked whether another process has written. */
@@ -309,16 +317,33 @@ export class SqliteStore implements Store, AsyncDisposable {
 
   /** Runs `work` as soon as the file is not busy, without blocking the event loop meanwhile. */
   async #persist<R>(work: (statements: Statements) => R): Promise<R> {
+    let busy = 0;
     for (let wait = FIRST_RETRY;; wait = Math.min(2 * wait, MAX_RETRY)) {
       try {
-        return work(this.#open());
+        const statements = this.#open();
+        this.#assertSameFile();
+        return work(statements);
       } catch (error) {
-        if (!isBusy(error)) throw permanent(this.#path, error);
+        if (!isBusy(error) || busy >= MAX_BUSY) {
+          throw permanent(this.#path, error);
+        }
       }
-      await new Promise((resolve) =>
-        setTimeout(resolve, wait * (1 + Math.random()) / 2)
-      );
+      const pause = wait * (1 + Math.random()) / 2;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      busy += pause;
     }
+  }
+
+  /** SQLite itself would go on in a file that other processes do not see any more. */
+  #assertSameFile(): void {
+    if (this.#file === undefined || identityOf(this.#path) === this.#file) {
+      return;
+    }
+    throw new PermanentStoreError(
+      `Cannot use the store ${
+        show(this.#path)
+      } as its file must be the one that was opened: it was deleted or replaced`,
+    );
   }
 
   #open(): Statements {
@@ -353,7 +378,8 @@ export class SqliteStore implements Store, AsyncDisposable {
           "UPDATE lazyinit_version SET last = last + 1 RETURNING last",
         ),
         write: prepare(
-          "INSERT OR REPLACE INTO lazyinit_entry VALUES (?, ?, ?)",
+          `INSERT INTO lazyinit_entry VALUES (?, ?, ?) ON CONFLICT (key)
+            DO UPDATE SET value = excluded.value, version = excluded.version`,
         ),
         last: prepare("SELECT last FROM lazyinit_version"),
         changed: prepare(
@@ -364,6 +390,7 @@ export class SqliteStore implements Store, AsyncDisposable {
       // A watch that begins later is told what there is then
       this.#told = this.#statements.last.get()!.last as bigint;
       this.#database = database;
+      this.#file = identityOf(this.#path);
       return this.#statements;
     } catch (error) {
       database.close();
@@ -371,7 +398,7 @@ export class SqliteStore implements Store, AsyncDisposable {
     }
   }
 
-  /** Looks for the writes of other processes as long as anybody watches. */
+  /** Looks for the writes of other processes as long as a key is watched. */
   #poll(): void {
     if (this.#timer !== undefined || this.#closed) return;
     this.#timer = setTimeout(() => {
@@ -410,6 +437,12 @@ export class SqliteStore implements Store, AsyncDisposable {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** What tells a file from another that comes in its place; `undefined` if there is none. */
+function identityOf(path: string): string | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.dev} ${stats.ino}`;
 }
 
 function tell(watcher: Watcher, entry: Entry | null): void {

@@ -8,7 +8,7 @@ import {
 } from "./cluster/explore.ts";
 import { mutants } from "./cluster/mutants.ts";
 
-const RANDOM_STEPS = 500_000;
+const RANDOM_STEPS = 1_000_000;
 
 for (const scenario of SMALL_SCENARIOS) {
   Deno.test(`Two processes: "${scenario.name}" holds in every schedule with one deviation, and with two early ones`, async () => {

@@ -9,16 +9,21 @@ import {
 } from "@std/assert";
 import { type Clock, platformClock, useClock } from "../cluster/_clock.ts";
 import { decodeRecord, encodeRecord } from "../cluster/_entry.ts";
-import { DenoKvStore } from "../cluster/deno_kv.ts";
+import {
+  type DenoKv,
+  type DenoKvAtomic,
+  type DenoKvEntry,
+  DenoKvStore,
+} from "../cluster/deno_kv.ts";
 import { EtcdStore } from "../cluster/etcd.ts";
 import {
   ClusterLazyInit,
-  type Entry,
   PermanentStoreError,
   type Store,
 } from "../cluster/mod.ts";
 import { SqliteStore } from "../cluster/sqlite.ts";
 import {
+  bool,
   type Codec,
   float64,
   int32,
@@ -34,56 +39,7 @@ import {
   OwnerLostError,
   RecursiveInitializationError,
 } from "../errors.ts";
-
-/** A store of one process that counts, and that can be told to misbehave. */
-class MemoryStore implements Store {
-  readonly entries = new Map<string, Entry>();
-  readonly #watchers = new Set<() => void>();
-  maxByteLength = Infinity;
-  version = 0n;
-  gets = 0;
-  sets = 0;
-  /** Replaces the answer of every request. */
-  answer: (() => unknown) | undefined;
-
-  get(key: string): Promise<Entry | null> {
-    this.gets++;
-    return this.#answer(() => this.entries.get(key) ?? null);
-  }
-
-  set(key: string, value: Uint8Array, expected: bigint) {
-    this.sets++;
-    return this.#answer(() => {
-      if ((this.entries.get(key)?.version ?? 0n) !== expected) return null;
-      const version = ++this.version;
-      this.put(key, { value, version });
-      return version;
-    });
-  }
-
-  put(key: string, entry: Entry): void {
-    this.entries.set(key, entry);
-    for (const wake of this.#watchers) wake();
-  }
-
-  async *watch(key: string, signal: AbortSignal) {
-    let woken = Promise.withResolvers<void>();
-    const wake = () => woken.resolve();
-    this.#watchers.add(wake);
-    signal.addEventListener("abort", wake);
-    while (!signal.aborted) {
-      woken = Promise.withResolvers();
-      yield this.entries.get(key) ?? null;
-      await woken.promise;
-    }
-    this.#watchers.delete(wake);
-  }
-
-  async #answer<R>(work: () => R): Promise<R> {
-    await null;
-    return this.answer === undefined ? work() : await this.answer() as R;
-  }
-}
+import { MemoryStore } from "./cluster/memory_store.ts";
 
 /** A clock on which leases pass in no time. */
 const fastClock: Clock = {
@@ -190,7 +146,7 @@ Deno.test("ClusterLazyInit.getOrInit() goes on with the next initializer when on
   ]);
 });
 
-Deno.test("ClusterLazyInit.getOrInit() refuses what is no function and no signal", async () => {
+Deno.test("ClusterLazyInit.getOrInit() refuses what is not a function or not a signal", async () => {
   await using cell = new ClusterLazyInit(new MemoryStore(), "key", int32);
   await assertRejects(
     () => cell.getOrInit(1 as never),
@@ -204,7 +160,7 @@ Deno.test("ClusterLazyInit.getOrInit() refuses what is no function and no signal
   );
 });
 
-Deno.test("ClusterLazyInit.init() tells the value of whoever was first", async () => {
+Deno.test("ClusterLazyInit.init() tells the value of the first", async () => {
   const store = new MemoryStore();
   await using here = new ClusterLazyInit(store, "key", int32);
   await using there = new ClusterLazyInit(store, "key", int32);
@@ -406,6 +362,73 @@ Deno.test("ClusterLazyInit: an open codec resizes the slot, and gets what it has
     RangeError,
     "Cannot resize the slot as 'byteLength' must be at most 1073741824: current value is 2147483648",
   );
+});
+
+Deno.test("ClusterLazyInit: the package's open codecs travel", async () => {
+  const store = new MemoryStore();
+  async function travel<T>(key: string, codec: Codec<T>, value: T) {
+    await using here = new ClusterLazyInit<T>(store, key, codec);
+    await using there = new ClusterLazyInit<T>(store, key, codec);
+    assertEquals(await here.getOrInit(() => value), value);
+    assertEquals(await there.refresh(), value);
+    const { length } = store.entries.get(key)!.value;
+    // What was written, not the bound
+    assert(length < 300, `${key} takes ${length} bytes`);
+    await there.reset();
+    assertEquals(await here.refresh(), undefined);
+    assertEquals(await here.getOrInit(() => value), value);
+  }
+  for (const text of ["", "hello", "\0", "naïve 🎉\0\0"]) {
+    await travel(`string ${text}`, string(), text);
+    await travel(`json ${text}`, json<{ text: string }>(), { text });
+  }
+  await travel("json", json<(number | null)[]>(), [1, null, 0]);
+  for (const numbers of [[], [0], [1, 2, 0, 0], [NaN, -0, Infinity]]) {
+    await travel(
+      `typedArray ${numbers}`,
+      typedArray(Float64Array),
+      Float64Array.from(numbers),
+    );
+  }
+  await travel(
+    "typedArray of bytes",
+    typedArray(Uint8Array, { maxLength: 100 }),
+    Uint8Array.of(1, 2, 3, 0),
+  );
+  const codec = struct({
+    flag: bool,
+    name: string(),
+    x: float64,
+    numbers: typedArray(Int32Array),
+    config: json<{ port: number }>(),
+  });
+  for (const name of ["", "hello"]) {
+    await travel(`struct ${name}`, codec, {
+      flag: true,
+      name,
+      x: 0.5,
+      numbers: Int32Array.from(name, (_, index) => index),
+      config: { port: 80 },
+    });
+  }
+});
+
+Deno.test("ClusterLazyInit: a value of an open codec that is beyond its bound is refused, and nothing is written", async () => {
+  const store = new MemoryStore();
+  await using text = new ClusterLazyInit(store, "text", string(4));
+  await assertRejects(() => text.getOrInit(() => "hello"), RangeError);
+  await using numbers = new ClusterLazyInit(
+    store,
+    "numbers",
+    typedArray(Float64Array, { maxLength: 1 }),
+  );
+  await assertRejects(
+    () => numbers.getOrInit(() => Float64Array.of(1, 2)),
+    RangeError,
+  );
+  for (const { value } of store.entries.values()) {
+    assertEquals(decodeRecord(value).phase, "uninitialized");
+  }
 });
 
 Deno.test("ClusterLazyInit: another codec under the key is refused by every call", async () => {
@@ -643,7 +666,7 @@ Deno.test("ClusterLazyInit: failing initializers back off, and a value ends that
   assertEquals(decodeRecord(store.entries.get("key")!.value).failures, 0);
 });
 
-Deno.test("SqliteStore and EtcdStore and DenoKvStore refuse what is no place", () => {
+Deno.test("SqliteStore, EtcdStore and DenoKvStore refuse what is not a place", () => {
   assertThrows(
     () => new SqliteStore(""),
     TypeError,
@@ -672,6 +695,92 @@ Deno.test("SqliteStore and EtcdStore and DenoKvStore refuse what is no place", (
     TypeError,
     "Cannot create the store as 'kv' must have 'get', 'atomic' and 'watch': current value is an object",
   );
+});
+
+/** A database of Deno KV that is empty, and of which nothing is ever told. */
+const emptyKv: DenoKv = {
+  get: () => Promise.resolve({ value: null, versionstamp: null }),
+  atomic: () => {
+    const refused: DenoKvAtomic = {
+      check: () => refused,
+      set: () => refused,
+      commit: () => Promise.resolve({ ok: false }),
+    };
+    return refused;
+  },
+  watch: () => new ReadableStream(),
+};
+
+Deno.test("DenoKvStore: a watch that fails while the key is read is no unhandled rejection", async () => {
+  const gate = Promise.withResolvers<DenoKvEntry>();
+  const asked = Promise.withResolvers<void>();
+  let failed = false;
+  await using store = new DenoKvStore({
+    ...emptyKv,
+    get() {
+      asked.resolve();
+      return gate.promise;
+    },
+    watch: () =>
+      new ReadableStream({
+        async pull(controller) {
+          await asked.promise;
+          controller.error(new Error("Lost"));
+          failed = true;
+        },
+      }),
+  });
+  const { signal } = new AbortController();
+  const changes = store.watch("key", signal)[Symbol.asyncIterator]();
+  const first = changes.next();
+  await asked.promise;
+  // Rejections that are not handled are told of after a turn of the event loop
+  for (let turn = 0; turn < 2; turn++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assert(failed);
+  gate.resolve({ value: null, versionstamp: null });
+  assertEquals((await first).value, null);
+  await assertRejects(() => changes.next(), Error, "Lost");
+});
+
+Deno.test("DenoKvStore: what the database refuses for good is told as such", async () => {
+  const errors = [
+    new TypeError("Value too large for key value store"),
+    new Deno.errors.BadResource("Bad resource ID"),
+    new Error("ValueTooLong\n\nStack backtrace:\n   0: <unknown>"),
+    new Error("Cannot call '.get' after '.close' is called"),
+  ];
+  for (const cause of errors) {
+    const fail = () => {
+      throw cause;
+    };
+    await using store = new DenoKvStore({
+      get: fail,
+      atomic: fail,
+      watch: fail,
+    });
+    const { signal } = new AbortController();
+    const watch = store.watch("key", signal)[Symbol.asyncIterator]();
+    for (
+      const call of [
+        () => store.get("key"),
+        () => store.set("key", Uint8Array.of(1), 0n),
+        () => watch.next(),
+      ]
+    ) {
+      const error = await assertRejects(
+        call as () => Promise<unknown>,
+        PermanentStoreError,
+      );
+      assertEquals(
+        error.message,
+        `Cannot use the store as Deno KV refuses: ${
+          cause.message.split("\n")[0]
+        }`,
+      );
+    }
+  }
 });
 
 Deno.test("SqliteStore: versions grow for all keys, and only the expected entry is replaced", async () => {

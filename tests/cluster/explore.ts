@@ -131,7 +131,7 @@ const HORIZON = 300;
 function randomScenario(seed: number, random: () => number): Scenario {
   const pick = <T>(from: readonly T[]) =>
     from[Math.floor(random() * from.length)]!;
-  const processes = pick([2, 3, 3, 4, 5]);
+  const processes = pick([3, 3, 4, 5]);
   const scripts = Array.from({ length: processes }, () => {
     const calls: Call[] = Array.from(
       { length: 1 + Math.floor(random() * 4) },

@@ -11,59 +11,62 @@ export interface Mutant {
 }
 
 const CELL = "cluster/cluster_lazy_init.ts";
+const REQUESTS = "cluster/_requests.ts";
+const RUN = "cluster/_run.ts";
+const VIEW = "cluster/_view.ts";
 const PROTOCOL = "cluster/_protocol.ts";
 
 export const mutants: readonly Mutant[] = [
   {
     name: "no fence: published over whatever is there (C2)",
-    file: CELL,
-    from: "if (!await this.#writeOwn(run, made.record)) return LOST;",
-    to: "await this.#lookNow();\n" +
-      "        run.version = this.#seen.version;\n" +
-      "        if (!await this.#writeOwn(run, made.record)) return LOST;",
+    file: RUN,
+    from: "if (!await this.#write(made.record)) return LOST;",
+    to: "await this.#view.lookNow();\n" +
+      "        this.#version = this.#view.seen.version;\n" +
+      "        if (!await this.#write(made.record)) return LOST;",
   },
   {
     name: "no fence: rolled back over whatever is there (C2)",
-    file: CELL,
+    file: RUN,
     from: "    const { error } = made;\n",
-    to: "    const { error } = made;\n" +
-      "    await this.#lookNow();\n" +
-      "    run.version = this.#seen.version;\n",
+    to: "    const { error } = made;\n" + "    await this.#view.lookNow();\n" +
+      "    this.#version = this.#view.seen.version;\n",
   },
   {
     name: "beat after loss, over the entry of the successor (C2)",
-    file: CELL,
+    file: RUN,
     from:
-      "      const version = await this.#write(record, run.version);\n      if (typeof",
-    to: '      if (record.phase === "initializing") {\n' +
-      "        await this.#lookNow();\n" +
-      "        run.version = this.#seen.version;\n      }\n" +
-      "      const version = await this.#write(record, run.version);\n      if (typeof",
+      "    const version = await this.#view.write(record, this.#version, {\n",
+    to: '    if (record.phase === "initializing") {\n' +
+      "      await this.#view.lookNow();\n" +
+      "      this.#version = this.#view.seen.version;\n    }\n" +
+      "    const version = await this.#view.write(record, this.#version, {\n",
   },
   {
     name: "judged entry and replaced entry not the same (C1)",
-    file: CELL,
-    from: "const version = await this.#write(record, seen.version);",
-    to: "await this.#lookNow();\n" +
-      "    const version = await this.#write(record, this.#seen.version);",
+    file: RUN,
+    from: "const version = await this.#view.write(this.#record, seen.version);",
+    to: "await this.#view.lookNow();\n" +
+      "    const version = await this.#view.write(this.#record, this.#view.seen.version);",
   },
   {
     name: "reset of another entry than the one judged (C1)",
     file: CELL,
-    from: "this.#write(reset(record, this.#clock.nonce()), version),",
-    to: "this.#lookNow().then(() =>\n" +
-      "          this.#write(reset(record, this.#clock.nonce()), this.#seen.version)),",
+    from:
+      "this.#view.write(reset(record, this.#requests.clock.nonce()), version),",
+    to: "this.#view.lookNow().then(() =>\n" +
+      "          this.#view.write(reset(record, this.#requests.clock.nonce()), this.#view.seen.version)),",
   },
   {
     name: "no nonce check: a write of unknown outcome counts as landed (C5)",
-    file: CELL,
-    from: "const hasLanded = () => this.#seen.record?.nonce === record.nonce;",
-    to: "const hasLanded = () => this.#seen.version > expected;",
+    file: VIEW,
+    from: "const hasLanded = () => this.seen.record?.nonce === record.nonce;",
+    to: "const hasLanded = () => this.seen.version > expected;",
   },
   {
     name: "no nonce check: a write of unknown outcome counts as refused (C5)",
-    file: CELL,
-    from: "const hasLanded = () => this.#seen.record?.nonce === record.nonce;",
+    file: VIEW,
+    from: "const hasLanded = () => this.seen.record?.nonce === record.nonce;",
     to: "const hasLanded = () => false;",
   },
   {
@@ -76,43 +79,43 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "version ordering ignored (C6)",
-    file: CELL,
+    file: VIEW,
     from: "    if (version <= this.#highest) return;\n",
-    to: "    if (version === this.#seen.version) return;\n",
+    to: "    if (version === this.seen.version) return;\n",
   },
   {
     name: "an absence is believed, however old (C6)",
-    file: CELL,
+    file: VIEW,
     from: "      if (highest !== this.#highest) return;\n",
     to: "",
   },
   {
     name: "watch trusted: an absence that it tells of is believed (C6)",
-    file: CELL,
-    from: "this.#lookNow().catch((error) => this.#doubt(error));",
+    file: VIEW,
+    from: "this.lookNow().catch((error) => this.#doubt(error));",
     to: "this.#observe(null, this.#highest);",
   },
   {
     name: "watch trusted: a waiter never looks itself",
     file: CELL,
     from:
-      "      await this.#sleepOrLook(now() + this.#lease * (1 + random()), signal);",
-    to: "      await this.#sleep(Infinity, signal);\n      now() + random();",
+      "      await this.#view.sleepOrLook(this.#view.nextLookAt(), signal);\n",
+    to: "      await this.#view.sleep(Infinity, signal);\n",
   },
   {
     name: "lease by the wall clock (C4)",
-    file: CELL,
-    from: "    this.#seen = { ...seen, since: now(), jitter: random() };",
+    file: VIEW,
+    from: "    this.seen = { ...seen, since: now(), jitter: random() };",
     to:
-      "    this.#seen = { ...seen, since: Date.now() + 0 * now(), jitter: random() };",
+      "    this.seen = { ...seen, since: Date.now() + 0 * now(), jitter: random() };",
   },
   {
     name: "lease from the first sight of the run, not of the entry (C4)",
-    file: CELL,
-    from: "    this.#seen = { ...seen, since: now(), jitter: random() };",
-    to: "    const same = seen.record?.owner === this.#seen.record?.owner;\n" +
-      "    this.#seen = {\n      ...seen,\n" +
-      "      since: same ? this.#seen.since : now(),\n" +
+    file: VIEW,
+    from: "    this.seen = { ...seen, since: now(), jitter: random() };",
+    to: "    const same = seen.record?.owner === this.seen.record?.owner;\n" +
+      "    this.seen = {\n      ...seen,\n" +
+      "      since: same ? this.seen.since : now(),\n" +
       "      jitter: random(),\n    };",
   },
   {
@@ -129,13 +132,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "no beats",
-    file: CELL,
-    from: "        if (!await this.#beat(run)) return LOST;\n      } catch",
-    to: "        run.sent = Infinity;\n      } catch",
+    file: RUN,
+    from: "      if (!await this.#beat()) return LOST;\n    }\n",
+    to: "      this.#sent = Infinity;\n    }\n",
   },
   {
     name: "published without waiting for the last beat (C5)",
-    file: CELL,
+    file: RUN,
     from: "made === STOPPED || await beats === LOST) {",
     to: "made === STOPPED) {",
   },
@@ -164,34 +167,33 @@ export const mutants: readonly Mutant[] = [
   {
     name:
       "refused writes are not settled: the network may have sent them twice (C5)",
-    file: CELL,
+    file: VIEW,
     from:
-      "      await this.#lookNow();\n      if (hasLanded()) return this.#seen.version;\n      return again",
-    to: "      await this.#lookNow();\n      return again",
+      "      await this.lookNow();\n      if (hasLanded()) return this.seen.version;\n      if (this.seen.version === expected) {",
+    to:
+      "      await this.lookNow();\n      if (this.seen.version === expected) {",
   },
   {
     name: "taken over by a look that was not due (C4)",
-    file: CELL,
+    file: VIEW,
     from: "        if (isDue) return;",
     to: "        return;",
   },
   {
-    name: "an own beat that has landed late counts as a loss (C5)",
-    file: CELL,
-    from:
-      'found?.phase !== "initializing" || found.owner !== run.record.owner ||',
-    to: "found !== undefined ||",
+    name: "a run gives up in an outage",
+    file: RUN,
+    from: "const isPatient = () => this.#failed === undefined;",
+    to: "const isPatient = () => false;",
   },
   {
-    name: "the entry of a successor counts as an own beat (C2)",
-    file: CELL,
-    from:
-      'found?.phase !== "initializing" || found.owner !== run.record.owner ||',
-    to: 'found?.phase !== "initializing" ||',
+    name: "a run that has lost the cell goes on (C2)",
+    file: RUN,
+    from: '    if (typeof version !== "bigint") return false;',
+    to: '    if (typeof version !== "bigint") return true;',
   },
   {
     name: "refresh joins a request that began before",
-    file: CELL,
+    file: VIEW,
     from: "    return this.#nextLook ??= (this.#look ?? Promise.resolve())",
     to: "    if (this.#look !== undefined) return this.#look;\n" +
       "    return this.#nextLook ??= Promise.resolve()",
@@ -200,25 +202,25 @@ export const mutants: readonly Mutant[] = [
     name: "a lost owner does not go on as a waiter",
     file: CELL,
     from: "      if (result === LOST) continue;",
-    to: "      if (result === LOST) throw this.#ownerLost();",
+    to: "      if (result === LOST) throw ownerLost(this.#requests.label);",
   },
   {
     name: "the signal of a lost owner is not aborted",
-    file: CELL,
-    from: "        running.abort(this.#ownerLost());\n",
+    file: RUN,
+    from: "        running.abort(ownerLost(label));\n",
     to: "",
   },
   {
     name: "a failed run is not rolled back",
-    file: CELL,
-    from: "    return await this.#writeOwn(\n",
-    to: "    return true || await this.#writeOwn(\n",
+    file: RUN,
+    from: "    return await this.#rollBack(true)\n",
+    to: "    return true || await this.#rollBack(true)\n",
   },
   {
     name: "the turn of this process is not passed on",
     file: CELL,
-    from: "    this.#contended = false;\n    this.#wake();\n",
-    to: "    this.#contended = false;\n",
+    from: "    this.#contended = false;\n    this.#view.wake();\n",
+    to: "    this.#view.wake();\n",
   },
   {
     name: "two calls of a process contend at once",
@@ -228,14 +230,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "a request that gets no answer is waited for",
-    file: CELL,
+    file: REQUESTS,
     from: "      }, patience);",
     to: "      }, patience * 1e9);",
   },
   {
     name: "the value is remembered over a reset",
-    file: CELL,
-    from: "    this.#value = value;\n",
-    to: "    this.#value = value ?? this.#value;\n",
+    file: VIEW,
+    from: "    this.value = value;\n",
+    to: "    this.value = value ?? this.value;\n",
   },
 ];

@@ -13,12 +13,12 @@ import { SqliteStore } from "../../cluster/sqlite.ts";
 import { string } from "../../codec.ts";
 import { Member } from "./member.ts";
 import { startEngine } from "./engines.ts";
-import { startEtcd, startPostgres } from "./servers.ts";
-import type { Engine, StoreAddress } from "./stores.ts";
+import { startEtcd, startPostgres, startWay } from "./servers.ts";
+import { type Engine, openStore, type StoreAddress } from "./stores.ts";
 
 const LEASE = 3_000;
 const RACERS = 8;
-const ROUNDS = Number(Deno.env.get("ROUNDS") ?? 10);
+const ROUNDS = Number(Deno.env.get("ROUNDS") ?? 100);
 const KEYS = 100;
 const ENGINES = (Deno.env.get("ENGINES") ?? "sqlite,deno-kv,etcd,postgres")
   .split(",") as Engine[];
@@ -52,13 +52,18 @@ for (const engine of ENGINES) {
     await t.step("eight race for each of many keys", async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const key = `race ${round}`;
-        const values = await Promise.all(
+        const settled = await Promise.all(
           members.map((member, index) =>
-            member.call({ key, call: "getOrInit", value: `by ${index}` })
+            member.tell({ key, call: "getOrInit", value: `by ${index}` })
+              .settled
           ),
         );
-        assert(/^by \d$/.test(String(values[0])), String(values[0]));
-        assertEquals(new Set(values).size, 1);
+        const maker = settled.findIndex(({ made }) => made !== undefined);
+        assertEquals(
+          settled.filter(({ made }) => made !== undefined).length,
+          1,
+        );
+        for (const { value } of settled) assertEquals(value, `by ${maker}`);
       }
     });
 
@@ -222,6 +227,43 @@ if (ENGINES.includes("postgres")) {
     assertEquals(await a.call({ key, call: "reset" }), true);
     while (await b.call({ key, call: "get" }) !== undefined);
   });
+
+  Deno.test("postgres: small entries are told with the change, and of large ones that there is another", async () => {
+    await using server = await startPostgres();
+    await using opened = await openStore({
+      engine: "postgres",
+      places: ["127.0.0.1", String(server.port)],
+    });
+    const { store } = opened;
+    const controller = new AbortController();
+    const key = "a key\nof two lines";
+    const changes = store.watch(key, controller.signal)[Symbol.asyncIterator]();
+    assertEquals((await changes.next()).value, null);
+    let version = 0n;
+    for (
+      const value of [
+        Uint8Array.of(0, 255),
+        new Uint8Array(4_500),
+        new Uint8Array(4_501),
+      ]
+    ) {
+      await store.set("another key", Uint8Array.of(1), 0n);
+      version = (await store.set(key, value, version))!;
+      const isTold = value.length <= 4_500;
+      assertEquals(
+        (await changes.next()).value,
+        isTold ? { value, version } : null,
+      );
+      assertEquals(await store.get(key), { value, version });
+    }
+    controller.abort();
+    assertEquals((await changes.next()).done, true);
+    await assertRejects(
+      () => store.get("\0"),
+      PermanentStoreError,
+      "Cannot use the store as PostgreSQL refuses: invalid byte sequence",
+    );
+  });
 }
 
 if (ENGINES.includes("etcd")) {
@@ -319,6 +361,120 @@ if (ENGINES.includes("etcd")) {
   });
 }
 
+if (ENGINES.includes("etcd")) {
+  Deno.test("etcd: a watch goes on after its revision was compacted", async () => {
+    await using cluster = await startEtcd(1);
+    const { endpoints, ask } = cluster;
+    await using way = startWay(endpoints[0]!);
+    await using direct = new EtcdStore(endpoints);
+    await using store = new EtcdStore([way.endpoint]);
+    const controller = new AbortController();
+    const changes = store.watch("key", controller.signal)
+      [Symbol.asyncIterator]();
+    assertEquals((await changes.next()).value, null);
+    const first = await direct.set("key", Uint8Array.of(1), 0n);
+    assertEquals((await changes.next()).value?.version, first);
+    way.close();
+    const second = await direct.set("key", Uint8Array.of(2), first!);
+    await direct.set("other", Uint8Array.of(3), 0n);
+    await ask("kv/compaction", { revision: String(second! + 1n) });
+    way.open();
+    // That it is not known which entry there is
+    assertEquals((await changes.next()).value, null);
+    assertEquals((await store.get("key"))?.version, second);
+    const third = await direct.set("key", Uint8Array.of(4), second!);
+    assertEquals((await changes.next()).value?.version, third);
+    controller.abort();
+    assertEquals((await changes.next()).done, true);
+  });
+
+  Deno.test("etcd: a watch that is not permitted is refused for good, and one whose token has run out gets another", async () => {
+    await using cluster = await startEtcd(1);
+    const { endpoints, ask, members } = cluster;
+    const range = (text: string) => btoa(text);
+    for (
+      const [path, body] of [
+        ["user/add", { name: "root", password: "root" }],
+        ["user/grant", { user: "root", role: "root" }],
+        ["user/add", { name: "app", password: "secret" }],
+        ["role/add", { name: "app" }],
+        ["role/grant", {
+          name: "app",
+          perm: { permType: 2, key: range("app/"), range_end: range("app0") },
+        }],
+        ["user/grant", { user: "app", role: "app" }],
+        ["enable", {}],
+      ] as const
+    ) await ask(`auth/${path}`, body);
+    const user = { username: "app", password: "secret" };
+    const { signal } = new AbortController();
+    const watch = (store: EtcdStore) =>
+      store.watch("a", signal)[Symbol.asyncIterator]();
+
+    await using narrow = new EtcdStore(endpoints, { ...user, prefix: "a" });
+    await assertRejects(
+      () => watch(narrow).next(),
+      PermanentStoreError,
+      "permission denied",
+    );
+    await using stranger = new EtcdStore(endpoints, { prefix: "app/" });
+    await assertRejects(
+      () => watch(stranger).next(),
+      PermanentStoreError,
+      "user name is empty",
+    );
+    await using liar = new EtcdStore(endpoints, { token: "x", prefix: "app/" });
+    await assertRejects(
+      () => watch(liar).next(),
+      PermanentStoreError,
+      "invalid auth token",
+    );
+
+    await using store = new EtcdStore(endpoints, { ...user, prefix: "app/" });
+    const changes = watch(store);
+    assertEquals((await changes.next()).value, null);
+    // It forgets all tokens
+    await members[0]!.kill();
+    await members[0]!.restart();
+    // The watch alone has to get a new one
+    await using other = new EtcdStore(endpoints, { ...user, prefix: "app/" });
+    const version = await other.set("a", Uint8Array.of(1), 0n);
+    for (;;) {
+      const { value } = await changes.next();
+      if (value !== null) {
+        assertEquals(value.version, version);
+        break;
+      }
+    }
+  });
+
+  Deno.test("etcd: a member that takes connections and never answers is left", async () => {
+    await using cluster = await startEtcd(1);
+    using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = silent.addr as Deno.NetAddr;
+    const endpoints = [`http://127.0.0.1:${port}`, ...cluster.endpoints];
+    await using store = new EtcdStore(endpoints);
+    await using cell = new ClusterLazyInit(store, "key", string(64), {
+      lease: 1_000,
+    });
+    assertEquals(await cell.getOrInit(() => "value"), "value");
+  });
+
+  Deno.test("etcd: a server that is not etcd is refused", async () => {
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      () => Response.json({}),
+    );
+    await using store = new EtcdStore([`http://127.0.0.1:${server.addr.port}`]);
+    await using cell = new ClusterLazyInit(store, "key", string(64));
+    await assertRejects(
+      () => cell.getOrInit(() => "value"),
+      PermanentStoreError,
+      "'revision' must be the text of a number: current value is undefined",
+    );
+  });
+}
+
 /** A disk of 300 KiB, where the machine lets this process have one. */
 async function mountSmallDisk(folder: string): Promise<boolean> {
   const { success } = await new Deno.Command("mount", {
@@ -359,6 +515,91 @@ Deno.test("sqlite: a file that is not a database, and a damaged one", async () =
       await using store = new SqliteStore(path);
       await assertRejects(() => store.get("key"), PermanentStoreError, path);
     }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("sqlite: a file that was deleted or replaced is refused, as other processes use another", async () => {
+  for (const replace of [false, true]) {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/store.db`;
+    try {
+      await using store = new SqliteStore(path);
+      await using cell = new ClusterLazyInit(store, "key", string(64));
+      await cell.getOrInit(() => "old");
+      for (const suffix of ["", "-wal", "-shm"]) {
+        await Deno.remove(path + suffix);
+      }
+      await using successor = new SqliteStore(path);
+      if (replace) await successor.set("key", Uint8Array.of(1), 0n);
+      for (const call of [() => cell.refresh(), () => cell.reset()]) {
+        await assertRejects(
+          call as () => Promise<unknown>,
+          PermanentStoreError,
+          `Cannot use the store ${
+            JSON.stringify(path)
+          } as its file must be the one that was opened: it was deleted or replaced`,
+        );
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+});
+
+Deno.test("sqlite: tables that another program has made or changed are refused, and left as they are", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const foreign = new DatabaseSync(`${folder}/foreign.db`);
+    foreign.exec("CREATE TABLE lazyinit_entry (id INTEGER)");
+    foreign.close();
+    await using stranger = new SqliteStore(`${folder}/foreign.db`);
+    await assertRejects(
+      () => stranger.get("key"),
+      PermanentStoreError,
+      "no such column",
+    );
+    await using store = new SqliteStore(`${folder}/store.db`);
+    const value = Uint8Array.of(1);
+    await store.set("key", value, 0n);
+    const other = new DatabaseSync(`${folder}/store.db`);
+    other.exec("UPDATE lazyinit_version SET last = 0");
+    // A version that another key has must not take its place
+    await assertRejects(
+      () => store.set("other", value, 0n),
+      PermanentStoreError,
+      "UNIQUE constraint failed",
+    );
+    assertEquals(await store.get("key"), { value, version: 1n });
+    other.exec("DROP TABLE lazyinit_entry");
+    other.close();
+    await assertRejects(
+      () => store.get("key"),
+      PermanentStoreError,
+      "no such table",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("sqlite: a file that stays locked is told as busy, which is not for good", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await using store = new SqliteStore(`${folder}/store.db`);
+    await store.get("key");
+    const other = new DatabaseSync(`${folder}/store.db`);
+    other.exec("BEGIN IMMEDIATE");
+    const error = await assertRejects(
+      () => store.set("key", Uint8Array.of(1), 0n),
+      Error,
+      "database is locked",
+    );
+    assert(!(error instanceof PermanentStoreError));
+    other.exec("COMMIT");
+    other.close();
+    assertEquals(await store.set("key", Uint8Array.of(1), 0n), 1n);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -429,6 +670,53 @@ Deno.test("sqlite: Deno, Node and Bun share a file", async () => {
   }
 });
 
+if (ENGINES.includes("deno-kv")) {
+  Deno.test("deno-kv: Deno and Node, by npm's @deno/kv, share a file", async () => {
+    await using running = await startEngine("deno-kv");
+    const [path] = running.address.places;
+    const folder = await Deno.makeTempDir();
+    const decoder = new TextDecoder();
+    try {
+      const installed = await new Deno.Command("npm", {
+        args: ["install", "--prefix", folder, "@deno/kv@0.14.0"],
+      }).output();
+      assert(installed.success, decoder.decode(installed.stderr));
+      // Where Node finds the package
+      await Deno.writeTextFile(
+        `${folder}/kv.mjs`,
+        'export { openKv } from "@deno/kv";\n',
+      );
+      const node = await findRuntime("node@24");
+      const program = new URL("node_kv.ts", import.meta.url).pathname;
+      await using member = await Member.start(running.address, 5_000);
+      const call = member.call({
+        key: "node",
+        call: "getOrInit",
+        value: "by Deno",
+        duration: 200,
+      });
+      const printed = await Promise.all(
+        ["by Node 0", "by Node 1"].map(async (name) => {
+          const { stdout, stderr } = await new Deno.Command(node, {
+            args: [program, `file://${folder}/kv.mjs`, path!, name],
+          }).output();
+          return decoder.decode(stdout) || decoder.decode(stderr);
+        }),
+      );
+      const value = await call;
+      assert(/^by (Deno|Node \d)$/.test(String(value)), String(value));
+      for (const text of printed) {
+        assertEquals(
+          text,
+          `${value}\nPermanentStoreError: Cannot use the store as Deno KV refuses: ValueTooLong\n`,
+        );
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
 /** Runs a program of the repository, and returns what it prints. */
 async function run(program: string, cwd: string): Promise<string> {
   const path = (name: string) =>
@@ -448,12 +736,12 @@ async function run(program: string, cwd: string): Promise<string> {
   return decoder.decode(stdout);
 }
 
-Deno.test("the recipe for two levels empties shared memory when the cluster's cell is reset", async () => {
+Deno.test("the recipe for two levels renews shared memory when the cluster's cell is reset, even if a load fails", async () => {
   const folder = await Deno.makeTempDir();
   try {
     assertEquals(
       await run("tests/cluster/two_levels_process.ts", folder),
-      "1\n2\n",
+      "1\n3\n",
     );
   } finally {
     await Deno.remove(folder, { recursive: true });

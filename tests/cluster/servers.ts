@@ -13,6 +13,10 @@ const POSTGRES_FOLDERS = [
   "/usr/lib/postgresql/17/bin",
 ];
 const POLL_INTERVAL = 50;
+/** For servers that may not be there, in ms. */
+const SHORT_TIMEOUT = 1_000;
+/** For what takes a server long, such as hashing passwords on a busy machine. */
+const LONG_TIMEOUT = 30_000;
 
 /** Ports that nobody listens on now. */
 function freePorts(count: number): number[] {
@@ -86,11 +90,15 @@ export interface EtcdCluster extends AsyncDisposable {
   ask(path: string, body: unknown): Promise<unknown>;
 }
 
-async function ask(url: string, body: unknown): Promise<unknown> {
+async function ask(
+  url: string,
+  body: unknown,
+  timeout: number,
+): Promise<unknown> {
   const response = await fetch(url, {
     method: "POST",
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(1_000),
+    signal: AbortSignal.timeout(timeout),
   });
   return await response.json();
 }
@@ -121,7 +129,11 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
       {},
       async () => {
         try {
-          const answer = await ask(`${client}/v3/kv/range`, { key: "AA==" });
+          const answer = await ask(
+            `${client}/v3/kv/range`,
+            { key: "AA==" },
+            SHORT_TIMEOUT,
+          );
           const { header, error } = Object(answer);
           // It may ask for a user first
           return header !== undefined || String(error).includes("user name");
@@ -142,12 +154,15 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
   return {
     endpoints: clients,
     members,
-    ask: (path, body) => ask(`${clients[0]}/v3/${path}`, body),
+    ask: (path, body) => ask(`${clients[0]}/v3/${path}`, body, LONG_TIMEOUT),
     async leader() {
       for (let index = 0;; index = (index + 1) % count) {
         const status = Object(
-          await ask(`${clients[index]}/v3/maintenance/status`, {})
-            .catch(() => ({})),
+          await ask(
+            `${clients[index]}/v3/maintenance/status`,
+            {},
+            SHORT_TIMEOUT,
+          ).catch(() => ({})),
         );
         if (status.leader && status.leader === status.header.member_id) {
           return index;
@@ -157,6 +172,72 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
     async [Symbol.asyncDispose]() {
       await Promise.all(members.map((member) => member.kill()));
       await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** A way to a server, which can be closed for a time. */
+export interface Way extends AsyncDisposable {
+  readonly endpoint: string;
+  /** Cuts all connections, and lets no others through. */
+  close(): void;
+  open(): void;
+}
+
+/** Starts a way to the server of that URL. */
+export function startWay(endpoint: string): Way {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const connections = new Set<Deno.Conn>();
+  let isOpen = true;
+  function end(connection: Deno.Conn): void {
+    if (connections.delete(connection)) connection.close();
+  }
+  async function pass(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+    const buffer = new Uint8Array(65_536);
+    try {
+      for (;;) {
+        const length = await from.read(buffer);
+        if (length === null) break;
+        for (let sent = 0; sent < length;) {
+          sent += await to.write(buffer.subarray(sent, length));
+        }
+      }
+    } catch {
+      // It was cut
+    }
+    end(from);
+    end(to);
+  }
+  async function listen(): Promise<void> {
+    for await (const client of listener) {
+      connections.add(client);
+      if (!isOpen) {
+        end(client);
+        continue;
+      }
+      const server = await Deno.connect({
+        hostname: "127.0.0.1",
+        port: Number(new URL(endpoint).port),
+      });
+      connections.add(server);
+      pass(client, server);
+      pass(server, client);
+    }
+  }
+  const listening = listen();
+  const close = () => {
+    isOpen = false;
+    for (const connection of connections) end(connection);
+  };
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    close,
+    open: () => void (isOpen = true),
+    async [Symbol.asyncDispose]() {
+      close();
+      listener.close();
+      await listening;
     },
   };
 }

@@ -10,13 +10,17 @@ import { json, MutexLazyInit } from "../../mod.ts";
 import { follow, renew, share } from "../../examples/recipes/two_levels.ts";
 
 let loads = 0;
-const load = () => Promise.resolve({ euro: ++loads });
+// The second fails, which must not end the process
+const load = () =>
+  ++loads === 2
+    ? Promise.reject(new Error("No rates"))
+    : Promise.resolve({ euro: loads });
 const codec = json<{ [currency: string]: number }>(4096);
 const worker = MutexLazyInit.from(await share(load), codec);
-using _following = follow(load);
+follow(load, new AbortController().signal);
 console.log(worker.value.euro);
 await renew();
-while (worker.get()?.euro !== 2) {
+while (worker.get()?.euro !== 3) {
   await new Promise((resolve) => setTimeout(resolve, 10));
 }
 console.log(worker.value.euro);

@@ -696,10 +696,12 @@ export class World {
   ): boolean {
     const { message } = error;
     if (message === "Left") return true;
+    // That a store is silent is seen only where something has failed
+    const maySeeSilence = process.troubled && !settled;
     if (message === "Failed") {
       const { phase, owner } = this.#record!;
       return phase !== "initializing" ||
-        owner !== this.#runs.get(tokens.at(-1)!);
+        owner !== this.#runs.get(tokens.at(-1)!) || maySeeSilence;
     }
     if (error instanceof AlreadyInitializedError) return true;
     if (error.name === "InvalidStateError") return process.disposed;
@@ -711,9 +713,9 @@ export class World {
         return published === undefined || published.reset !== undefined;
       });
     }
-    // That a store is silent is seen only where something has failed
+    // A run that has made a value publishes it when the store is back
     return (message === "No connection" || error.name === "TimeoutError") &&
-      process.troubled && !settled;
+      maySeeSilence && (made.length === 0 || this.#haveLost(tokens));
   }
 
   #haveLost(tokens: readonly bigint[]): boolean {
