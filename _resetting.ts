@@ -23,6 +23,8 @@ export const SLICE_BYTES = 4 * 2 ** 20;
 /** Those of all copies of this package in the thread, as functions that finish them. */
 const unfinished = sharedByThread("resets", () => new Set<() => void>());
 
+const RESOLVED = Promise.resolve();
+
 /** Finishes the resets of this agent at once. */
 export function finishResets(): void {
   for (const finish of unfinished) finish();
@@ -57,13 +59,22 @@ export function zeroInTurns<R>(
     try {
       while (zeroSlice()) {
         if (isHidden()) continue;
-        timer = startTimer(takeTurn, 0);
+        // Deno loses a timer that is started at the end of the stack
+        RESOLVED.then(awaitTurn);
         return;
       }
     } catch {
-      // Without timers, or at the end of the stack: all at once is as right
+      // At the end of the stack: all at once is as right
     }
     finish();
+  };
+  const awaitTurn = () => {
+    try {
+      timer = startTimer(takeTurn, 0);
+    } catch {
+      // Without timers
+      finish();
+    }
   };
   unfinished.add(finish);
   // Not in the executor of the promise, which would take what fails for a rejection

@@ -124,3 +124,35 @@ Deno.test("MutexLazyInit.waitAsync() within an initializer leaves no listener on
   assertEquals(await value, 1);
   assertEquals(controller.listeners, 0);
 });
+
+Deno.test("MutexLazyInit.getOrInitAsync() listens to its signal where another library has replaced Promise", async () => {
+  const cell = new MutexLazyInit(int32);
+  const controller = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const { Promise: native } = globalThis;
+  globalThis.Promise = class<T> extends native<T> {} as typeof native;
+  let value: Promise<number>;
+  try {
+    value = cell.getOrInitAsync(() => promise, { signal: controller.signal });
+  } finally {
+    globalThis.Promise = native;
+  }
+  controller.abort(new Error("Enough"));
+  await assertRejects(() => value, Error, "Enough");
+  resolve(42);
+  assertEquals(await cell.waitAsync(), 42);
+});
+
+Deno.test("MutexLazyInit.getOrInitAsync() takes a signal that has no more than events and whether it is aborted", async () => {
+  const signal = Object.assign(new EventTarget(), {
+    aborted: false,
+    reason: new Error("Enough"),
+  });
+  const call = (value: number) =>
+    new MutexLazyInit(int32).getOrInitAsync(() => value, {
+      signal: signal as unknown as AbortSignal,
+    });
+  assertEquals(await call(42), 42);
+  signal.aborted = true;
+  await assertRejects(() => call(43), Error, "Enough");
+});

@@ -997,3 +997,66 @@ Deno.test("LazyInit() refuses values whose length a header has no room for", () 
     "a value of float64[536870912] must take at most 4 GiB - 8: current value is 4294967296 bytes",
   );
 });
+
+Deno.test("LazyInit() refuses memory that is not zeroed beyond what it knew of before the memory grew", () => {
+  const buffer = new SharedArrayBuffer(64, { maxByteLength: 4_096 });
+  new LazyInit(int32, { buffer });
+  buffer.grow(1_024);
+  const codec = typedArray(Uint8Array, 600);
+  const offset = { buffer, byteOffset: LazyInit.byteLength(int32) };
+  const bytes = new Uint8Array(buffer);
+  bytes[500] = 7;
+  assertThrows(() => new LazyInit(codec, offset), LayoutMismatchError);
+  bytes[500] = 0;
+  assertEquals(new LazyInit(codec, offset).phase, "uninitialized");
+});
+
+Deno.test("MutexLazyInit keeps to the capacity that its codec had when the cell was made", () => {
+  const codec = { ...string(8), encode: string(64).encode };
+  const buffer = new SharedArrayBuffer(256);
+  const cell = new MutexLazyInit(codec, { buffer });
+  const byteOffset = MutexLazyInit.byteLength(codec);
+  const next = new MutexLazyInit(int32, { buffer, byteOffset });
+  next.init(() => 42);
+  Object.assign(codec, { byteLength: 64 });
+  assertThrows(
+    () => cell.init(() => "x".repeat(40)),
+    RangeError,
+    "Cannot encode string[8] as 'value' must take at most 8 bytes: it takes 40",
+  );
+  assertEquals(cell.init(() => "12345678"), "12345678");
+  assertEquals(next.get(), 42);
+});
+
+Deno.test("MutexLazyInit.init() copies a part of the slot that is seen through another buffer over the same memory", () => {
+  const cell = new MutexLazyInit(typedArray(Uint8Array, { maxLength: 100 }));
+  const { buffer } = structuredClone(cell.handle);
+  const value = cell.init((_, allocate) => {
+    const { byteOffset } = allocate(10);
+    const all = new Uint8Array(buffer, byteOffset, 10);
+    all.forEach((_, i) => all[i] = i);
+    return all.subarray(4);
+  });
+  assertEquals([...value], [4, 5, 6, 7, 8, 9]);
+});
+
+Deno.test("MutexLazyInit grows the memory of WebAssembly, which grows by pages", () => {
+  const memory = new WebAssembly.Memory({
+    initial: 1,
+    maximum: 16,
+    shared: true,
+  });
+  // TypeScript does not know it yet
+  const { toResizableBuffer } = memory as unknown as {
+    toResizableBuffer(): SharedArrayBuffer;
+  };
+  const buffer = toResizableBuffer.call(memory);
+  const maxLength = 2 ** 20 - OnceState.byteLength;
+  const codec = typedArray(Uint8Array, { maxLength });
+  const cell = new MutexLazyInit(codec, { buffer });
+  assertEquals(
+    cell.init((_, allocate) => allocate(100_000).fill(1)).length,
+    100_000,
+  );
+  assertEquals(buffer.byteLength, 2 * 65_536);
+});

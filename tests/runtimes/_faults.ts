@@ -45,4 +45,11 @@ export function testFaults(name: string, { flag, variable }: Stack): void {
       "getOrInit",
     ]);
   });
+
+  Deno.test(`Fault of this package, one overwritten cell: the end of a worker frees all others (${name})`, async () => {
+    const output = await run(await findRuntime(name), [
+      "tests/testdata/overwritten_cell.ts",
+    ]);
+    assertEquals(output, "42");
+  });
 }

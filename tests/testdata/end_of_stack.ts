@@ -14,6 +14,7 @@ import {
   json,
   LazyInit,
   type LazyInitHandle,
+  LazyInitMap,
   Mutex,
   MutexLazyInit,
   OnceState,
@@ -25,6 +26,9 @@ import {
 /** How many frames above the end of the stack the calls begin at the most. */
 const FRAMES = 60;
 const FRAMES_TO_COMPILE = 600;
+
+/** More than one slice of a reset, in bytes. */
+const LARGE = 5 * 2 ** 20;
 
 const left: Record<string, number> = {};
 /** How many calls have come to do something. */
@@ -197,6 +201,36 @@ async function tryAll(words: number): Promise<void> {
   }
 }
 
+/** Resets that take several turns: what they call is compiled by the first that gets there. */
+async function tryLargeResets(): Promise<void> {
+  const cell = new MutexLazyInit(typedArray(Uint8Array));
+  for (let words = 0; words <= FRAMES_TO_COMPILE * SHIFTS; words += 7) {
+    if (!cell.initialized) cell.init((_, allocate) => allocate(LARGE));
+    let end: Promise<unknown> | undefined;
+    callAbove(words, () => end = cell.resetAsync());
+    await end?.catch(() => {});
+    if (cell.phase === "uninitialized") begun++;
+    if (cell.phase !== "initializing") continue;
+    add("resetAsync of a large value keeps the cell");
+    cell.recover(agentId());
+  }
+}
+
+/** Keys of a map, each of which is an entry whose class has its own way of giving back. */
+function tryKeys(): void {
+  const map = new LazyInitMap(int32, text);
+  for (let words = 0; words <= FRAMES_TO_COMPILE * SHIFTS; words += 7) {
+    callAbove(words, () => map.getOrInit(words, fail));
+    try {
+      map.getOrInit(words, () => "a");
+    } catch {
+      add("getOrInit of a map keeps the key");
+    }
+  }
+}
+
+tryKeys();
+await tryLargeResets();
 for (let frames = 0; frames <= FRAMES_TO_COMPILE; frames += 5) {
   await tryAll(frames * SHIFTS);
 }
