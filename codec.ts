@@ -941,17 +941,53 @@ function assertBound(value: unknown, name: string, max: number): void {
   }
 }
 
+/** Up to this length, a loop over ASCII is quicker than a call of the platform's coders. */
+const SHORT_TEXT = 128;
+/** Used again for each short text, as a new array costs more than the loop. */
+const units: number[] = [];
+
 function encodeText(text: string, slot: Slot, tag: string): void {
-  assertDefined("TextEncoder", `encode ${tag}`);
-  encoder ??= new TextEncoder();
+  if (encoder === undefined) {
+    assertDefined("TextEncoder", `encode ${tag}`);
+    encoder = new TextEncoder();
+  }
+  if (isShortAscii(text)) {
+    const bytes = bytesOf(slot.resize(text.length));
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+    return;
+  }
   const bytes = encoder.encode(text);
   bytesOf(slot.resize(bytes.length)).set(bytes);
 }
 
+function isShortAscii(text: string): boolean {
+  const { length } = text;
+  if (length > SHORT_TEXT) return false;
+  for (let i = 0; i < length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
+}
+
+/** Returns a short text of ASCII; `undefined` if it is another one. */
+function decodeShortAscii(bytes: Uint8Array): string | undefined {
+  const { length } = bytes;
+  if (length > SHORT_TEXT) return undefined;
+  units.length = length;
+  for (let i = 0; i < length; i++) {
+    const unit = bytes[i]!;
+    if (unit > 127) return undefined;
+    units[i] = unit;
+  }
+  return String.fromCharCode(...units);
+}
+
 function decodeText(slot: Slot): string {
-  assertDefined("TextDecoder", "decode text");
-  // A byte order mark is part of the string, like any other character
-  decoder ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  if (decoder === undefined) {
+    assertDefined("TextDecoder", "decode text");
+    // A byte order mark is part of the string, like any other character
+    decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  }
+  const text = decodeShortAscii(bytesOf(slot));
+  if (text !== undefined) return text;
   // Copied, as some browsers do not decode shared memory
   return decoder.decode(bytesOf(slot).slice());
 }
