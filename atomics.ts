@@ -84,9 +84,9 @@
  *                 not, a CAS of the layout word tells whether another agent has just
  *                 claimed the memory.
  *   lost-owner    An agent that was declared dead and lives may still write to the slot
- *                 and words 3 to 5, and read word 1, until its next look at the state
- *                 word. If it has taken the cell again, it has the new word 1, as what it
- *                 took the cell by synchronizes with the CAS that gave the cell back.
+ *                 and words 3 to 5 until its next look at the state word, and read word
+ *                 1. If it has taken the cell again, it reads the new word 1: the CAS by
+ *                 which it took the cell synchronizes with the one that gave it back.
  *   user          getUnchecked(), getMut() and views that outlive a reset are in the
  *                 caller's hands.
  *

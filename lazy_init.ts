@@ -148,8 +148,9 @@ export class LazyInit<T> {
    * be sent.
    *
    * All agents of a process that open the name get the same cell; in a browser, all of
-   * an agent cluster, that is a page and its workers. The cell lives as long as any agent has
-   * it open. An agent has it open until it ends, or has called
+   * an agent cluster, that is a page and its workers. Workers in a frame below one of
+   * another site meet only those of their own storage partition, and get a cell of their
+   * own. The cell lives as long as any agent has it open. An agent has it open until it ends, or has called
    * {@linkcode LazyInit[Symbol.dispose]} on every cell that it got. After that, the next
    * agent to open the name makes another cell.
    *
@@ -164,9 +165,10 @@ export class LazyInit<T> {
    *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
-   * alive: in `deno serve`, dispose of it at SIGTERM. A worker of Deno that is terminated
-   * while it is blocked has the cell open until the process ends. An agent that has a name open holds one Web Lock for it, however
-   * often it has opened it, and one channel for all names. The originals share statics.
+   * alive: in `deno serve`, dispose of it at SIGTERM. A web worker of Deno that is
+   * terminated while it is blocked has the cell open until it is woken or the process
+   * ends. An agent that has a name open holds one Web Lock for it, however often it has
+   * opened it, and one channel for all names. The originals share statics.
    *
    * @example Usage
    * ```ts
