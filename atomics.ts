@@ -96,8 +96,8 @@
  *
  * NOTHING MAY FAIL between the CAS that takes a cell and the CAS that gives it back, not
  * even for want of stack. take() therefore first asks for more stack than giving back
- * takes, which is a few frames and built-ins, all compiled before. The token of a mutex is made before the CAS
- * that locks it.
+ * takes, which is a few frames and built-ins, all compiled before. The token of a mutex
+ * is made before the CAS that locks it.
  *
  * A RESET MAY TAKE SEVERAL TURNS of its agent's event loop (`_resetting.ts`). The agent
  * owns the cell all that time, and word 5 says what is left to zero. It waits for nothing
