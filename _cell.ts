@@ -359,9 +359,10 @@ export class Cell<T> extends Value<T> {
       if (wantsCell && !this.isOwned(word)) return undefined;
       const slept = this.sleep(word, Math.min(left, interval), alternative);
       // A sleep of all the remaining time is the end, whatever the clock says
-      if (slept !== "timed-out" || left > interval) return undefined;
+      const isOver = slept === "timed-out" && left <= interval;
+      // At once, with little in between, as many agents may wake together
       const last = attempt();
-      if (last === undefined) throw this.#timedOut(timeout);
+      if (last === undefined && isOver) throw this.#timedOut(timeout);
       return last;
     });
   }

@@ -843,7 +843,8 @@ export class MutexLazyInit<T> {
     return this.#cell.block(
       timeout,
       alternative,
-      () => this.#attempt(initializer, alternative),
+      // In the order in which most find it
+      () => this.#already() ?? this.#attempt(initializer, alternative),
     );
   }
 
