@@ -529,9 +529,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "takes the end of a look for the end of the wait",
     file: CELL,
-    from:
-      '      if (slept !== "timed-out" || left > interval) return undefined;\n',
-    to: '      if (slept !== "timed-out") return undefined;\n',
+    from: '      const isOver = slept === "timed-out" && left <= interval;\n',
+    to: '      const isOver = slept === "timed-out";\n',
     tests: ["waiting:after each look"],
   },
   {
@@ -552,9 +551,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "goes on after a sleep of the whole rest (cells)",
     file: CELL,
-    from:
-      '      if (slept !== "timed-out" || left > interval) return undefined;\n',
-    to: "      if (slept !== undefined) return undefined;\n",
+    from: '      const isOver = slept === "timed-out" && left <= interval;\n',
+    to: "      const isOver = slept === undefined;\n",
     tests: ["waiting:Waits"],
   },
   {
