@@ -101,6 +101,7 @@ import {
   type AnyInitializer,
   assertInitializer,
   Cell,
+  found,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
 } from "./_cell.ts";
@@ -377,19 +378,16 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
     const arenaOffset = HEADER + Math.max(8, tableLength * 4);
     assertBound(maxByteLength, "maxByteLength", arenaOffset, MAX_BYTE_LENGTH);
+    const tag = tagOf(keyCodec, valueCodec);
     const layout = layoutOf(
-      `${
-        tagOf(keyCodec, valueCodec)
-      }, ${valueCodec.byteLength} bytes, ${maxSize} keys`,
+      `${tag}, ${valueCodec.byteLength} bytes, ${maxSize} keys`,
       maxByteLength - HEADER,
     );
-    const place = placeOf(
-      KIND,
-      layout,
-      buffer === undefined
-        ? { name, byteOffset }
-        : { name, buffer, byteOffset },
-    );
+    const place = placeOf(KIND, layout, {
+      name,
+      byteOffset,
+      ...(buffer !== undefined && { buffer }),
+    });
     // Checks where it is
     const { words, index } = new Cell(KIND, layout, place);
     claim(KIND, layout, place, words, index);
@@ -423,7 +421,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     this.#byteOffset = byteOffset;
     this.#maxSize = maxSize;
     this.#maxByteLength = maxByteLength;
-    this.#tag = tagOf(keyCodec, valueCodec);
+    this.#tag = tag;
   }
 
   /**
@@ -772,8 +770,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
       "getOrInitAsync()",
     );
     if (result === undefined) return this.#await(seen, initializer, options);
-    if (result.ok || result.reason === "already-init") return result.value;
-    throw result.error;
+    return found(result);
   }
 
   /** Cold: another agent came before, or an outer initializer of this one. */
