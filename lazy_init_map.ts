@@ -456,10 +456,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   ): LazyInitMap<K, V> {
     assertKeyCodec(keyCodec);
     assertCodec(valueCodec, "valueCodec");
-    const layout = layoutOf(
-      tagOf(keyCodec, valueCodec),
-      valueCodec.byteLength,
-    );
+    const tag = tagOf(keyCodec, valueCodec);
+    const layout = layoutOf(tag, valueCodec.byteLength);
     const place = attach(KIND, layout, handle);
     const { maxSize, maxByteLength } = handle;
     return new LazyInitMap(keyCodec, valueCodec, {
@@ -518,11 +516,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
           ...(maxByteLength !== undefined && { maxByteLength }),
         }),
       attach: (handle) =>
-        LazyInitMap.from(
-          handle as LazyInitMapHandle<K, V>,
-          keyCodec,
-          valueCodec,
-        ),
+        LazyInitMap.from<K, V>(handle as never, keyCodec, valueCodec),
     }, options);
   }
 
