@@ -412,7 +412,7 @@ async function watch(
 // --- Ends of workers ---
 
 /** What can be taken from an agent that has ended. */
-interface Recoverable {
+export interface Recoverable {
   recover(agentId: number): unknown;
 }
 

@@ -68,7 +68,9 @@ export class Arena {
   #growTo(byteLength: number): void {
     if (byteLength > this.end) {
       throw new RangeError(
-        `Cannot store more in the memory as it must have at most ${this.#bound}: ${byteLength} bytes are needed`,
+        `Cannot store more in the memory as it must have at most ${this.#bound}: ${
+          byteLength - this.end
+        } bytes are missing`,
       );
     }
     // Asking the buffer costs more than all the rest

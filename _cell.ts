@@ -8,7 +8,12 @@
  * #fail(), which gives it back without one or finds that it is lost.
  */
 
-import { holdAgentLock, recoverWhenWorkersEnd, thisAgent } from "./_agent.ts";
+import {
+  holdAgentLock,
+  type Recoverable,
+  recoverWhenWorkersEnd,
+  thisAgent,
+} from "./_agent.ts";
 import { assertFunction, label } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
@@ -32,7 +37,7 @@ import {
 } from "./_running.ts";
 import { type Filling, type Keep, type Owner, Value } from "./_value.ts";
 import { inLine } from "./_waiting.ts";
-import type { OnceState, Phase } from "./atomics.ts";
+import type { Phase } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import {
   AlreadyInitializedError,
@@ -141,10 +146,24 @@ export interface Cell<T> {
 }
 
 /**
- * One cell for each place that other agents know of. It lives as long as its memory is
- * known here, as a program may keep no more than the handle, or what it has sent that in.
+ * One cell or map for each place that other agents know of. It lives as long as its
+ * memory is known here, as a program may keep no more than the handle, or what it has
+ * sent that in.
  */
-const shared = new WeakMap<SharedArrayBuffer, Map<number, OnceState>>();
+const shared = new WeakMap<SharedArrayBuffer, Map<number, Recoverable>>();
+
+/** Has what is at that place recovered from the workers of this thread that end. */
+export function shareAt(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  recoverable: Recoverable,
+): void {
+  let places = shared.get(buffer);
+  if (places === undefined) shared.set(buffer, places = new Map());
+  if (places.has(byteOffset)) return;
+  places.set(byteOffset, recoverable);
+  recoverWhenWorkersEnd(recoverable);
+}
 
 /** A cell of either kind, without the read cache that its face has. */
 export class Cell<T> extends Value<T> {
@@ -191,11 +210,7 @@ export class Cell<T> extends Value<T> {
 
   /** From here on another agent may own the cell, and end. */
   share(): void {
-    let cells = shared.get(this.buffer);
-    if (cells === undefined) shared.set(this.buffer, cells = new Map());
-    if (cells.has(this.byteOffset)) return;
-    cells.set(this.byteOffset, this);
-    recoverWhenWorkersEnd(this);
+    shareAt(this.buffer, this.byteOffset, this);
   }
 
   /** Encodes the value, if the cell is uninitialized; returns `undefined` if not. */

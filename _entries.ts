@@ -11,6 +11,7 @@ import { BLOCK_HEADER, BLOCK_WORD, setRoom } from "./_block.ts";
 import { HASH_WORD, KEY_LENGTH_WORD, KEY_OFFSET, NEXT_WORD } from "./_entry.ts";
 import type { Keys } from "./_keys.ts";
 import { alignToSlot, wordIndex } from "./_memory.ts";
+import { OnceState } from "./atomics.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
 /** Stands for no entry, as the header of a map is at the beginning of its memory. */
@@ -141,6 +142,39 @@ export class Entries<K> {
         entry = next * UNIT;
       }
     }
+  }
+
+  /** Whether the key of the entry has a value. */
+  isInitialized(entry: number): boolean {
+    return this.#stateOf(entry).phase === "initialized";
+  }
+
+  #stateOf(entry: number): OnceState {
+    return new OnceState(this.#arena.buffer, entry);
+  }
+
+  /**
+   * Calls `recover` for each entry that has an owner, and wakes the waiters of all others. Goes on after an entry
+   * whose memory has been overwritten, and throws what that has thrown in the end.
+   */
+  recover(recover: (entry: number) => boolean): boolean {
+    let recovered = false;
+    let failure: { error: unknown } | undefined;
+    for (const entry of this) {
+      try {
+        const state = this.#stateOf(entry);
+        if (state.phase === "initializing") {
+          recovered = recover(entry) || recovered;
+        } else {
+          // I6: in the place of an agent that has ended before it could
+          Atomics.notify(this.#wordsOf(entry), wordIndex(entry));
+        }
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
+    return recovered;
   }
 
   keyOf(entry: number): K {

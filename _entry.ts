@@ -41,6 +41,8 @@ export const KEY_OFFSET = OnceState.byteLength + 16;
 
 /** Whether the engine has compiled what gives an entry back. */
 let isCompiled = false;
+/** No value comes of it. */
+const COMPILING: Codec<unknown> = { ...int32 } as Codec<unknown>;
 
 /** What an entry has of its map. */
 export interface EntryOwner<V> {
@@ -63,20 +65,20 @@ export class Entry<V> extends Cell<V> {
     super(KIND, codec, { buffer, byteOffset, name });
     this.#owner = owner;
     this.#seen = seen;
-    if (!isCompiled) Entry.#compileForKeys(seen);
+    if (!isCompiled && owner.codec !== COMPILING) Entry.#compileForKeys(seen);
   }
 
   /** As the cell's: it has what gives an entry back compiled. */
   static #compileForKeys<V>(seen: Seen<unknown, V>): void {
-    isCompiled = true;
     const arena = new Arena(allocate(128), 12, 64, 128, "");
-    // No value comes of it
-    const codec = int32 as Codec<unknown> as Codec<V>;
+    const codec = COMPILING as Codec<V>;
     const entry = new Entry({ name: "", codec, arena }, 0, seen);
     entry.initialize(() => {
       entry.recover(thisAgent);
       throw undefined;
     }, "");
+    // Last, as it may fail at the end of the stack
+    isCompiled = true;
   }
 
   override get name(): string {

@@ -229,7 +229,7 @@ export function attach(
     );
   }
   const { kind: found, buffer, byteOffset, name, tag, byteLength } = handle;
-  if (!KINDS.includes(found)) throw notHandle(handle, found);
+  if (!KINDS.includes(found)) throw notHandle(kind, handle, found);
   if (typeof name !== "string") {
     throw new TypeError(
       `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
@@ -264,7 +264,11 @@ export function attach(
 }
 
 /** The error of what is taken for a handle, by what it most likely is instead. */
-function notHandle(handle: object, kind: unknown): TypeError {
+function notHandle(
+  wanted: CellKind,
+  handle: object,
+  kind: unknown,
+): TypeError {
   if ("handle" in handle) {
     return new TypeError(
       "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an object with a handle, use its 'handle' instead",
@@ -275,8 +279,11 @@ function notHandle(handle: object, kind: unknown): TypeError {
       "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is all that arrives of a cell, send 'cell.handle' instead",
     );
   }
+  const kinds = wanted === "LazyInitMap"
+    ? '"LazyInitMap"'
+    : '"LazyInit" or "MutexLazyInit"';
   return new TypeError(
-    `Cannot attach to the cell as 'handle.kind' must be "LazyInit" or "MutexLazyInit": current value is ${
+    `Cannot attach to the cell as 'handle.kind' must be ${kinds}: current value is ${
       show(kind)
     }`,
   );

@@ -436,7 +436,11 @@ let capability: Promise<void> | undefined;
 
 /** Rejects where agents cannot meet by a name. */
 function assertRendezvous(): Promise<void> {
-  return capability ??= tryRendezvous();
+  return capability ??= tryRendezvous().catch((error) => {
+    // It may have failed for want of memory or stack
+    capability = undefined;
+    throw error;
+  });
 }
 
 async function tryRendezvous(): Promise<void> {
@@ -470,8 +474,9 @@ async function carriesSharedMemory(
       receiver.onmessageerror = () => resolve(false);
       sender.postMessage(allocate(PROBE_BYTES));
     });
-  } catch {
-    return false;
+  } catch (error) {
+    if (Object(error).name === "DataCloneError") return false;
+    throw error;
   } finally {
     sender.close();
     receiver.close();

@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { blockOf, slotOf } from "./_block.ts";
-import { Entry, type EntryOwner, NEXT_WORD } from "./_entry.ts";
+import { BLOCK_WORD, blockOf, slotOf } from "./_block.ts";
+import { Entry, type EntryOwner } from "./_entry.ts";
 import { wordIndex } from "./_memory.ts";
 import { MutexLazyInit } from "./mutex_lazy_init.ts";
 
@@ -58,7 +58,7 @@ export class Seen<K, V> {
   /** Learns a value that is there and new to this agent, which most are. */
   #decode({ codec, arena }: EntryOwner<V>): boolean {
     const { index } = this;
-    const words = arena.wordsTo(index + NEXT_WORD);
+    const words = arena.wordsTo(index + BLOCK_WORD + 1);
     if (words === undefined) return false;
     // Pairs with the CAS by which a run publishes
     const word = Atomics.load(words, index);

@@ -624,7 +624,8 @@ export class OnceState {
   /** As {@linkcode OnceState.empty}, in a later turn, which may have less stack left. */
   protected emptyLater(generation: number): boolean {
     useStack(false);
-    return this.empty(generation);
+    // I5: also by the generation, as this agent may have lost the cell and begun anew
+    return this.owns(generation) && this.empty(generation);
   }
 
   /**
@@ -710,8 +711,9 @@ export class OnceState {
 
   /** Zeroes what the cell guards and ends the generation; returns whether this agent owned it. */
   protected empty(generation: number): boolean {
-    // I1, and I5, as this agent may have lost the cell and begun anew
-    if (!this.owns(generation)) return false;
+    // I1: after the generation was read, which another agent changes only when the state
+    // names that one, or later, if it was declared dead: so not by owns()
+    if (!this.ownedByThisAgent) return false;
     this.zero();
     // I4 and I5: pairs with #loadGeneration(). A CAS, as an agent that takes the
     // cell from this one may come first

@@ -95,7 +95,6 @@
  * @module
  */
 
-import { recoverWhenWorkersEnd } from "./_agent.ts";
 import { Arena } from "./_arena.ts";
 import {
   type AnyInitializer,
@@ -104,6 +103,7 @@ import {
   found,
   type LazyInitWaitAsyncOptions,
   type LazyInitWaitOptions,
+  shareAt,
 } from "./_cell.ts";
 import {
   assertAgentId,
@@ -112,6 +112,8 @@ import {
   assertOptions,
   label,
   show,
+  signalOf,
+  throwIfAborted,
   timeoutOf,
 } from "./_checks.ts";
 import { Entries, NOWHERE } from "./_entries.ts";
@@ -339,6 +341,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   #words: Int32Array;
   readonly #entries: Entries<K>;
   readonly #owner: EntryOwner<V>;
+  readonly #recoverable: Pick<OnceState, "recover">;
   readonly #buffer: SharedArrayBuffer;
   readonly #byteOffset: number;
   readonly #maxSize: number;
@@ -370,14 +373,9 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     assertCodec(valueCodec, "valueCodec");
     assertOptions(options);
     const { name = "", buffer, byteOffset = 0 } = options;
-    const {
-      maxSize = DEFAULT_MAX_SIZE,
-      maxByteLength = defaultMaxByteLength(buffer, byteOffset),
-    } = options;
-    assertBound(maxSize, "maxSize", 1, MAX_SIZE);
-    const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
-    const arenaOffset = HEADER + Math.max(8, tableLength * 4);
-    assertBound(maxByteLength, "maxByteLength", arenaOffset, MAX_BYTE_LENGTH);
+    const { maxSize, maxByteLength, tableLength, arenaOffset } = boundsOf(
+      options,
+    );
     const tag = tagOf(keyCodec, valueCodec);
     const layout = layoutOf(
       `${tag}, ${valueCodec.byteLength} bytes, ${maxSize} keys`,
@@ -416,6 +414,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
       arena,
     );
     this.#owner = { name, codec: valueCodec, arena };
+    this.#recoverable = recoverableOf(this.#entries, this.#owner);
     this.#words = words;
     this.#buffer = place.buffer;
     this.#byteOffset = byteOffset;
@@ -460,12 +459,14 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     const layout = layoutOf(tag, valueCodec.byteLength);
     const place = attach(KIND, layout, handle);
     const { maxSize, maxByteLength } = handle;
-    return new LazyInitMap(keyCodec, valueCodec, {
+    const map = new LazyInitMap(keyCodec, valueCodec, {
       ...place,
       // Whatever is missing is wrong, too
       maxSize: maxSize ?? NaN,
       maxByteLength: maxByteLength ?? NaN,
     });
+    map.#share();
+    return map;
   }
 
   /**
@@ -507,14 +508,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     assertKeyCodec(keyCodec);
     assertCodec(valueCodec, "valueCodec");
     assertOptions(options);
-    const { maxSize, maxByteLength } = options;
+    const { maxSize, maxByteLength } = boundsOf(options);
     return await openByName(name, {
       make: () =>
-        new LazyInitMap(keyCodec, valueCodec, {
-          name,
-          ...(maxSize !== undefined && { maxSize }),
-          ...(maxByteLength !== undefined && { maxByteLength }),
-        }),
+        new LazyInitMap(keyCodec, valueCodec, { name, maxSize, maxByteLength }),
       attach: (handle) =>
         LazyInitMap.from<K, V>(handle as never, keyCodec, valueCodec),
     }, options);
@@ -542,6 +539,11 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     closeByName(this);
   }
 
+  /** From here on another agent may own an entry, and end. */
+  #share(): void {
+    shareAt(this.#buffer, this.#byteOffset, this.#recoverable);
+  }
+
   /**
    * The description of the map that `postMessage` carries to other agents.
    *
@@ -557,8 +559,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @returns A plain object.
    */
   get handle(): LazyInitMapHandle<K, V> {
-    // From here on another agent may own a cell
-    recoverWhenWorkersEnd(this);
+    this.#share();
     return {
       kind: KIND,
       buffer: this.#buffer,
@@ -609,7 +610,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   get size(): number {
     let size = 0;
     for (const entry of this.#entries) {
-      if (new OnceState(this.#buffer, entry).phase === "initialized") size++;
+      if (this.#entries.isInitialized(entry)) size++;
     }
     return size;
   }
@@ -749,17 +750,19 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     return seen !== undefined && options === undefined &&
         this.#words[seen.index] === seen.word
       ? seen.value as Readonly<V>
-      : this.#getOrInit(seen ?? this.#findOrAdd(key), initializer, options);
+      : this.#getOrInit(key, seen, initializer, options);
   }
 
   #getOrInit(
-    seen: Seen<K, V>,
+    key: K,
+    known: Seen<K, V> | undefined,
     initializer: AnyInitializer,
     options: LazyInitWaitOptions | undefined,
   ): Readonly<V> {
+    // First, as a key stays once it is added
     timeoutOf(options);
-    const owner = this.#owner;
-    const result = seen.entry(owner).initialize(
+    const seen = known ?? this.#findOrAdd(key);
+    const result = seen.entry(this.#owner).initialize(
       initializer,
       "getOrInitAsync()",
     );
@@ -808,7 +811,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     options?: LazyInitWaitAsyncOptions,
   ): Promise<Readonly<V>> {
     assertInitializer(initializer);
-    const seen = this.#seen.get(key) ?? this.#findOrAdd(key);
+    const known = this.#lookUp(key);
+    // First, as a key stays once it is added
+    if (known === undefined) throwIfAborted(signalOf(options));
+    const seen = known ?? this.#findOrAdd(key);
     return await seen.cell(this.#owner).getOrInitAsync(
       initializer as unknown as AsyncInitializer<V>,
       options,
@@ -980,12 +986,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    */
   recover(agentId: number): boolean {
     assertAgentId(agentId);
-    let recovered = false;
-    for (const entry of this.#entries) {
-      const cell = this.#seenAt(entry).entry(this.#owner);
-      recovered = cell.recover(agentId) || recovered;
-    }
-    return recovered;
+    return this.#recoverable.recover(agentId);
   }
 
   /**
@@ -1006,7 +1007,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    */
   *keys(): Generator<K, undefined> {
     for (const entry of this.#entries) {
-      if (new OnceState(this.#buffer, entry).phase === "initialized") {
+      if (this.#entries.isInitialized(entry)) {
         yield this.#entries.keyOf(entry);
       }
     }
@@ -1172,6 +1173,33 @@ function layoutOf(tag: string, byteLength: number): Codec<never> {
     throw new TypeError("Cannot encode a map");
   };
   return { tag, byteLength, open: true, encode: refuse, decode: refuse };
+}
+
+/** The bounds of a map, and where its parts are, in bytes. */
+function boundsOf({
+  buffer,
+  byteOffset = 0,
+  maxSize = DEFAULT_MAX_SIZE,
+  maxByteLength = defaultMaxByteLength(buffer, byteOffset),
+}: LazyInitMapOptions) {
+  assertBound(maxSize, "maxSize", 1, MAX_SIZE);
+  const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
+  const arenaOffset = HEADER + Math.max(8, tableLength * 4);
+  assertBound(maxByteLength, "maxByteLength", arenaOffset, MAX_BYTE_LENGTH);
+  return { maxSize, maxByteLength, tableLength, arenaOffset };
+}
+
+/** What is recovered when a worker ends. It may outlive the map, as does the memory. */
+function recoverableOf<V>(
+  entries: Entries<unknown>,
+  owner: EntryOwner<V>,
+): Pick<OnceState, "recover"> {
+  return {
+    recover: (agentId) =>
+      entries.recover((entry) =>
+        new Seen<unknown, V>(entry, undefined).entry(owner).recover(agentId)
+      ),
+  };
 }
 
 function defaultMaxByteLength(

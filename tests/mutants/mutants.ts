@@ -302,7 +302,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "empties a cell that was taken over in turn",
     file: ATOMICS,
-    from: "    if (!this.owns(generation)) return false;\n    this.zero();\n",
+    from: "    if (!this.ownedByThisAgent) return false;\n    this.zero();\n",
     to: "    this.zero();\n",
     scenarios: [
       "resetter-declared-dead-2",
@@ -609,8 +609,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "ends a reset that another agent has ended",
     file: ATOMICS,
-    from: "    if (!this.owns(generation)) return false;\n    this.zero();\n",
-    to: "    if (!this.ownedByThisAgent) return false;\n    this.zero();\n",
+    from: "    return this.owns(generation) && this.empty(generation);\n",
+    to: "    return this.empty(generation);\n",
     scenarios: ["sliced-resetter-declared-dead-2"],
     tests: ["open_values"],
   },
