@@ -739,8 +739,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @returns The value, made by this call or another.
    * @throws {RecursiveInitializationError} If this agent is initializing the key.
    * @throws {OwnerLostError} If this agent was declared dead meanwhile.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or a codec
@@ -851,8 +851,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @returns Whether the key was initialized.
    * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing the key.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If the agent would have to block but may not, `timeout` is not a
    * number, or the key codec cannot represent `key`.
@@ -914,8 +914,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    *
    * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing a key.
-   * @throws {DeadlockError} If an initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {TypeError} If the agent would have to block but may not.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
