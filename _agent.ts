@@ -325,7 +325,7 @@ function requestHold(): Hold {
  * Announces to the other agents that this one is alive, as long as it is.
  *
  * The agent holds a Web Lock that is named after its {@linkcode agentId}. The platform
- * frees the lock when the agent ends, in whatever way. Agents that wait asynchronously
+ * frees the lock when the agent ends, however it ends. Agents that wait asynchronously
  * for what this agent locks or begins to initialize from then on notice its end and
  * recover it. Without an announcement, a call of `recover()` is needed.
  *

@@ -187,7 +187,7 @@ export async function sleepLooking<R>(
   const closed = findCycle(target, unfinished);
   if (closed !== undefined) throw deadlock(closed, target, unfinished);
   const controller = new AbortController();
-  // By hand, as the signal may be of another realm
+  // Not by AbortSignal.any(), as the signal may be of another realm
   const abort = () => controller.abort(signal!.reason);
   const wait = new Wait(target, unfinished, (error) => controller.abort(error));
   try {

@@ -149,7 +149,7 @@ function cannotEncode({ tag, keys }: Walk): string {
   return `Cannot encode ${tag} as 'value${steps.join("")}' must`;
 }
 
-/** Names the class of an object, which is what tells its owner what to convert. */
+/** Names the class of an object, so that the message shows what to convert. */
 function describe(value: unknown): string {
   if (!isObject(value)) return show(value);
   if (isRawJSON?.(value)) return "raw JSON";

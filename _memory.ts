@@ -71,7 +71,7 @@ export function allocateGrowable(
   );
 }
 
-/** The most bytes that the buffer may come to have. */
+/** The most bytes that the buffer may ever have. */
 export function maxByteLengthOf(buffer: SharedArrayBuffer): number {
   const { growable, maxByteLength } = buffer as GrowableBuffer;
   return growable === true ? maxByteLength : buffer.byteLength;

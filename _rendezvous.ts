@@ -418,7 +418,7 @@ async function within<R>(
   ) as R | undefined;
 }
 
-/** Takes a lock for good, and resolves with what frees it, or `undefined` if it cannot. */
+/** Takes a lock permanently, and resolves with what frees it, or `undefined` if it cannot. */
 function takeShared(lock: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
     locks!.request(

@@ -35,7 +35,7 @@ whenFrameEnds(finishResets);
 /**
  * Calls `zeroSlice` in one turn of the event loop after the other, the first of them this
  * one, while it returns that there is more to zero. Calls `end` then, or earlier if the
- * agent is about to block: it zeroes the rest. If that fails for want of stack, it is
+ * agent is about to block: it zeroes the rest. If that fails for lack of stack, it is
  * called again later.
  *
  * @returns A promise of what `end` returns.

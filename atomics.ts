@@ -83,7 +83,7 @@
  *                 decode happens before the zeroing. Otherwise the value is dropped. A
  *                 plain or atomic load in place of that CAS orders nothing before it.
  *   unclaimed     Placing a cell reads header and slot to learn whether all is zero. If
- *                 not, a CAS of the layout word tells whether another agent has just
+ *                 not, a CAS of the layout word shows whether another agent has just
  *                 claimed the memory.
  *   lost-owner    An agent that was declared dead and lives may still write to the slot
  *                 and words 3 to 5 until its next look at the state word, and read word
@@ -203,7 +203,7 @@ const UNLOCKED = 0;
 const HOLDER_MASK = (1 << 28) - 1;
 /** The holder of the mutex has announced itself. */
 const MUTEX_ANNOUNCED = 1 << 28;
-/** How often the mutex was taken from its holder: it tells a lost lock from a later one. */
+/** How often the mutex was taken from its holder: it distinguishes a lost lock from a later one. */
 const MUTEX_LOSSES = 3 << 29;
 const MUTEX_LOSS = 1 << 29;
 /** An agent may sleep on the mutex word. */

@@ -33,7 +33,7 @@
  * INVARIANTS, beside those of the cells, which are in `atomics.ts`
  *
  *   M1  Memory that is given out is zero, and belongs to one agent until that agent links
- *   it.
+ *       it.
  *   M2  No two entries of a chain have the same key, and all keys of a chain have its
  *       number in the low bits of their hashes. So a key has one cell at most, for ever.
  *   M3  An entry is whole before it is linked. From then on its hash, next, key length and
@@ -811,7 +811,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @param options How to end the wait. An initializer that has been called goes on
    * after that, and its value is published.
    * @returns A promise of the value, made by this call or another. It rejects as
-   * {@linkcode LazyInitMap.getOrInit} throws, save that it never has to block, or with the
+   * {@linkcode LazyInitMap.getOrInit} throws, except that it never has to block, or with the
    * reason of an aborted signal.
    */
   async getOrInitAsync(
@@ -884,7 +884,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @param key The key.
    * @param options How to end the wait.
    * @returns A promise of whether the key was initialized. It rejects as
-   * {@linkcode LazyInitMap.reset} throws, save that it never has to block, or with the
+   * {@linkcode LazyInitMap.reset} throws, except that it never has to block, or with the
    * reason of an aborted signal.
    */
   async resetAsync(
@@ -1014,7 +1014,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals([...map.keys()], [7]);
    * ```
    *
-   * @returns An iterator that looks at each key when it comes to it.
+   * @returns An iterator that looks at each key when it reaches it.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   *keys(): Generator<K, undefined> {
@@ -1039,7 +1039,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals([...map.entries()], [[7, 49]]);
    * ```
    *
-   * @returns An iterator that looks at each key when it comes to it.
+   * @returns An iterator that looks at each key when it reaches it.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   *entries(): Generator<[K, Readonly<V>], undefined> {
@@ -1064,7 +1064,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals(new Map(map), new Map([[7, 49]]));
    * ```
    *
-   * @returns An iterator that looks at each key when it comes to it.
+   * @returns An iterator that looks at each key when it reaches it.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   [Symbol.iterator](): Generator<[K, Readonly<V>], undefined> {

@@ -405,7 +405,7 @@ export class MutexLazyInit<T> {
    * that another agent was just resetting. Never blocks, and never takes the lock.
    *
    * This is how views are read beside a reset. When `reader` has returned, a single atomic
-   * step tells whether the cell still holds that value. If not, what `reader` has returned
+   * step shows whether the cell still holds that value. If not, what `reader` has returned
    * or thrown is dropped, and it is called again with the next value, if there is one. So
    * `reader` must not act on what it sees, only return it: numbers or copies, not the view.
    *

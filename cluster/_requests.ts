@@ -20,7 +20,7 @@ export class Requests {
   readonly label: string;
   readonly lease: number;
   readonly clock: Clock;
-  /** Whether the store has refused for good what the watch has asked for. */
+  /** Whether the store has permanently refused what the watch has asked for. */
   refused = false;
   readonly #store: Store;
   readonly #key: string;

@@ -189,7 +189,7 @@ export class View<T> {
   /** Learns what is under the key from a request that began when `highest` was the highest version. */
   #observe(entry: Entry | null, highest: bigint): void {
     if (entry === null) {
-      // C6: only if nothing was seen since. A second absence tells nothing new
+      // C6: only if nothing was seen since. A second absence is nothing new
       if (highest !== this.#highest) return;
       if (this.seen.version === 0n && this.seen !== UNSEEN) return;
       const { generation, version } = this.seen;
@@ -233,7 +233,7 @@ export class View<T> {
     this.wake();
   }
 
-  /** Makes the waiters look, and so get the error, if the store refuses for good. */
+  /** Makes the waiters look, and so get the error, if the store refuses permanently. */
   #doubt(error: unknown): boolean {
     if (!(error instanceof PermanentStoreError)) return false;
     this.#requests.refused = true;

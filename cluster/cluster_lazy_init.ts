@@ -148,7 +148,7 @@ export interface ClusterLazyInitWaitOptions {
 export interface ClusterInitializerContext {
   /**
    * Aborted when the run has lost the cell to another process, when the store refuses the
-   * run for good, or when the cell is disposed: what the initializer returns is then dropped.
+   * run permanently, or when the cell is disposed: what the initializer returns is then dropped.
    */
   readonly signal: AbortSignal;
   /**
@@ -475,7 +475,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    *
    * @param options How to end the wait.
    * @returns A promise of the value. It rejects as {@linkcode ClusterLazyInit.getOrInit},
-   * save that there is no initializer.
+   * except that there is no initializer.
    */
   async wait(options: ClusterLazyInitWaitOptions = {}): Promise<Readonly<T>> {
     const signal = this.#begin(options);
@@ -511,7 +511,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * @param options How to end the wait.
    * @returns A promise of whether the cell was initialized. Of two resets at once, one
    * resolves with `true`; both do if the outcome of one was unknown. It rejects as
-   * {@linkcode ClusterLazyInit.getOrInit}, save that there is no initializer.
+   * {@linkcode ClusterLazyInit.getOrInit}, except that there is no initializer.
    */
   async reset(options: ClusterLazyInitWaitOptions = {}): Promise<boolean> {
     const signal = this.#begin(options);
@@ -561,7 +561,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    *
    * @param options How to end the wait.
    * @returns A promise of the value, or of `undefined`. It rejects as {@linkcode
-   * ClusterLazyInit.getOrInit}, save that there is no initializer.
+   * ClusterLazyInit.getOrInit}, except that there is no initializer.
    */
   async refresh(
     options: ClusterLazyInitWaitOptions = {},
