@@ -62,7 +62,9 @@ function copyOf(value: unknown, walk: Walk): unknown {
   }
   // A search, as few are faster to compare than to hash
   if (walk.ancestors.includes(value)) {
-    throw new TypeError(`${cannotEncode(walk)} be a JSON value: it is a cycle`);
+    throw new TypeError(
+      `${cannotEncode(walk)} be a JSON value: it closes a cycle`,
+    );
   }
   if (walk.ancestors.length === MAX_DEPTH) {
     throw new RangeError(

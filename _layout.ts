@@ -272,7 +272,7 @@ function notHandle(handle: object, kind: unknown): TypeError {
   }
   if (Reflect.ownKeys(handle).length === 0) {
     return new TypeError(
-      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is all that arrives of a cell, send 'cell.handle' instead",
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is what a cell becomes when it is sent, send 'cell.handle' instead",
     );
   }
   return new TypeError(

@@ -1140,7 +1140,7 @@ function assertNoPromise(result: unknown): void {
   // The error reports it, so its rejection counts as handled
   result.then(undefined, () => {});
   throw new TypeError(
-    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time when that settles",
+    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time the promise settles",
   );
 }
 

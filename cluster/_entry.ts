@@ -149,6 +149,6 @@ export function decodeRecord(entry: Uint8Array): EntryRecord {
 
 function foreign(found: string): LayoutMismatchError {
   return new LayoutMismatchError(
-    `Cannot read the entry as it must be one of ClusterLazyInit: ${found}`,
+    `Cannot read the entry as it must be an entry of ClusterLazyInit: ${found}`,
   );
 }

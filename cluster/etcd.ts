@@ -187,7 +187,7 @@ export class EtcdStore implements Store, AsyncDisposable {
    * @param endpoints The URLs of the members, e.g. `["http://127.0.0.1:2379"]`.
    * @param options User and password, or a token, the prefix of keys, and the most bytes of
    * a value.
-   * @throws {TypeError} If `endpoints` is not an array of at least one URL of HTTP, or an
+   * @throws {TypeError} If `endpoints` is not an array of at least one HTTP URL, or an
    * option is of another type.
    * @throws {RangeError} If `maxByteLength` is not a positive integer.
    */
@@ -600,7 +600,7 @@ function refusal(answer: unknown): Error {
   // Since the token was issued, users or roles have changed
   const isOld = reason.includes("revision of auth store is old");
   const refused = new EtcdError(
-    `Cannot use the store as etcd must not refuse: ${reason}`,
+    `Cannot use the store as etcd refuses: ${reason}`,
     isOld ? UNAUTHENTICATED : code ?? grpc_code,
   );
   // With this code, all other errors mean that the server is busy
@@ -692,7 +692,7 @@ function assertEndpoints(endpoints: unknown): void {
     )
   ) return;
   throw new TypeError(
-    `Cannot create the store as 'endpoints' must be an array of at least one URL of HTTP: current value is ${
+    `Cannot create the store as 'endpoints' must be an array of at least one HTTP URL: current value is ${
       Array.isArray(endpoints)
         ? `[${endpoints.map(show).join(", ")}]`
         : show(endpoints)
