@@ -877,7 +877,7 @@ function useStack(isCalled: boolean): number {
   ) : 0;
 }
 
-/** The token of the last lock by a `Mutex`: an earlier one has lost its lock, if it has not unlocked. */
+/** The token of the last lock by a `Mutex`: an earlier one has unlocked, or has lost its lock. */
 interface Latest {
   token: UnlockToken | undefined;
 }
@@ -1119,7 +1119,7 @@ export class Mutex {
   }
 
   /**
-   * Locks the mutex, and blocks as long as another agent holds it.
+   * Locks the mutex, and blocks while another agent holds it.
    *
    * @example Usage
    * ```ts

@@ -4,9 +4,9 @@
 /**
  * The errors that callers of this package catch by class.
  *
- * Wrong types are `TypeError`s, values out of range are `RangeError`s, and an
- * elapsed timeout is a `DOMException` named `TimeoutError`; everything that a
- * program may want to react to has a class here.
+ * Wrong types are `TypeError`s, values out of range are `RangeError`s, and an elapsed
+ * timeout is a `DOMException` named `TimeoutError`. For everything else that a program may
+ * want to handle, there is a class here.
  *
  * ```ts
  * import { int32, LazyInit } from "@lazyinit/lazyinit";

@@ -494,7 +494,7 @@ export class LazyInit<T> {
    * assertEquals(cell.value, 42);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill.
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill.
    * @returns The value as every agent will read it; `undefined` if another call has made it
    * or is making it. In that case `initializer` is not called.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.

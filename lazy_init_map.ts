@@ -195,7 +195,7 @@ export type LazyInitMapInitializer<K, V> = [V] extends [ArrayBufferView]
   : (key: K) => V;
 
 /**
- * Makes the value of a key, now or later; otherwise as {@linkcode LazyInitMapInitializer}.
+ * Makes the value of a key, now or later. Otherwise as {@linkcode LazyInitMapInitializer}.
  *
  * @example Usage
  * ```ts
@@ -707,7 +707,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Returns the value of a key, and initializes the key if it has none. Blocks as long as
+   * Returns the value of a key, and initializes the key if it has none. Blocks while
    * another agent's initializer runs for that key.
    *
    * @example Usage
@@ -733,7 +733,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * ```
    *
    * @param key The key.
-   * @param initializer Makes the value of the key; a view codec's gets the slot to fill
+   * @param initializer Makes the value of the key; with a view codec, it gets the slot to fill
    * after the key. If it throws, this call throws the same error, and the key has no value.
    * @param options How long to wait for another initializer.
    * @returns The value, made by this call or another.
@@ -745,7 +745,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or a codec
    * cannot represent the key or the value.
-   * @throws {RangeError} If the map is full or its memory is, `timeout` is negative or NaN,
+   * @throws {RangeError} If the map or its memory is full, `timeout` is negative or NaN,
    * or a codec cannot represent the key or the value.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -806,7 +806,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * ```
    *
    * @param key The key.
-   * @param initializer Makes the value of the key, now or later; a view codec's gets the
+   * @param initializer Makes the value of the key, now or later; with a view codec, it gets the
    * slot to fill after the key.
    * @param options How to end the wait. An initializer that has been called goes on
    * after that, and its value is published.
@@ -828,7 +828,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Takes the value of a key away, in all agents. Blocks as long as an initializer runs for
+   * Removes the value of a key, in all agents. Blocks while an initializer runs for
    * that key.
    *
    * The value is zeroed. The next value of that key is written in its place if it fits.
@@ -865,7 +865,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Takes the value of a key away, in all agents, without blocking this one. Keeps the event
+   * Removes the value of a key, in all agents, without blocking this one. Keeps the event
    * loop alive while it waits for an initializer.
    *
    * Otherwise as {@linkcode LazyInitMap.reset}.
@@ -895,7 +895,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Takes the values of all keys away, in all agents, one after the other. Blocks as long as
+   * Removes the values of all keys, in all agents, one after the other. Blocks while
    * initializers run.
    *
    * A key that another agent initializes meanwhile may keep its value. The keys

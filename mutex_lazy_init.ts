@@ -546,8 +546,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Initializes the cell, and fails if it is initialized already. Blocks as long
-   * as another agent's initializer runs.
+   * Initializes the cell, and fails if it is initialized already. Blocks while
+   * another agent's initializer runs.
    *
    * Corresponds to `init`.
    *
@@ -562,7 +562,7 @@ export class MutexLazyInit<T> {
    * assertThrows(() => cell.init(() => 43), AlreadyInitializedError);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill. If it
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill. If it
    * throws, this call throws the same error, and the cell is uninitialized again.
    * @param options How long to wait for another initializer.
    * @returns The value as every agent reads it.
@@ -589,7 +589,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Initializes the cell, and returns how that went. Blocks as long as another agent's
+   * Initializes the cell, and returns how that went. Blocks while another agent's
    * initializer runs.
    *
    * Corresponds to `init`, whose `Result` this returns.
@@ -608,7 +608,7 @@ export class MutexLazyInit<T> {
    * });
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill.
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill.
    * @param options How long to wait for another initializer.
    * @returns The value, and whether this call made it, or the initializer's error.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
@@ -631,7 +631,7 @@ export class MutexLazyInit<T> {
 
   /**
    * Returns the value, and initializes the cell if it is not initialized. Blocks
-   * as long as another agent's initializer runs.
+   * while another agent's initializer runs.
    *
    * Corresponds to `init` where both `Ok` and `AlreadyInit` will do.
    *
@@ -645,7 +645,7 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.getOrInit(() => 43), 42);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill. If it
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill. If it
    * throws, this call throws the same error, and the cell is uninitialized again.
    * @param options How long to wait for another initializer.
    * @returns The value, made by this call or another.
@@ -699,7 +699,7 @@ export class MutexLazyInit<T> {
    * await assertRejects(() => cell.initAsync(() => 43), AlreadyInitializedError);
    * ```
    *
-   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * @param initializer Makes the value, now or later; with a view codec, it gets the slot
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
@@ -734,7 +734,7 @@ export class MutexLazyInit<T> {
    * });
    * ```
    *
-   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * @param initializer Makes the value, now or later; with a view codec, it gets the slot
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
@@ -801,7 +801,7 @@ export class MutexLazyInit<T> {
    * assertEquals(await cell.getOrInitAsync(() => 43), 42);
    * ```
    *
-   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * @param initializer Makes the value, now or later; with a view codec, it gets the slot
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
@@ -876,7 +876,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Empties the cell, in all agents. Blocks as long as an initializer runs.
+   * Empties the cell, in all agents. Blocks while an initializer runs.
    *
    * The slot is zeroed, so that no secret stays in it, and values that agents have
    * cached are no longer returned. A live view that was handed out before stays valid

@@ -489,7 +489,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Empties the cell, in all processes. Waits as long as an initializer runs.
+   * Empties the cell, in all processes. Waits while an initializer runs.
    *
    * The others see it a moment later. The key stays in the store, without the value.
    *

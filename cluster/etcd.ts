@@ -140,7 +140,7 @@ interface Watcher {
  * The `mod_revision` of a key is its version and the token of its runs; it grows with
  * the revision of the whole cluster, even past a deletion. Reads are linearizable. A
  * request that fails, or takes more than 300 ms, makes the next one go to another member.
- * After three seconds, the store gives the request up. One watch of the prefix, which
+ * After three seconds, the store gives up the request. One watch of the prefix, which
  * resumes by revision, serves all cells of the store.
  *
  * @example Usage
@@ -426,7 +426,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     }
   }
 
-  /** The news of the prefix from a revision on, until the servers or the connection end it. */
+  /** The changes under the prefix from a revision on, until the servers or the connection end. */
   async *#stream(
     revision: bigint,
     signal: AbortSignal,
