@@ -75,7 +75,7 @@ const scope = globalThis as {
   readonly process?: Process;
 };
 
-/** Returns a module of Node, where there is one: without an import, as browsers have none. */
+/** Returns a module of Node, if there is one: without an import, as browsers lack it. */
 export function builtinModule<Name extends keyof Builtins>(
   name: Name,
 ): Builtins[Name] | undefined {

@@ -73,7 +73,7 @@
  * | `Send`, `Sync` | `Send + Sync` | codecs: what cannot be shared does not type-check |
  * | | `PinInit` | view codecs: the initializer fills the slot in place |
  *
- * Neither original has `wait()` and `waitAsync()`. Nor do they need `recover()` and
+ * Neither original has `wait()` or `waitAsync()`. Nor do they need `recover()` and
  * {@linkcode announceAgent}, as threads there do not end halfway.
  *
  * The faults of the originals do not occur here, and a test is named after each of them: a

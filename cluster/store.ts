@@ -23,7 +23,7 @@ export interface Entry {
 }
 
 /**
- * What a `ClusterLazyInit` needs of an engine: one entry a key, compare-and-set, and
+ * What a `ClusterLazyInit` needs from an engine: one entry per key, compare-and-set, and
  * a hint of changes.
  *
  * Every method rejects with a {@linkcode PermanentStoreError} if nothing was done and
