@@ -29,7 +29,7 @@ interface Walk {
  * Returns the JSON text of `value`, or throws an error that names the place that JSON
  * cannot represent.
  *
- * Each property is read once, into a copy of which the text is made: getters, proxies
+ * Each property is read once, into a copy, from which the text is made: getters, proxies
  * and `toJSON` methods cannot put in the text what has not been checked.
  */
 export function toJson(value: unknown, tag: string): string {

@@ -1182,8 +1182,8 @@ export class Mutex {
    * TC39's sketch of an asynchronous lock takes a callback, which runs under the lock.
    * This method returns the token instead; `using` disposes of it just as reliably.
    *
-   * If the holder has announced itself by {@linkcode announceAgent} before it locked
-   * the mutex, and ends, the lock is freed as by {@linkcode Mutex.recover}.
+   * If the holder announced itself by {@linkcode announceAgent} before it locked
+   * the mutex, and then ends, the lock is freed as by {@linkcode Mutex.recover}.
    *
    * @example Usage
    * ```ts

@@ -89,7 +89,7 @@
  * | there | of | here |
  * | --- | --- | --- |
  * | `get_or_init` | `ax-lazyinit`, `OnceLock`; tokio `OnceCell` | `MutexLazyInit.getOrInit()`; `getOrInitAsync()` |
- * | `get_or_try_init` | the same | the same: an initializer that throws is one that fails, and its error comes out unchanged |
+ * | `get_or_try_init` | the same | the same: an initializer that throws fails, and the call throws its error unchanged |
  * | rollback on panic | `ax-lazyinit` `call_once`, `OnceLock` | both cells; `LazyInit` may be tried again by any agent |
  * | poisoning | `LazyLock` | none; the next initializer runs |
  * | `call_once` of `OnceLock` | `ax-lazyinit` | `MutexLazyInit.getOrInit()` |

@@ -67,8 +67,8 @@ const UNREAD = new Int32Array([-1]);
  * A value in shared memory that one agent at a time may initialize while the
  * others wait, and that every agent reads for the price of two field accesses.
  *
- * If an initializer fails, its caller gets the error, and one of the waiters goes on
- * with its own. Reading never takes the lock. The value can be reset. If no caller needs to
+ * If an initializer fails, its caller gets the error, and one of the waiters runs
+ * its own. Reading never takes the lock. The value can be reset. If no caller needs to
  * wait, to fail or to reset, use `LazyInit`, which is simpler and even faster.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
@@ -1027,7 +1027,7 @@ export class MutexLazyInit<T> {
   /**
    * Takes the cell from an agent that has ended while it was initializing or resetting
    * it: the slot is zeroed, the cell is uninitialized again, and one of the waiters
-   * goes on with its initializer. A value that the agent had published, or had not yet
+   * runs its initializer. A value that the agent had published, or had not yet
    * begun to reset, stays. Never blocks.
    *
    * If the agent is in fact still running, its call fails with an

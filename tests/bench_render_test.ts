@@ -417,7 +417,7 @@ Deno.test("renderReport() shows only charts that there are", async () => {
   assert(!renderReport(withoutGroups, "", none).includes(".svg"));
 });
 
-Deno.test("renderReport() gives the notes after the numbers to reach", () => {
+Deno.test("renderReport() gives the notes after the targets", () => {
   const report = renderReport(results, "\nBecause.\n", none);
   const title = "## Why the numbers are as they are";
   assertStringIncludes(
