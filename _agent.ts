@@ -329,10 +329,10 @@ function requestHold(): Hold {
  * for what this agent locks or begins to initialize from then on notice its end and
  * recover it. Without an announcement, a call of `recover()` is needed.
  *
- * It has an effect in workers of Deno from 2.9 on. It also has one in workers of browsers,
- * if the top-level page has the worker's origin, and if that page, or a frame in it that
- * can reach it, has loaded this package before. Elsewhere, the promise resolves and nothing
- * is announced. Node and Bun need no announcement, as they notify a thread when its workers
+ * It has an effect in workers of Deno from 2.9 on. In browsers, it has an effect in workers
+ * whose origin is that of the top-level page. That page, or a frame in it that can reach
+ * it, must have loaded this package before. Elsewhere, the promise resolves and nothing is
+ * announced. Node and Bun need no announcement, as they notify a thread when its workers
  * end. The main thread of Deno and a browser's page need none, as all their workers end
  * with them. A frame whose origin differs from that of the top-level page cannot announce
  * itself, as it may not see the locks of all agents. In Deno, a worker that has announced

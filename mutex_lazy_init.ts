@@ -258,10 +258,10 @@ export class MutexLazyInit<T> {
    * The description of the cell that `postMessage` carries to other agents.
    *
    * In Node and Bun, a thread that has read the handle of a cell, or has attached to a
-   * cell, recovers the cell when one of its workers ends and the thread's event loop runs.
-   * This covers all workers that the thread has started since it loaded this package. The
-   * thread does so as long as it holds the cell, the handle or the memory; a cell that it
-   * has only sent away may be garbage collected.
+   * cell, recovers the cell when one of its workers ends. It does so when its event loop
+   * runs next. This covers all workers that the thread has started since it loaded this
+   * package. The thread recovers the cell as long as it holds the cell, the handle or the
+   * memory; a cell that it has only sent away may be garbage collected.
    *
    * @example Usage
    * ```ts

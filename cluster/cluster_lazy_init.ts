@@ -93,9 +93,10 @@ export type { InitResult, Phase };
 export interface ClusterLazyInitOptions {
   /**
    * How long a process that runs an initializer may be silent before another takes over, in
-   * ms: at least 1,000. The lease must be longer than any pause of the process, than any
-   * time for which its event loop is blocked, such as by the initializer itself, and than
-   * the time that the store takes to write a value. Long computations belong in a worker.
+   * ms: at least 1,000. The lease must be longer than any pause of the process, and longer
+   * than the store takes to write a value. It must also be longer than any time for which
+   * the process's event loop is blocked, such as by the initializer itself. Long
+   * computations belong in a worker.
    *
    * @default {10000}
    */
@@ -359,12 +360,13 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    *
    * @param initializer Makes the value, now or later.
    * @param options How to end the wait.
-   * @returns A promise of the value. It rejects with what the initializer throws, with a
-   * `TypeError` or `RangeError` if the value cannot be encoded or is too large for the
-   * store, with the reason of an aborted signal, with a {@linkcode RecursiveInitializationError}
-   * if the initializer of this cell calls it, with a {@linkcode LayoutMismatchError} if the
-   * key holds something else, with the error of a store that refuses or is silent for three
-   * leases, or with a `DOMException` named `InvalidStateError` if the cell is disposed.
+   * @returns A promise of the value. It rejects with what the initializer throws, with the
+   * reason of an aborted signal, or with the error of a store that refuses or is silent for
+   * three leases. It also rejects with a `TypeError` or `RangeError` if the value cannot be
+   * encoded or is too large for the store, with a {@linkcode RecursiveInitializationError}
+   * if the initializer of this cell calls it, and with a {@linkcode LayoutMismatchError} if
+   * the key holds something else. If the cell is disposed, it rejects with a `DOMException`
+   * named `InvalidStateError`.
    */
   async getOrInit(
     initializer: ClusterInitializer<T>,

@@ -517,8 +517,8 @@ export function renderServer({ tables }: Results): string {
   if (one === undefined || each === undefined) return "";
   const of = ({ figures }: TableRow, name: string) => decimal(figures[name]!);
   const rest = (row: TableRow) =>
-    `${of(row, "Requests a second")} requests a second, 99 % of them within ` +
-    `${of(row, "99 % of them within, ms")} ms, the first one ` +
+    `${of(row, "Requests a second")} requests a second: 99 % of them within ` +
+    `${of(row, "99 % of them within, ms")} ms, and the first one ` +
     `${of(row, "Start to first answer, ms")} ms after the start`;
   return (
     "Four workers of `deno serve --parallel` that share an index by its name " +
