@@ -5,9 +5,9 @@
  * What an agent knows about itself: who it is, whether it may block, whether it has
  * announced itself; and how it learns that another agent has ended.
  *
- * IDS have 28 bits, so that they fit beside the other bits of a word; 0 is no agent. In
- * Node and Bun the id is that of the thread, plus 1: no two threads of a process ever
- * have the same. Elsewhere it is drawn at random, mixed with the moment at which the
+ * IDS have 28 bits, so that they fit beside the other bits of a word; 0 stands for no
+ * agent. In Node and Bun the id is that of the thread, plus 1: no two threads of a process
+ * ever have the same. Elsewhere it is drawn at random, mixed with the moment at which the
  * agent began, as `deno run --seed` makes the random numbers of all workers alike.
  *
  * ANNOUNCEMENTS. A worker may hold a Web Lock that is named after its id, for all of
@@ -16,15 +16,16 @@
  * worker does not hold it.
  *
  * A word says "announced" only while its owner holds the lock: the owner writes that
- * after it has been granted the lock, and takes it back before it lets the lock go. So
- * an agent that is granted the lock and still finds a word that says so knows that the
- * owner has ended; one that finds a word that does not has only to wake the sleepers.
+ * after it has been granted the lock, and takes it back before it lets the lock go. An
+ * agent that is granted the lock and still finds a word that says so therefore knows that
+ * the owner has ended. If the word does not say so, the agent only has to wake the
+ * sleepers.
  *
  * Locks are granted in the order of the requests. So a worker holds one lock for all
  * that it does: a second request would wait behind those of the watchers, which wait
- * for the first. Watchers ask in shared mode: one that is granted the lock while its
- * agent is blocked does not keep it from the others. It does keep the worker from
- * holding the lock again, if that has let it go.
+ * for the first. Watchers ask in shared mode, so a watcher that is granted the lock while
+ * its agent is blocked does not keep the lock from the others. It does keep the worker from
+ * taking the lock again, if the worker has released it.
  *
  * Only workers announce themselves: those of browsers, and of Deno from 2.9 on. Deno's
  * main thread and a browser's page need no announcement, as all agents that share their
@@ -41,13 +42,13 @@
  *   one, and holds one named "first party" there.
  *   A worker is in it if the lock "first party" is held in its partition.
  *
- * Elsewhere no agent takes over, and it takes a call of `recover()`.
+ * Elsewhere no agent takes over, and a call of `recover()` is needed.
  *
- * ENDS OF WORKERS. Node and Bun tell the thread that starts a worker of that worker,
- * which tells of its end. No announcement is needed.
+ * ENDS OF WORKERS. In Node and Bun, the thread that starts a worker gets an event with that
+ * worker, which emits another event when it ends. No announcement is needed.
  *
- * ENDS OF FRAMES. A frame of the same origin is no agent of its own, so it can end while
- * its agent lives on. It gives back what it has begun itself, in its last moment.
+ * ENDS OF FRAMES. A frame of the same origin is not an agent of its own, so it can end
+ * while its agent lives on. In its last moment, it gives back what it has begun.
  */
 
 import {
@@ -63,7 +64,7 @@ import {
   threads,
 } from "./_thread.ts";
 
-/** What this uses of Web Locks, which not every platform has. */
+/** The part of Web Locks that this module uses; not every platform has them. */
 interface Locks {
   request(
     name: string,
@@ -137,9 +138,8 @@ export function drawNonce(): number {
  *
  * In Node and Bun it is the id of the thread plus 1, so that no two agents of a process
  * have the same, even one after the other. Elsewhere it is drawn at random when the
- * agent first loads this package, as agents have nothing in common there by which they
- * could number themselves: among 16 agents, two have the same once in two million
- * programs.
+ * agent first loads this package, as agents have nothing in common there that could number
+ * them: two of 16 agents have the same id in one of two million programs.
  *
  * All copies of this package in one thread have one id, also in frames of the same
  * origin and in `node:vm` contexts. A `node:vm` context without a `process`, a window
@@ -165,7 +165,7 @@ const probe = globalThis.SharedArrayBuffer &&
   new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Returns whether this agent may block, that is call `Atomics.wait`.
+ * Returns whether this agent may block, that is, call `Atomics.wait`.
  *
  * Workers may; so may the main threads of Deno, Node and Bun. The main thread of a
  * browser may not, nor may an AudioWorklet. Never blocks itself.
@@ -325,26 +325,27 @@ function requestHold(): Hold {
  * Announces to the other agents that this one is alive, as long as it is.
  *
  * The agent holds a Web Lock that is named after its {@linkcode agentId}. The platform
- * frees the lock when the agent ends, in whatever way. Agents that wait asynchronously
+ * frees the lock when the agent ends, however it ends. Agents that wait asynchronously
  * for what this agent locks or begins to initialize from then on notice its end and
- * recover it. Without an announcement, it takes a call of `recover()`.
+ * recover it. Without an announcement, a call of `recover()` is needed.
  *
- * It has an effect in workers: those of Deno from 2.9 on, and those of browsers if the
- * page on top has the worker's origin, and it, or a frame in it that can reach it, has
- * loaded this package before. Elsewhere, the promise resolves and nothing is announced.
- * Node and Bun need no announcement, as they tell a thread of the ends of its workers.
- * The main thread of Deno and a browser's page need none, as all their workers end with
- * them. A frame of another origin than the page on top cannot have one, as it may not
- * see the locks of all agents. In Deno, a worker that has announced itself stays alive
- * until it is terminated or closes itself.
+ * It has an effect in workers of Deno from 2.9 on. In browsers, it has an effect in workers
+ * whose origin is that of the top-level page. That page, or a frame in it that can reach
+ * it, must have loaded this package before. Elsewhere, the promise resolves and nothing is
+ * announced. Node and Bun need no announcement, as they notify a thread when its workers
+ * end. The main thread of Deno and a browser's page need none, as all their workers end
+ * with them. A frame whose origin differs from that of the top-level page cannot announce
+ * itself, as it may not see the locks of all agents. In Deno, a worker that has announced
+ * itself stays alive until it is terminated or closes itself.
  *
  * Asynchronous initializers need no call: they are announced while they run, from the
  * moment when the lock is granted, a turn of the event loop after they begin. The end
  * of an agent before that moment is noticed only if the agent has announced itself.
  *
- * Does not block. Call it when the worker starts: after asynchronous initializers, the
- * lock may be granted only when agents that have waited for those, and are blocked by
- * now, go on. The originals have no such call, as their threads cannot end halfway.
+ * Does not block. Call it when the worker starts. If the worker has already run
+ * asynchronous initializers, agents that waited for those may be blocked by now, and the
+ * lock may be granted only when they go on. The originals have no such call, as their
+ * threads cannot end halfway.
  *
  * @example Usage
  * ```ts
@@ -360,8 +361,9 @@ function requestHold(): Hold {
  * ```
  *
  * @returns A promise that resolves when the agent has been announced. It rejects if
- * the platform refuses Web Locks, as browsers do in an opaque origin and in frames of
- * another origin than the page on top whose storage they block; a later call asks again.
+ * the platform refuses Web Locks, as browsers do in an opaque origin and in frames whose
+ * storage they block because the top-level page is of another origin. A later call asks
+ * again.
  */
 export function announceAgent(): Promise<void> {
   if (!canAnnounce) return Promise.resolve();
@@ -382,7 +384,7 @@ async function announce(): Promise<void> {
 
 /**
  * Calls `ended` when the agent does not hold its lock, which may be soon. The returned
- * function ends that. Where locks tell nothing, `ended` is never called.
+ * function stops the watch. Where locks say nothing, `ended` is never called.
  */
 export function watchAgent(
   agentId: number,
@@ -454,7 +456,7 @@ class EndsOfWorkers {
         try {
           reference.deref()?.recover(agentId);
         } catch {
-          // The memory has been overwritten, which is no reason to leave out the others
+          // The memory has been overwritten, which is no reason to skip the others
         }
       }
     };
@@ -478,9 +480,9 @@ export function recoverWhenWorkersEnd(cell: Recoverable): void {
 // --- Ends of frames ---
 
 /**
- * Calls `ended` when the frame ends that this copy of the package was loaded in, if its
- * agent lives on, as an outer window has the same. No other code can give back what the
- * frame had begun, as its promises never settle.
+ * Calls `ended` when the frame ends in which this copy of the package was loaded, if an
+ * outer window belongs to the same agent, which then lives on. No other code can give back
+ * what the frame had begun, as its promises never settle.
  */
 export function whenFrameEnds(ended: () => void): void {
   if (!isInnerFrame) return;

@@ -146,9 +146,9 @@ export interface Cell<T> {
 }
 
 /**
- * One cell or map for each place that other agents know of. It lives as long as its
- * memory is known here, as a program may keep no more than the handle, or what it has
- * sent that in.
+ * One cell or map for each place that other agents know of. It lives as long as this
+ * agent keeps its memory, as a program may keep only the handle, or the message that it
+ * sent the handle in.
  */
 const shared = new WeakMap<SharedArrayBuffer, Map<number, Recoverable>>();
 
@@ -165,7 +165,7 @@ export function shareAt(
   recoverWhenWorkersEnd(recoverable);
 }
 
-/** A cell of either kind, without the read cache that its face has. */
+/** A cell of either kind, without the read cache, which its face has. */
 export class Cell<T> extends Value<T> {
   readonly kind: CellKind;
   readonly #name: string;
@@ -208,7 +208,7 @@ export class Cell<T> extends Value<T> {
     return { kind, buffer, byteOffset, name, tag, byteLength: capacity };
   }
 
-  /** From here on another agent may own the cell, and end. */
+  /** From here on, another agent may own the cell, and may end. */
   share(): void {
     shareAt(this.buffer, this.byteOffset, this);
   }
@@ -297,7 +297,7 @@ export class Cell<T> extends Value<T> {
     }
   }
 
-  /** Lets the others know when this agent ends, until the returned function is called. */
+  /** Lets other agents know if this one ends, until the returned function is called. */
   #announce(generation: number): () => void {
     return holdAgentLock(() => {
       if (this.owns(generation)) this.markAnnounced();
@@ -333,7 +333,7 @@ export class Cell<T> extends Value<T> {
     try {
       return this.#resetInTurns(generation);
     } catch (error) {
-      // For want of stack, but tryBeginReset() has left enough for this
+      // For lack of stack; tryBeginReset() has left enough for this
       this.empty(generation);
       throw error;
     }
@@ -373,7 +373,7 @@ export class Cell<T> extends Value<T> {
       if (left <= 0) throw this.#timedOut(timeout);
       if (wantsCell && !this.isOwned(word)) return undefined;
       const slept = this.sleep(word, Math.min(left, interval), alternative);
-      // A sleep of all the remaining time is the end, whatever the clock says
+      // After a sleep of all the remaining time it is over, whatever the clock says
       const isOver = slept === "timed-out" && left <= interval;
       // At once, with little in between, as many agents may wake together
       const last = attempt();
@@ -414,7 +414,7 @@ export class Cell<T> extends Value<T> {
       signal: AbortSignal | undefined,
     ) => Promise<R>,
   ): Promise<R> {
-    // Taken once, as browsers do not tell after the first sleep
+    // Taken once, as browsers cannot say it after the first sleep
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
     return await sleepLooking(
@@ -454,7 +454,7 @@ export class Cell<T> extends Value<T> {
     }
   }
 
-  /** Has what gives a cell back compiled, as that takes more stack than is asked for. */
+  /** Has the engine compile what gives a cell back, as that takes more stack than is asked for. */
   static #compile(): void {
     const cell = Cell.place("MutexLazyInit", REFUSING, {});
     cell.store(undefined, () => {});

@@ -142,7 +142,7 @@ export function signalOf(
 
 /** Throws the reason of an aborted signal. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  // By hand, as a signal of another realm or library may have no such method
+  // Not by its throwIfAborted(), which a signal of another realm or library may lack
   if (signal?.aborted) throw signal.reason;
 }
 

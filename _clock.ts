@@ -3,8 +3,8 @@
 
 /*
  * The clock and the timers, taken when the module loads: test runners replace the
- * global ones later, and a wait that asks a clock that stands still never times out.
- * Some agents have neither, such as an AudioWorklet: the import does not fail there.
+ * global ones later, and a wait that reads a stopped clock never times out.
+ * Some agents, such as an AudioWorklet, have neither: the import does not fail there.
  */
 
 const { performance, setTimeout, clearTimeout } = globalThis as Partial<

@@ -15,11 +15,12 @@ import { sharedByThread } from "./_thread.ts";
 import { DeadlockError } from "./errors.ts";
 
 /*
- * Word 4 of a cell's header: how initializers that wait for each other's cells find out.
+ * Word 4 of a cell's header: how initializers find out that they wait for each other's
+ * cells.
  *
- * WAITS. Each wait that was begun within a run belongs to that run, whether the run
- * awaits it or not, as the platform does not tell. A wait that blocks the agent belongs
- * to all of its runs.
+ * WAITS. Each wait that was begun within a run belongs to that run, whether the run awaits
+ * it or not, as the platform does not say. A wait that blocks the agent belongs to all of
+ * its runs.
  *
  * IN ONE AGENT a wait that closes a cycle is refused immediately: the agent knows the
  * waits of all of its runs, and the cells that it owns say which run they wait for.
@@ -30,27 +31,28 @@ import { DeadlockError } from "./errors.ts";
  * cycle the depths grow without end. A run that is 15 deep or more shows a probe
  * instead: a number that it has drawn, its nonce. It passes on the greatest probe that
  * it finds in the headers of the cells that it waits for, if that is greater than its
- * own. So probes travel from the run that is waited for to the run that waits. In a
- * cycle the greatest comes round to where it was drawn; without a cycle none does.
- * Waits outside of the cycle, however many, do not matter, as they are not as deep.
+ * own. So probes travel from the run that is waited for to the run that waits. In a cycle,
+ * the greatest returns to the run that has drawn it; without a cycle, none does. Waits
+ * outside of the cycle, however many, do not matter, as they are not as deep.
  *
- * A probe that comes round may be outdated: a wait that passed it on may have ended. So
- * the run draws a second nonce, greater than all first ones, and believes it if it comes
- * round by the same wait. A run shows nothing that it has by a wait that has ended.
+ * A probe that returns may be outdated: a wait that passed it on may have ended. So the run
+ * draws a second nonce, greater than all first ones, and believes that one if it returns by
+ * the same wait. A run shows nothing that it has learned by a wait that has ended.
  *
- * A probe counts the cells that it may still pass, so that no old one circles for ever,
- * and so no cycle of more than 16 runs is found. Nonces are occasionally drawn anew, as a
- * greater one from beside a cycle may be as deep: from a longer cycle or chain.
+ * A probe counts the cells that it may still pass, so that no old probe circles for ever.
+ * For this reason, no cycle of more than 16 runs is found. Runs occasionally draw new
+ * nonces, as a greater nonce may come from outside the cycle: from a longer cycle or chain,
+ * which may be as deep.
  *
  * The word: 0 if the run does not wait, 1 to 15 if it is that deep, else a probe: bits 0-3
  * the cells that it may pass, bits 4-31 the nonce, of which bit 31 says that it is a second
  * one. As unsigned numbers, deeper is greater.
  *
- * Only the owner of the cell writes the word. One that was declared dead between asking
- * whether it owns the cell and writing takes back what it has written.
+ * Only the owner of the cell writes the word. An owner that is declared dead after it has
+ * checked that it owns the cell, but before it writes, takes back what it has written.
  *
- * An agent looks in quick succession when it has begun to wait, and while what it shows
- * changes; otherwise at leisure.
+ * An agent looks in quick succession just after it has begun to wait, and while what it
+ * shows changes. Otherwise it looks at leisure.
  */
 
 /** How long an agent sleeps between two looks, in ms, … */
@@ -74,7 +76,7 @@ class Waiter {
   source: Wait | undefined;
   /** Its probe, with all hops. */
   probe = drawProbe(0);
-  /** By which wait the first nonce came round. */
+  /** By which wait the first nonce returned. */
   suspect: Wait | undefined;
 
   constructor(run: Run) {
@@ -185,7 +187,7 @@ export async function sleepLooking<R>(
   const closed = findCycle(target, unfinished);
   if (closed !== undefined) throw deadlock(closed, target, unfinished);
   const controller = new AbortController();
-  // By hand, as the signal may be of another realm
+  // Not by AbortSignal.any(), as the signal may be of another realm
   const abort = () => controller.abort(signal!.reason);
   const wait = new Wait(target, unfinished, (error) => controller.abort(error));
   try {
@@ -203,8 +205,8 @@ export async function sleepLooking<R>(
 
 function lookLater(): void {
   look();
-  // There is nothing left to look for once the runs have finished, even if their waits
-  // go on
+  // Once the runs have finished there is nothing left to look for, even if their waits go
+  // on
   timer = waiters.size > 0 ? startTimer(lookLater, interval()) : undefined;
 }
 
@@ -271,7 +273,7 @@ function lookFor(waiter: Waiter): void {
   if (show(waiter, word, source)) idleLooks = 0;
 }
 
-/** What the cell shows that is waited for: 0 if no initializer runs or waits, -1 if it fails. */
+/** What the awaited cell shows: 0 if no initializer runs or waits, -1 if that cannot be read. */
 function shownFor(wait: Wait): number {
   try {
     const { phase, words, index } = wait.target;
@@ -307,7 +309,7 @@ function show(
   return true;
 }
 
-/** Draws a first nonce, or a second one if the first came round by the wait `suspect`. */
+/** Draws a first nonce, or a second one if the first returned by the wait `suspect`. */
 function draw(waiter: Waiter, suspect: Wait | undefined): void {
   waiter.suspect = suspect;
   waiter.probe = drawProbe(suspect === undefined ? 0 : SECOND);

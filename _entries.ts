@@ -18,8 +18,9 @@ import { LayoutMismatchError } from "./errors.ts";
 export const NOWHERE = 0;
 const KEY_WORD = wordIndex(KEY_OFFSET);
 /**
- * An entry has its block with it if the value takes as few bytes as this: in one step, and
- * near to it. An agent that loses the race for a key leaks both.
+ * If the value takes at most this many bytes, the entry and its block are reserved
+ * together: in one step, and next to each other. An agent that loses the race for a key
+ * leaks both.
  */
 const MAX_NEAR_BYTES = 64;
 /** How many entries a chain may have beyond `maxSize`: more is a chain without end. */
@@ -117,7 +118,7 @@ export class Entries<K> {
     return entry;
   }
 
-  /** Before an entry is added: so agents that do so at once may exceed the bound by one each. */
+  /** Asks before an entry is added, so agents that add at the same time may exceed the bound by one each. */
   #assertNotFull(): void {
     const { countIndex, maxSize, label } = this.#place;
     // Pairs with the addition in add()

@@ -102,7 +102,7 @@ export class Entry<V> extends Cell<V> {
     return this.make(initializer, alternative, () => {});
   }
 
-  /** Hands out the value that the agent knows, as long as there is no other. */
+  /** Returns the value that the agent knows, as long as there is no other. */
   override read(keep: Keep<V>): boolean {
     const seen = this.#seen;
     if (this.load() === seen.word) {
@@ -181,7 +181,7 @@ export class Entry<V> extends Cell<V> {
     return usedOf(this.#owner.arena, block);
   }
 
-  /** In the block, as a lost owner may come to this as late as to the value. */
+  /** In the block, as a lost owner may write this as late as the value. */
   protected override set used(used: number) {
     const block = this.#ownBlock;
     if (block !== 0) setUsed(this.#owner.arena, block, used);

@@ -29,7 +29,7 @@ interface Walk {
  * Returns the JSON text of `value`, or throws an error that names the place that JSON
  * cannot represent.
  *
- * Each property is read once, into a copy of which the text is made: getters, proxies
+ * Each property is read once, into a copy, from which the text is made: getters, proxies
  * and `toJSON` methods cannot put in the text what has not been checked.
  */
 export function toJson(value: unknown, tag: string): string {
@@ -62,7 +62,9 @@ function copyOf(value: unknown, walk: Walk): unknown {
   }
   // A search, as few are faster to compare than to hash
   if (walk.ancestors.includes(value)) {
-    throw new TypeError(`${cannotEncode(walk)} be a JSON value: it is a cycle`);
+    throw new TypeError(
+      `${cannotEncode(walk)} be a JSON value: it closes a cycle`,
+    );
   }
   if (walk.ancestors.length === MAX_DEPTH) {
     throw new RangeError(
@@ -149,7 +151,7 @@ function cannotEncode({ tag, keys }: Walk): string {
   return `Cannot encode ${tag} as 'value${steps.join("")}' must`;
 }
 
-/** Names the class of an object, which is what tells its owner what to convert. */
+/** Names the class of an object, so that the message shows what to convert. */
 function describe(value: unknown): string {
   if (!isObject(value)) return show(value);
   if (isRawJSON?.(value)) return "raw JSON";

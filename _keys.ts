@@ -20,8 +20,9 @@ export function assertKeyCodec(codec: Codec<unknown>): void {
 }
 
 /**
- * Keys as words. Keys are equal as `Map` has it if and only if their words are, for which
- * words beyond a key's last byte are zero, and NaN and -0 have one form each.
+ * Keys as words. Two keys are equal in the sense of `Map` if and only if their words are
+ * equal. To this end, words beyond a key's last byte are zero, and NaN and zero have one
+ * form each.
  */
 export class Keys<K> {
   readonly #codec: Codec<K>;

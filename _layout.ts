@@ -195,7 +195,7 @@ export function claim(
   const all = end > words.length ? wordsOf(buffer) : words;
   const claimed = isFresh || isZeroed(all, header, end) ? layout : 0;
   // Pairs with itself in other agents: the first decides. If the bytes are not zero, it
-  // looks all the same, as an agent may just have claimed them (unclaimed)
+  // looks anyway, as an agent may just have claimed them (unclaimed)
   const found = Atomics.compareExchange(words, index, 0, claimed);
   if (found === layout || found === 0 && claimed === layout) return;
   if (found === 0) {
@@ -276,7 +276,7 @@ function notHandle(
   }
   if (Reflect.ownKeys(handle).length === 0) {
     return new TypeError(
-      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is all that arrives of a cell, send 'cell.handle' instead",
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is what a cell becomes when it is sent, send 'cell.handle' instead",
     );
   }
   const kinds = wanted === "LazyInitMap"

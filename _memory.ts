@@ -28,7 +28,7 @@ function allocated(
     return allocate();
   } catch (error) {
     throw new RangeError(
-      `Cannot allocate ${byteLength} bytes as the platform must have them: it has refused`,
+      `Cannot allocate ${byteLength} bytes as the platform must provide them: it has refused`,
       { cause: error },
     );
   }
@@ -71,7 +71,7 @@ export function allocateGrowable(
   );
 }
 
-/** The most bytes that the buffer may come to have. */
+/** The most bytes that the buffer may ever have. */
 export function maxByteLengthOf(buffer: SharedArrayBuffer): number {
   const { growable, maxByteLength } = buffer as GrowableBuffer;
   return growable === true ? maxByteLength : buffer.byteLength;
@@ -92,7 +92,7 @@ export function growTo(buffer: SharedArrayBuffer, byteLength: number): void {
     }
   }
   throw new RangeError(
-    `Cannot grow the memory to ${byteLength} bytes as the platform must have them: it has refused`,
+    `Cannot grow the memory to ${byteLength} bytes as the platform must provide them: it has refused`,
     { cause },
   );
 }
@@ -217,7 +217,7 @@ export function assertRange(
     byteOffset % alignment !== 0
   ) {
     throw new RangeError(
-      `Cannot use the memory as 'byteOffset' must be a multiple of ${alignment} from 0 on: current value is ${byteOffset}`,
+      `Cannot use the memory as 'byteOffset' must be a non-negative multiple of ${alignment}: current value is ${byteOffset}`,
     );
   }
   if (byteOffset + byteLength > buffer.byteLength) {

@@ -2,7 +2,7 @@
 // This module is browser compatible.
 
 /*
- * How agents that have nothing in common but a name come to share one cell.
+ * How agents that have nothing in common but a name share one cell.
  *
  * An agent that has the cell of a name is a holder of that name. Two Web Locks for each
  * name and one BroadcastChannel for all names lead every other agent to the cell:
@@ -40,20 +40,21 @@
  * itself, GATE keeps others from making a cell (R1), even if that holder has ended.
  * From then on, HOLDERS does.
  *
- * NO WAIT DECIDES. Only HOLDERS says whether anybody has the cell. An asker that gets no
+ * NO WAIT DECIDES. Only HOLDERS says whether any agent has the cell. An asker that gets no
  * answer goes on asking, for as long as HOLDERS is held. The pauses only say how soon it
  * notices that the last holder has ended, or that a message was lost, as a channel may
- * drop messages to an agent that is blocked. An answer that comes after many pauses is
- * as good as one that comes at once. Two agents that look at HOLDERS at the same moment
- * may both find it taken, by the other: then neither makes a cell, and both look again.
+ * drop messages to an agent that is blocked. An answer after many pauses is as valid as an
+ * immediate one. Two agents that look at HOLDERS at the same moment may both find it taken,
+ * by the other: then neither makes a cell, and both look again.
  *
- * NO REQUEST WAITS. Every request for a lock is granted or refused at once, and repeated
- * after a pause. Node 24 and 26 need both. They free the locks of a worker that has
- * ended only at some thread's next request. And while requests of two threads wait in
- * their queue, these threads wake each other without end, whatever the locks are.
+ * NO REQUEST WAITS. Every request for a lock is granted or refused at once. If it is
+ * refused, it is repeated after a pause. Node 24 and 26 need both. They free the locks of a
+ * worker that has ended only at some thread's next request. And while requests of two
+ * threads wait in their queue, these threads wake each other without end, whatever the
+ * locks are.
  *
  * BLOCKED AGENTS. A holder that is blocked answers when it goes on; any other holder
- * answers for it. An asker that is blocked may hold GATE, so that nobody else makes the
+ * answers for it. An asker that is blocked may hold GATE, so that no other agent makes the
  * cell before it goes on. One that blocks in the turn of its call has not asked yet.
  *
  * TABS. Two tabs of one origin share locks and channels, but are two agent clusters, and no
@@ -120,7 +121,7 @@ interface Openable {
   readonly handle: unknown;
 }
 
-/** How to come by the face of what is opened. */
+/** How to obtain the face of what is opened. */
 interface Ways<Face> {
   /** Makes a new one. */
   make(): Face;
@@ -130,7 +131,7 @@ interface Ways<Face> {
 
 /** A name that this agent holds. */
 interface Holding {
-  /** Kept, as the ends of workers concern only cells that somebody keeps. */
+  /** Kept, as an agent recovers only a cell that it still keeps when a worker ends. */
   readonly first: Openable;
   faces: number;
   /** Frees HOLDERS. */
@@ -336,7 +337,7 @@ async function pause(
   signal.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<void>();
   const end = () => resolve();
-  // At random, so that two agents that were in each other's way are not so again
+  // At random, so that two agents that got in each other's way do not do so again
   const timer = startTimer(end, length * (0.5 + (drawNonce() >>> 0) / 2 ** 32));
   signal.addEventListener("abort", end);
   ended?.then(end);
@@ -369,7 +370,7 @@ function post(message: Message): void {
 }
 
 function receive(data: unknown): void {
-  // Anybody can post there
+  // Any code of the origin can post there
   const message = Object(data) as Message;
   if (message.type === "answer") {
     questions.get(message.id)?.(message.handle);
@@ -399,7 +400,7 @@ function holdersOf(key: string): string {
   return `@lazyinit/lazyinit holders ${key}`;
 }
 
-/** Whether nobody holds the lock, nor looks at it at the same moment. */
+/** Whether no agent holds the lock, or looks at it at the same moment. */
 async function isFree(lock: string): Promise<boolean> {
   return await within(lock, "exclusive", () => Promise.resolve(true)) ?? false;
 }
@@ -417,7 +418,7 @@ async function within<R>(
   ) as R | undefined;
 }
 
-/** Takes a lock for good, and resolves with what frees it, or `undefined` if it cannot. */
+/** Takes a lock permanently, and resolves with what frees it, or `undefined` if it cannot. */
 function takeShared(lock: string): Promise<(() => void) | undefined> {
   return new Promise((resolve, reject) => {
     locks!.request(

@@ -5,9 +5,9 @@
  * Resets that let the event loop run while they zero a large value.
  *
  * The agent owns the cell meanwhile, as in any reset, and word 5 of the header says how
- * many bytes are left: each slice zeroes the last of them and lowers the word. So
- * whatever comes in between needs to know nothing else. An agent that recovers the cell
- * zeroes what is left, and this one then finds that it no longer owns the cell.
+ * many bytes are left: each slice zeroes the last of them and lowers the word. Code that
+ * runs in between needs no other information. An agent that recovers the cell zeroes what
+ * is left, and this one then finds that it no longer owns the cell.
  *
  * An agent that is about to block finishes its resets first: no turn of its event loop
  * comes while it sleeps, and the agent that it waits for may wait for one of the cells.
@@ -35,7 +35,7 @@ whenFrameEnds(finishResets);
 /**
  * Calls `zeroSlice` in one turn of the event loop after the other, the first of them this
  * one, while it returns that there is more to zero. Calls `end` then, or earlier if the
- * agent is about to block: it zeroes the rest. If that fails for want of stack, it is
+ * agent is about to block: it zeroes the rest. If that fails for lack of stack, it is
  * called again later.
  *
  * @returns A promise of what `end` returns.
@@ -64,7 +64,7 @@ export function zeroInTurns<R>(
         return;
       }
     } catch {
-      // At the end of the stack: all at once is as right
+      // At the end of the stack: zeroing all at once is just as correct
     }
     finish();
   };

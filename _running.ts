@@ -8,12 +8,13 @@ import type { Phase } from "./atomics.ts";
 /*
  * Word 3 of a cell's header: which initializers the running code is part of.
  *
- * By the owner of a cell, a synchronous call learns that its own agent is initializing
- * the cell. Then the call can never succeed. An asynchronous call may well wait for
- * another task of its agent, unless that task waits for the call: then the call is part
- * of the initializer. An asynchronous context tells that in Deno, Node and Bun.
- * Browsers have none yet. There, and for synchronous initializers, a variable tells it
- * while the initializer is on the stack. So a call asks once, when it begins.
+ * From the owner's id, a synchronous call learns whether its own agent is initializing the
+ * cell. If so, the call can never succeed. An asynchronous call may wait for another task
+ * of its agent, unless the call is part of the initializer that this task runs: then each
+ * would wait for the other. In Deno, Node and Bun, an asynchronous context shows that.
+ * Browsers have no such context yet. There, and for synchronous initializers, a variable
+ * shows it while the initializer is on the stack. A call therefore asks once, when it
+ * begins.
  *
  * The word holds the id of the run, which only the agent that owns the cell reads: one
  * agent may have several objects for the cell, and several buffers for its memory.

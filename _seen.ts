@@ -11,8 +11,9 @@ const PHASE_MASK = 3;
 const INITIALIZED = 2;
 
 /**
- * What an agent knows of a key. It has one for each key that it has seen, so this is small:
- * an {@linkcode Entry}, which is not, is made for what takes more than a look.
+ * What an agent knows of a key. The agent has one for each key that it has seen, so this
+ * object is small. An {@linkcode Entry}, which is not, is made for what takes more than a
+ * look.
  */
 export class Seen<K, V> {
   // What get() reads comes first

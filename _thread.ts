@@ -7,8 +7,8 @@
  * A thread may load the package several times: in two versions, by two bundlers, in a
  * frame of the same origin, or in a `node:vm` context, in which Jest runs each test
  * file. They are one agent: all of them stand still while one of them blocks. So they
- * share the agent's id, its unfinished initializers and its announcement, by a registry
- * that hangs under a registered symbol in a place that all of them can reach:
+ * share the agent's id, its unfinished initializers and its announcement, through a
+ * registry that is stored under a registered symbol, in a place that all of them can reach:
  *
  *   Node, Bun, Deno   the module `node:worker_threads`, which `process` leads to: in the
  *                     environments of Jest, `process` is a copy, but the module is not.
@@ -36,7 +36,7 @@ export interface StartedWorker {
   addEventListener?(event: "close", listener: () => void): void;
 }
 
-/** A value that goes along with asynchronous calls. */
+/** A value that follows asynchronous calls. */
 export interface AsyncContext<T> {
   run<Args extends unknown[], R>(
     value: T,
@@ -75,7 +75,7 @@ const scope = globalThis as {
   readonly process?: Process;
 };
 
-/** Returns a module of Node, where there is one: without an import, as browsers have none. */
+/** Returns a module of Node, if there is one: without an import, as browsers lack it. */
 export function builtinModule<Name extends keyof Builtins>(
   name: Name,
 ): Builtins[Name] | undefined {

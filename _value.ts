@@ -182,7 +182,7 @@ export class Value<T> extends OnceState {
 
   /** Makes room for a value of that length, in bytes, and returns that. */
   #reserve(run: Owner, byteLength: number): number {
-    // As late as can be, as an agent may have declared this one dead
+    // As late as possible, as an agent may have declared this one dead
     if (!this.owns(run.generation)) throw this.lost("write to");
     // Checked, or memory that was overwritten would have this zero what comes after the slot
     const used = this.#length;

@@ -99,7 +99,7 @@ class Dormitory {
     if (open.has(this)) this.closeIfEmpty();
   }
 
-  /** Ends the sleep of nobody: the last has left, or failed to enter at the end of the stack. */
+  /** Ends a sleep without tasks: the last has left, or failed to enter for lack of stack. */
   closeIfEmpty(): void {
     if (this.#sleepers.size > 0) return;
     this.#close();

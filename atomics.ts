@@ -52,23 +52,25 @@
  *       from its owner changes word 1 before the owner could take it again, so a run that
  *       has lost the cell never publishes, rolls back or empties it.
  *   I6  An agent sleeps on a word only while the waiters bit is set in that word, or
- *       while the agent that cleared the bit is about to notify all, or has ended before
- *       it could: recover() notifies even if there is nothing to recover.
+ *       while the agent that cleared the bit is about to notify all, or has ended before it
+ *       could. In the last case recover() wakes the sleeper, as it notifies even if there
+ *       is nothing to recover.
  *   I7  A word says "announced" only while its owner holds its Web Lock or has ended.
  *   I8  A mutex word names its holder if and only if the mutex is held.
  *
  * NO LOST WAKE-UP (I6). A sleeper sets the waiters bit by a CAS on the word that it has
- * judged, then sleeps by wait(word, that word with the bit). An agent that replaces a
- * word with the bit notifies all; only an agent that takes the cell, which ends no wait,
- * keeps the bit instead. If the replacement comes before the CAS, the CAS fails; between
- * CAS and wait, wait answers "not-equal"; after it, notify finds the sleeper. No wake-up
- * is handed to one waiter alone: notify wakes all, so a waiter that was aborted, has
- * timed out, or sits in a busy agent cannot swallow a wake-up that another one needs.
+ * judged, then sleeps by wait(word, that word with the bit). An agent that replaces a word
+ * in which the bit is set notifies all. The exception is an agent that takes the cell: that
+ * ends no wait, so the agent keeps the bit. If the replacement comes before the CAS, the
+ * CAS fails; between CAS and wait, wait answers "not-equal"; after it, notify finds the
+ * sleeper. No wake-up is handed to one waiter alone: notify wakes all, so a waiter that was
+ * aborted, has timed out, or sits in a busy agent cannot swallow a wake-up that another one
+ * needs.
  *
- * MEMORY MODEL. Atomics are sequentially consistent, and one that reads what another
- * wrote synchronizes with it. Two plain accesses that conflict are ordered by such pairs,
- * so there is no data race, and ECMAScript promises a program without data races
- * sequential consistency: what the explorer has shown of every order of steps holds on
+ * MEMORY MODEL. Atomics are sequentially consistent, and an atomic that reads what another
+ * wrote synchronizes with it. Such pairs order any two plain accesses that conflict, so
+ * there is no data race. For a program without data races, ECMAScript guarantees sequential
+ * consistency. What the explorer has shown for every order of steps therefore holds on
  * every machine. The exceptions, by name, and why each is sound:
  *
  *   stale-state   The read path and take() read the state word plainly. The read path
@@ -81,7 +83,7 @@
  *                 decode happens before the zeroing. Otherwise the value is dropped. A
  *                 plain or atomic load in place of that CAS orders nothing before it.
  *   unclaimed     Placing a cell reads header and slot to learn whether all is zero. If
- *                 not, a CAS of the layout word tells whether another agent has just
+ *                 not, a CAS of the layout word shows whether another agent has just
  *                 claimed the memory.
  *   lost-owner    An agent that was declared dead and lives may still write to the slot
  *                 and words 3 to 5 until its next look at the state word, and read word
@@ -95,9 +97,9 @@
  * never written; an initializer that throws there leaves it so for ever.
  *
  * NOTHING MAY FAIL between the CAS that takes a cell and the CAS that gives it back, not
- * even for want of stack. take() therefore first asks for more stack than giving back
- * takes, which is a few frames and built-ins, all compiled before. The token of a mutex
- * is made before the CAS that locks it.
+ * even for lack of stack. take() therefore first asks for more stack than giving back
+ * needs, which is a few frames and built-ins, all compiled earlier. The token of a mutex is
+ * made before the CAS that locks it.
  *
  * A RESET MAY TAKE SEVERAL TURNS of its agent's event loop (`_resetting.ts`). The agent
  * owns the cell all that time, and word 5 says what is left to zero. It waits for nothing
@@ -106,15 +108,15 @@
  * A CRASH leaves: uninitialized, a cell as good as new; initializing, a cell that stays
  * so and names the owner; initialized, a cell that every agent can read; a held mutex,
  * one that stays held by that id. recover() undoes the second and the last. It first
- * replaces the word that names the agent, so that one of several agents that recover
- * does the work and is named in turn if it also ends. An agent that was declared dead
- * and lives fails at its next CAS (I5, I8).
+ * replaces the word that names the dead agent with one that names its own. So of several
+ * agents that recover, one does the work, and the word names that one if it also ends. An
+ * agent that was declared dead and lives fails at its next CAS (I5, I8).
  *
  * THE GENERATION WRAPS after 2^29 resets and recoveries. An agent would have to keep a
  * cached value unread, or an initializer running, for exactly that many to take one for
- * the other. How often a mutex was taken from its holder wraps after 4: a token that has
- * lost its lock would have to be kept for so many to unlock one that its agent holds by
- * another object.
+ * the other. The count of how often a mutex was taken from its holder wraps after 4. A
+ * token that has lost its lock would have to be kept through exactly that many to unlock a
+ * lock that its agent holds through another object.
  */
 
 /**
@@ -201,7 +203,7 @@ const UNLOCKED = 0;
 const HOLDER_MASK = (1 << 28) - 1;
 /** The holder of the mutex has announced itself. */
 const MUTEX_ANNOUNCED = 1 << 28;
-/** How often the mutex was taken from its holder: it tells a lost lock from a later one. */
+/** How often the mutex was taken from its holder: it distinguishes a lost lock from a later one. */
 const MUTEX_LOSSES = 3 << 29;
 const MUTEX_LOSS = 1 << 29;
 /** An agent may sleep on the mutex word. */
@@ -248,7 +250,7 @@ export interface AtomicsWaitAsyncOptions {
  */
 export class OnceState {
   /**
-   * The size of the header, in bytes; it is aligned to 8.
+   * The size of the header, in bytes. A header is aligned to 8 bytes.
    *
    * @example Usage
    * ```ts
@@ -477,8 +479,8 @@ export class OnceState {
    * Takes the cell from an agent that has ended while it was initializing or resetting
    * it: the cell is uninitialized again, in the next generation. Never blocks.
    *
-   * All waiters wake, even if there is nothing to recover. If the agent still runs
-   * after all, its next call for that run fails with an {@linkcode OwnerLostError}.
+   * All waiters wake, even if there is nothing to recover. If the agent is in fact still
+   * running, its next call for that run fails with an {@linkcode OwnerLostError}.
    *
    * @example Usage
    * ```ts
@@ -525,7 +527,7 @@ export class OnceState {
    * assertEquals(state.wait(), true);
    * ```
    *
-   * @param timeout How long to wait at the most, in ms; for ever by default, and
+   * @param timeout How long to wait at most, in ms; for ever by default, and
    * 0 never blocks.
    * @returns Whether the cell is initialized; `false` if the time is up.
    * @throws {TypeError} If `timeout` is not a number, or the call would have to block
@@ -576,7 +578,7 @@ export class OnceState {
     }
   }
 
-  /** How errors call the cell. */
+  /** How errors refer to the cell. */
   protected get label(): string {
     return "the cell";
   }
@@ -742,7 +744,7 @@ export class OnceState {
     return phaseOf(word) === "initializing" ? word >>> OWNER_SHIFT : undefined;
   }
 
-  /** Tells the other agents that this one has announced itself, if it owns the cell. */
+  /** Marks the word as announced, for the other agents, if this agent owns the cell. */
   protected markAnnounced(): void {
     let word = this.load();
     while ((word & OWNED_MASK) === OWNED) {
@@ -765,9 +767,10 @@ export class OnceState {
   }
 
   /**
-   * Whether the word names an owner, which will leave. A word that does not may come back,
-   * as a failed run changes no generation: a caller that wants to take the cell sleeps
-   * beside none, or it could sleep on a cell that it might have.
+   * Whether the word names an owner, which will replace it when it leaves. A word without
+   * an owner may come back, as a failed run does not change the generation. So a caller
+   * that wants to take the cell does not sleep on such a word: it could sleep on a cell
+   * that it could take.
    */
   protected isOwned(word: number): boolean {
     return (word & PHASE_MASK) === INITIALIZING;
@@ -876,7 +879,7 @@ function useStack(isCalled: boolean): number {
   ) : 0;
 }
 
-/** The token of the last lock by a `Mutex`: an earlier one has lost its lock, if it has not unlocked. */
+/** The token of the last lock by a `Mutex`: an earlier one has unlocked, or has lost its lock. */
 interface Latest {
   token: UnlockToken | undefined;
 }
@@ -1028,12 +1031,12 @@ export class UnlockToken implements Disposable {
 }
 
 /**
- * A mutual exclusion of agents in one 32-bit word of shared memory.
+ * Mutual exclusion of agents, in one 32-bit word of shared memory.
  *
  * It is neither recursive nor fair: an unlock wakes all waiters, and the first of them
  * to arrive takes the lock. Without contention, locking and unlocking cost one
  * compare-exchange each. It is held by an agent, not by a function: two asynchronous
- * functions of one agent exclude each other by {@linkcode Mutex.lockAsync} only.
+ * functions of one agent exclude each other only through {@linkcode Mutex.lockAsync}.
  *
  * The names are those of TC39's structs proposal, so that code can move to it.
  *
@@ -1053,7 +1056,7 @@ export class UnlockToken implements Disposable {
  */
 export class Mutex {
   /**
-   * The size of a mutex, in bytes; it is aligned to as many.
+   * The size of a mutex, in bytes, which is also its alignment.
    *
    * @example Usage
    * ```ts
@@ -1118,7 +1121,7 @@ export class Mutex {
   }
 
   /**
-   * Locks the mutex, and blocks as long as another agent holds it.
+   * Locks the mutex, and blocks while another agent holds it.
    *
    * @example Usage
    * ```ts
@@ -1160,7 +1163,7 @@ export class Mutex {
    * assertEquals(mutex.lockIfAvailable(), null);
    * ```
    *
-   * @param timeout How long to block at the most, in ms; 0, the default, never blocks.
+   * @param timeout How long to block at most, in ms; 0, the default, never blocks.
    * @returns The token that unlocks it; `null` if the time is up or this agent already
    * holds the mutex.
    * @throws {TypeError} If `timeout` is not a number, or the call would have to block
@@ -1181,8 +1184,8 @@ export class Mutex {
    * TC39's sketch of an asynchronous lock takes a callback, which runs under the lock.
    * This method returns the token instead; `using` disposes of it just as reliably.
    *
-   * If the holder has announced itself by {@linkcode announceAgent} before it locked
-   * the mutex, and ends, the lock is freed as by {@linkcode Mutex.recover}.
+   * If the holder announced itself by {@linkcode announceAgent} before it locked
+   * the mutex, and then ends, the lock is freed as by {@linkcode Mutex.recover}.
    *
    * @example Usage
    * ```ts
@@ -1217,8 +1220,8 @@ export class Mutex {
    * block, but `repair` may.
    *
    * What the mutex guards may be half changed: `repair` runs under the lock, which this
-   * agent has taken over, before another agent gets it. If the agent still runs after
-   * all, its token no longer unlocks anything, but nothing stops it from going on. The
+   * agent has taken over, before another agent gets it. If the agent is in fact still
+   * running, its token no longer unlocks anything, but nothing stops it from going on. The
    * originals have no such call; Linux calls such mutexes robust.
    *
    * @example Usage
@@ -1235,8 +1238,8 @@ export class Mutex {
    * ```
    *
    * @param agentId The agent that has ended, as returned by `agentId()` in that agent.
-   * @param repair Puts right what the mutex guards. If it throws, the lock is freed all
-   * the same, and this call throws the same error.
+   * @param repair Restores what the mutex guards. If it throws, the lock is freed anyway,
+   * and this call throws the same error.
    * @returns Whether that agent held the lock.
    * @throws {TypeError} If `agentId` is not a number or `repair` is not a function.
    * @throws {RangeError} If `agentId` is not a positive integer.
@@ -1258,7 +1261,7 @@ export class Mutex {
     }
   }
 
-  /** Locks the mutex in the place of the agent that holds it. */
+  /** Takes the lock from the agent that holds it. */
   #takeOver(agentId: number): UnlockToken | null {
     let word = this.#load();
     while ((word & HOLDER_MASK) === agentId) {
@@ -1297,7 +1300,7 @@ export class Mutex {
     for (let left = timeout; left > 0; left = end - now()) {
       const slept = this.#sleep(left);
       const token = this.#tryLock();
-      // A sleep of the whole rest is the end, whatever the clock says
+      // After a sleep of all the remaining time it is over, whatever the clock says
       if (token !== null || slept === "timed-out") return token;
     }
     return null;
@@ -1322,7 +1325,7 @@ export class Mutex {
     });
   }
 
-  /** Sets the waiters bit, if there is a holder, and returns the word, to sleep on if there is. */
+  /** Sets the waiters bit if there is a holder, and returns the word, to sleep on in that case. */
   #announceWaiter(): number {
     let word = this.#load();
     while (isHeld(word)) {

@@ -60,8 +60,8 @@ export interface Slot {
    */
   readonly byteLength: number;
   /**
-   * Makes room for a value of so many bytes. Only the `encode` of an open codec calls
-   * it, before it writes, and uses the slot that it returns from then on.
+   * Makes room for a value of so many bytes. Only the `encode` of an open codec calls it,
+   * before it writes. From then on, `encode` uses the slot that this returns.
    *
    * If it is called again, the bytes that stay keep what they hold; bytes that are
    * added are zero.
@@ -153,8 +153,8 @@ export interface Codec<T> {
    *
    * In a `MutexLazyInit`, a reset by another agent may change the bytes meanwhile. The
    * cell then drops what this has returned or thrown, so the only requirement is that
-   * it returns. A value that has a `then` method is taken for a promise by the
-   * asynchronous methods of a cell.
+   * it returns. The asynchronous methods of a cell treat a value with a `then` method as a
+   * promise.
    *
    * @param slot Where to read it.
    * @returns The value.
@@ -183,9 +183,9 @@ export type JsonValue =
   | { readonly [key: string]: JsonValue };
 
 /**
- * What JSON can represent of a `T`: `T` itself, or a type that `T` does not extend, as
- * what JSON cannot represent is `never` in it. What is `unknown` is only checked at run
- * time.
+ * What JSON can represent of a `T`. This is `T` itself, or a type that `T` does not extend,
+ * in which every part that JSON cannot represent is `never`. Parts of type `unknown` are
+ * only checked at run time.
  *
  * @example Usage
  * ```ts
@@ -287,12 +287,12 @@ export type StructValue<F extends Record<string, Codec<unknown>>> = {
  * A function that makes the value of a cell, in the agent that calls it.
  *
  * For a view codec it gets the slot as a view to fill in place, as the kernel's
- * pinned initializers do; what it returns, if anything, is copied in. The slot of an
- * open one is an empty view, so it calls `allocate` with a number of elements (of
- * bytes, if the view is a `DataView`) and fills the view that this returns, or returns
- * an array that is copied in. For every other codec it returns the value. The slot is
- * the initializer's until it returns, or what it returned has resolved: it must not
- * write there later.
+ * pinned initializers do; what it returns, if anything, is copied in. The slot of an open
+ * view codec is an empty view. The initializer then either calls `allocate` with a number
+ * of elements (of bytes, if the view is a `DataView`) and fills the view that this returns,
+ * or returns an array that is copied in. For every other codec it returns the value. The
+ * slot belongs to the initializer until it returns, or until the promise that it has
+ * returned resolves. It must not write there later.
  *
  * @example Usage
  * ```ts
@@ -336,7 +336,7 @@ export type AsyncInitializer<T> = [T] extends [ArrayBufferView] ? (
 const LITTLE_ENDIAN = true;
 const MIB = 2 ** 20;
 
-// A default must be small where all of it is allocated immediately
+// The default must be small where all of it is allocated immediately
 const TEXT_BOUND = (canGrow() ? 64 : 1) * MIB;
 const TYPED_ARRAY_BOUND = (canGrow() ? 1_024 : 16) * MIB;
 
@@ -377,7 +377,7 @@ export const bool: Codec<boolean> = {
 };
 
 /**
- * An integer from -2^31 to 2^31 - 1 in 4 bytes; -0 turns into 0.
+ * An integer from -2^31 to 2^31 - 1 in 4 bytes; -0 becomes 0.
  *
  * @example Usage
  * ```ts
@@ -402,7 +402,7 @@ export const int32: Codec<number> = {
 };
 
 /**
- * An integer from 0 to 2^32 - 1 in 4 bytes; -0 turns into 0.
+ * An integer from 0 to 2^32 - 1 in 4 bytes; -0 becomes 0.
  *
  * @example Usage
  * ```ts
@@ -480,7 +480,7 @@ export const bigInt64: Codec<bigint> = {
 /**
  * Returns an open codec of strings, in UTF-8.
  *
- * A string with half of a surrogate pair is refused, as UTF-8 has no form of it.
+ * The codec refuses a string with half of a surrogate pair, which UTF-8 cannot represent.
  *
  * @example Usage
  * ```ts
@@ -526,10 +526,10 @@ export function string(maxByteLength: number = TEXT_BOUND): Codec<string> {
  * bigints, NaN and infinities, `undefined` other than as a member of an object, holes,
  * cycles, and objects that are not plain (a `Map`, a `Date`, an instance of a class,
  * one with a `toJSON` method, raw JSON). So are values nested more than 1,000 levels
- * deep. Only -0 turns into 0, and what JSON does not look at is left out: members that
- * are `undefined`, properties that are not enumerable, have symbols for keys, or names
- * in an array. What is read back is frozen at all levels, though its type is read-only
- * on the first level only.
+ * deep. There are two exceptions: -0 becomes 0, and what JSON ignores is left out, that is,
+ * members that are `undefined`, properties that are not enumerable or have symbols for
+ * keys, and named properties of arrays. What is read back is frozen at all levels, though
+ * its type is read-only on the first level only.
  *
  * @example Usage
  * ```ts
@@ -810,7 +810,7 @@ function fixedFieldSlot({ codec, byteOffset }: Field, whole: Slot): Slot {
   return fixedSlot(placeIn(whole, byteOffset), codec.byteLength);
 }
 
-/** Appends an open field to its struct, whose slot it returns as it is then. */
+/** Appends an open field to its struct, and returns the struct's new slot. */
 function encodeOpenField(field: Field, value: unknown, slot: Slot): Slot {
   let whole = slot;
   const offset = alignToSlot(whole.byteLength);
@@ -830,7 +830,7 @@ function encodeOpenField(field: Field, value: unknown, slot: Slot): Slot {
   return whole;
 }
 
-/** Returns the slot of an open field of a struct, none of whose own bytes can be in it. */
+/** Returns the slot of an open field of a struct, which cannot overlap the struct's own bytes. */
 function openFieldSlot(
   { name, codec, byteOffset }: Field,
   whole: Slot,
@@ -875,7 +875,7 @@ function viewOf<C extends TypedArrayConstructor>(
   { buffer, byteOffset }: Slot,
   length: number,
 ): C["prototype"] {
-  // One signature for all constructors, which TypeScript cannot call as a union
+  // One signature for all constructors, as TypeScript cannot call a union of them
   const View = constructor as unknown as new (
     buffer: SharedArrayBuffer,
     byteOffset: number,

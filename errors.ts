@@ -4,9 +4,9 @@
 /**
  * The errors that callers of this package catch by class.
  *
- * Wrong types are `TypeError`s, values out of range are `RangeError`s, and an
- * elapsed timeout is a `DOMException` named `TimeoutError`; everything that a
- * program may want to react to has a class here.
+ * Wrong types are `TypeError`s, values out of range are `RangeError`s, and an elapsed
+ * timeout is a `DOMException` named `TimeoutError`. For everything else that a program may
+ * want to handle, there is a class here.
  *
  * ```ts
  * import { int32, LazyInit } from "@lazyinit/lazyinit";
@@ -126,10 +126,10 @@ export class NotInitializedError extends Error {
  * initializing, or if a synchronous call would block its agent for an asynchronous
  * initialization that runs in that same agent.
  *
- * While an asynchronous initializer runs, all that it has started counts as part of it.
- * In Deno 2.9, a dynamic `import()` within it can make requests of a server that come
- * meanwhile count, too: import such modules before. Both originals deadlock or corrupt
- * the cell here.
+ * While an asynchronous initializer runs, everything that it has started counts as part of
+ * it. In Deno 2.9, if it calls a dynamic `import()`, requests that a server gets meanwhile
+ * may count, too: import such modules earlier. Both originals deadlock or corrupt the cell
+ * here.
  *
  * @example Usage
  * ```ts
@@ -255,16 +255,16 @@ export class OwnerLostError extends Error {
 
 /**
  * Thrown by a call that would wait for a cell whose initializer waits, directly or
- * through others, for an initializer that the call is part of or holds up.
+ * through others, for an initializer that the call is part of or blocks.
  *
- * Cycles of up to 16 initializers are found, in any agents. Each of them waits for the
- * cell of the next one, by any method of either kind of cell, with or without a
+ * The package finds cycles of up to 16 initializers, in any agents. Each of them waits for
+ * the cell of the next one, by any method of either kind of cell, with or without a
  * timeout. An initializer waits for:
  *
  * - every cell that a call within it waits for, until that call or the initializer
- * ends. A wait that an initializer has begun counts whether the initializer awaits it
- * or not, as the platform does not tell. So a wait that is raced with a fallback may be
- * refused, although the initializer would go on without it.
+ * ends. A wait that an initializer has begun counts even if the initializer does not await
+ * it, as the platform does not say what it awaits. A wait that races with a fallback may
+ * therefore be refused, although the initializer would go on without it.
  * - every cell for which its agent blocks, even in another task: no initializer of a
  * blocked agent goes on.
  *
@@ -273,10 +273,10 @@ export class OwnerLostError extends Error {
  * and Bun. Cycles through a `Mutex`, or through agents that are blocked by other means,
  * are not found: use timeouts there.
  *
- * Two or three initializers find out within some tens of milliseconds, 16 within some
- * hundreds, if their agents are idle. It may take seconds if one of a cycle also waits
- * for a cell outside of it, whose initializer waits in turn. Corresponds to no error of
- * the originals, which hang.
+ * If their agents are idle, two or three initializers find out within tens of milliseconds,
+ * and 16 within hundreds. It may take seconds if an initializer of the cycle also waits for
+ * a cell outside of the cycle, and that cell's initializer waits, too. Corresponds to no
+ * error of the originals, which hang.
  *
  * @example Usage
  * ```ts
@@ -316,8 +316,8 @@ export class DeadlockError extends Error {
   /**
    * The names of the cells of the cycle that this agent knows of, in the order in which
    * they need each other: the cell that it is initializing, those that it is
-   * initializing for that one, and the cell that the call would wait for. What that
-   * cell waits for in turn is not named, as only other agents may know its name.
+   * initializing for that one, and the cell that the call would wait for. The cells that
+   * this last one waits for are not named, as only other agents may know their names.
    *
    * @example Usage
    * ```ts

@@ -49,9 +49,9 @@ export type { LazyInitOpenOptions } from "./_rendezvous.ts";
  * A value in shared memory that one agent initializes, once and for ever, and
  * that every agent reads for about the price of a field access.
  *
- * Only {@linkcode LazyInit.wait} blocks. An agent that is too late to initialize the
- * cell is told immediately. Use `MutexLazyInit` if latecomers should wait, if another
- * agent should try again after a failure, or if the value must be reset.
+ * Only {@linkcode LazyInit.wait} blocks. Latecomers are told immediately. Use
+ * `MutexLazyInit` if latecomers should wait, if another agent should try again after a
+ * failure, or if the value must be reset.
  *
  * Corresponds to `LazyInit` of the arceos crate `lazyinit`.
  *
@@ -80,7 +80,7 @@ export class LazyInit<T> {
 
   /**
    * Constructs a new instance: places a cell, or attaches to the cell of the same
-   * layout that the memory already holds. So all agents that share a buffer may run
+   * layout that the memory already holds. All agents that share a buffer may therefore run
    * this.
    *
    * Corresponds to `LazyInit::new`. Never blocks.
@@ -103,7 +103,7 @@ export class LazyInit<T> {
     if (value !== undefined) this.#store(value);
   }
 
-  /** Initializes the cell, unless an agent that shares its memory came before. */
+  /** Initializes the cell, unless an agent that shares its memory was first. */
   #store(value: T): void {
     const result = this.#cell.store(value, this.#keep);
     if (result !== undefined) found(result);
@@ -147,28 +147,28 @@ export class LazyInit<T> {
    * Opens the cell of that name, which the first agent to ask makes: no handle needs to
    * be sent.
    *
-   * All agents of a process that open the name get the same cell; in a browser, all of
-   * an agent cluster, that is a page and its workers. Workers in a frame below one of
-   * another site meet only those of their own storage partition, and get a cell of their
-   * own. The cell lives as long as any agent has it open. An agent has it open until it ends, or has called
-   * {@linkcode LazyInit[Symbol.dispose]} on every cell that it got. After that, the next
-   * agent to open the name makes another cell.
+   * All agents of a process that open the name get the same cell; in a browser, all agents
+   * of an agent cluster, that is, of a page and its workers. Workers in a frame inside a
+   * frame of another site share a cell only within their own storage partition. The cell
+   * lives as long as any agent has it open. An agent has it open until it ends, or has
+   * called {@linkcode LazyInit[Symbol.dispose]} on every cell that it got. After that, the
+   * next agent to open the name makes another cell.
    *
    * Does not block, and keeps the event loop alive until it settles. If all agents that
    * have the cell are blocked, it waits until one of them goes on. The workers of some pools
-   * block between two tasks, piscina's by default: open the name in the thread that starts
-   * them, too. Await the call before you block: an agent that blocks earlier may keep
-   * others from making the cell.
+   * block between two tasks, as Piscina's do by default: there, also open the name in the
+   * thread that starts them. Await the call before you block: an agent that blocks earlier
+   * may keep others from making the cell.
    *
-   * Two tabs of one origin share locks, but no memory: in the second one, the promise is
-   * pending until the first one has given the name up.
+   * Two tabs of one origin share locks, but no memory: in the second tab, the promise is
+   * pending until the first tab has given the name up.
    *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
    * alive: in `deno serve`, dispose of it at SIGTERM. A web worker of Deno that is
    * terminated while it is blocked has the cell open until it is woken or the process
-   * ends. An agent that has a name open holds one Web Lock for it, however often it has
-   * opened it, and one channel for all names. The originals share statics.
+   * ends. For each name that it has open, however often, an agent holds one Web Lock, and
+   * for all names together one channel. The originals share statics instead.
    *
    * @example Usage
    * ```ts
@@ -185,12 +185,12 @@ export class LazyInit<T> {
    *
    * @typeParam T The type of the value.
    * @param name The name of the cell: any text.
-   * @param codec How the value is laid out, as wherever else the name is opened.
+   * @param codec How the value is laid out, as in every other agent that opens the name.
    * @param options How to end the wait.
    * @returns A promise of the cell. It rejects with a `TypeError` if the platform cannot
    * do it, `name` is not a string or `codec` is not a codec; with a
-   * {@linkcode LayoutMismatchError} if what has the name is of another class, codec tag or capacity; or
-   * with the reason of an aborted signal.
+   * {@linkcode LayoutMismatchError} if the name belongs to something of another class,
+   * codec tag or capacity; or with the reason of an aborted signal.
    */
   static async open<T>(
     name: string,
@@ -226,10 +226,11 @@ export class LazyInit<T> {
   /**
    * The description of the cell that `postMessage` carries to other agents.
    *
-   * In Node and Bun, a thread that has taken the handle of a cell, or has attached to one,
-   * recovers the cell from each worker that it has started since it loaded this package,
-   * when that worker ends and the thread's event loop runs. It does so as long as it holds
-   * the cell, the handle or the memory; what it has only sent away may be collected.
+   * In Node and Bun, a thread that has read the handle of a cell, or has attached to a
+   * cell, recovers the cell when one of its workers ends. It does so when its event loop
+   * runs next. This covers all workers that the thread has started since it loaded this
+   * package. The thread recovers the cell as long as it holds the cell, the handle or the
+   * memory; a cell that it has only sent away may be garbage collected.
    *
    * @example Usage
    * ```ts
@@ -349,7 +350,8 @@ export class LazyInit<T> {
    * Returns the value for writing in place, if there is one. Never blocks.
    *
    * For view codecs only. Nothing orders such writes among agents: use `Atomics`
-   * or a `Mutex`. Corresponds to `get_mut`, which a compiler makes exclusive.
+   * or a `Mutex`. Corresponds to `get_mut`, for which the compiler ensures exclusive
+   * access.
    *
    * @example Usage
    * ```ts
@@ -376,7 +378,7 @@ export class LazyInit<T> {
   }
 
   /**
-   * Returns the value without asking whether there is one. Never blocks.
+   * Returns the value without checking whether there is one. Never blocks.
    *
    * Corresponds to `get_unchecked`.
    *
@@ -456,8 +458,8 @@ export class LazyInit<T> {
    *
    * @param value The value.
    * @returns The value as every agent will read it.
-   * @throws {AlreadyInitializedError} If the cell is initialized, and then with its
-   * value, or if another agent is initializing it.
+   * @throws {AlreadyInitializedError} If the cell is initialized (the error carries its
+   * value), or if another agent is initializing it.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
    * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {RangeError} If the value does not fit the slot or is out of range.
@@ -492,9 +494,9 @@ export class LazyInit<T> {
    * assertEquals(cell.value, 42);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill.
-   * @returns The value as every agent will read it; `undefined` if another call has
-   * made it or is making it; `initializer` is not called then.
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill.
+   * @returns The value as every agent will read it; `undefined` if another call has made it
+   * or is making it. In that case `initializer` is not called.
    * @throws {RecursiveInitializationError} If an initializer of this cell calls it.
    * @throws {OwnerLostError} If `recover()` has declared this agent dead meanwhile.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
@@ -519,10 +521,11 @@ export class LazyInit<T> {
    * is zeroed, the cell is uninitialized again, and waiters go on waiting for the next
    * initializer. Never blocks.
    *
-   * If the agent still runs after all, its call fails with an
-   * {@linkcode OwnerLostError}, but it can still write through a view of the slot that
-   * it already has, or end a write that it is in the middle of. Where the platform tells of the end of an agent, no call is needed:
-   * see `announceAgent()`. Corresponds to no call of the crate.
+   * If the agent is in fact still running, its call fails with an
+   * {@linkcode OwnerLostError}. It can still write through a view of the slot that it
+   * already has, or finish a write that it has begun. Where the platform reports the end of
+   * an agent, no call is needed: see `announceAgent()`. Corresponds to no call of the
+   * crate.
    *
    * @example Usage
    * ```ts

@@ -27,53 +27,55 @@
  *
  * All-zero memory is an empty map. An entry comes with its block if all values are of one,
  * small size. The owner of a cell moves a value that outgrows its block to another one; a
- * value that fits stays where the last one was. An agent that recovers a cell leaves the
- * block behind, which is then not used again.
+ * value that fits stays where the last one was. An agent that recovers a cell abandons the
+ * block, which is not used again.
  *
  * INVARIANTS, beside those of the cells, which are in `atomics.ts`
  *
- *   M1  What is given out belongs to one agent, until that links it; it is zero then.
+ *   M1  Memory that is given out is zero, and belongs to one agent until that agent links
+ *       it.
  *   M2  No two entries of a chain have the same key, and all keys of a chain have its
  *       number in the low bits of their hashes. So a key has one cell at most, for ever.
  *   M3  An entry is whole before it is linked. From then on its hash, next, key length and
  *       key never change. So chains grow at their beginning only, and have an end.
  *   M4  A block knows its room before an entry names it. It belongs to one entry for ever,
- *       and its room never changes. So whichever block an entry names, what its owner, or
- *       one that has lost the cell, writes there harms no other entry.
+ *       and its room never changes. So whichever block an entry names, a write by its
+ *       owner, or by an agent that has lost the cell, harms no other entry.
  *   M5  A key that is linked has a cell, whose invariants are those of any other.
- *   M6  An agent that takes a cell from its owner has the entry name no block before it does
- *       anything else with the cell. An agent uses or replaces the block of a cell that it
- *       owns only if it has looked at the state word after it read which one that is, and
- *       replaces it by a CAS. So an agent that has lost a cell never uses a block of the
- *       next owner, and its CAS fails, save where the entry still names none: no value is
- *       lost by that, and the next owner goes on with the block that it finds.
+ *   M6  An agent that takes a cell from its owner first makes the entry name no block.
+ *       Before an agent uses or replaces the block of a cell that it owns, it reads which
+ *       block that is, and then checks in the state word that it still is the owner. It
+ *       replaces the block by a CAS. So an agent that has lost a cell never uses a block of
+ *       the next owner, and its CAS fails, except while the entry still names no block:
+ *       then no value is lost, and the next owner goes on with the block that it finds.
  *
  * INSERTION. Search the chain; reserve bytes by a compare-exchange; write the entry; link
  * it by a compare-exchange of the first entry of its chain, which fails if another agent
- * has linked one since, and then the search goes on with what is new. That CAS decides, so
- * of several agents with one key one links it. The others leak the bytes of theirs, and an
- * agent that ends in the middle does, but nothing else. The initializer runs later, on the
- * cell, where no other key is in its way.
+ * has linked one since. Then the search goes on with the new entries. That CAS decides: of
+ * several agents with the same key, one links its entry. The others leak the bytes of their
+ * entries, and so does an agent that ends in the middle; nothing else is lost. The
+ * initializer runs later, on the cell, independently of other keys.
  *
- * MEMORY MODEL. Plain are the accesses to an entry before it is linked, and to what never
- * changes afterwards. All of it is written before the CAS that links the entry, and read
- * after an atomic load of the first entry of its chain, which that CAS has written, or a
- * later one that has read it in turn. So all writes happen before all reads. Memory that
- * has grown has done so before anything in it is linked.
+ * MEMORY MODEL. Accesses to an entry before it is linked are plain, and so are those to the
+ * parts that never change afterwards. An agent writes all of it before the CAS that links
+ * the entry. Another agent reads it after an atomic load of the first entry of the chain,
+ * which was written by that CAS, or by a later one that has read what that CAS wrote. So
+ * all writes happen before all reads. Memory grows before anything in the new part is
+ * linked.
  *
- * Plain are, too, the accesses to the room of a block. It is written before the CAS that names
- * the block, or links the entry that it comes with, and read after an atomic load that
- * reads that CAS (M4).
+ * Accesses to the room of a block are plain, too. The room is written before the CAS that
+ * names the block, or links the entry that it comes with, and read after an atomic load
+ * that reads that CAS (M4).
  *
- * Plain are a reader's accesses to the value in a block and its length. They race with the
- * next reset and with the owner after it, as those to the slot of any cell do (torn-decode in
- * `atomics.ts`): all that they lead to lies within the memory of the map, and is dropped
- * unless a CAS of the state word finds the word of before.
+ * A reader's accesses to the value in a block and its length are plain. They race with the
+ * next reset and with the owner after it, as do those to the slot of any cell (torn-decode
+ * in `atomics.ts`). They stay within the memory of the map, and the result is dropped
+ * unless a CAS of the state word finds the earlier word.
  *
  * An agent that was declared dead and lives may still write to words 3 and 4 of the cell
  * until its next look at the state word, as in any cell (lost-owner in `atomics.ts`). What
- * it writes to the value and its length goes to the block that was left behind (M6), however
- * late, so no later owner ever meets it.
+ * it writes to the value and its length, however late, goes to the abandoned block (M6), so
+ * no later owner ever sees it.
  *
  * THE TEMPTING WRONG VERSION links new entries at the end of their chain. Their next words
  * then change after they were linked, and each step through a chain is an atomic load.
@@ -196,7 +198,7 @@ export type LazyInitMapInitializer<K, V> = [V] extends [ArrayBufferView]
   : (key: K) => V;
 
 /**
- * Makes the value of a key, now or later; otherwise as {@linkcode LazyInitMapInitializer}.
+ * Makes the value of a key, now or later. Otherwise as {@linkcode LazyInitMapInitializer}.
  *
  * @example Usage
  * ```ts
@@ -251,18 +253,18 @@ export interface LazyInitMapOpenOptions
  */
 export interface LazyInitMapOptions extends LazyInitOptions {
   /**
-   * How many keys may be inserted, from 1 to 2^28. Agents that insert one at the same
-   * moment may exceed it by one each.
+   * How many keys may be inserted, from 1 to 2^28. Agents that insert a key at the same
+   * moment may each exceed the bound by one.
    *
    * @default 65_536
    */
   maxSize?: number;
   /**
    * The most bytes that the map may take, a multiple of 8 up to 4 GiB: its table, with 4 to
-   * 8 bytes for each key of `maxSize`, its keys and their values. In `buffer` it is what is
-   * left there by default, otherwise 1 GiB, of which nothing is used before it is needed.
-   * Where shared memory cannot grow, all of it is allocated at once, and the default is
-   * 16 MiB.
+   * 8 bytes for each key of `maxSize`, its keys and their values. By default, it is the
+   * rest of `buffer` if that is given, otherwise 1 GiB, which the map uses only as needed.
+   * Where shared memory cannot grow, all of it is allocated at once, and the default is 16
+   * MiB.
    */
   maxByteLength?: number;
 }
@@ -295,19 +297,19 @@ export interface LazyInitMapHandle<K = any, V = any>
 
 /**
  * A map in shared memory whose values are made once for each key: `getOrInit` across
- * threads, with a single flight for each key.
+ * threads, one initializer at a time for each key.
  *
- * Each key has a cell, with all that a `MutexLazyInit` promises: of the agents that ask for
- * a key that has no value, one runs its initializer and the others wait; if that fails,
- * another one goes on with its own. An initializer may ask for other keys of its map.
- * Reading takes no lock, and a key that an agent has seen before costs a look-up in a `Map`
- * of its own and the read of a cell.
+ * Each key has a cell, with all that a `MutexLazyInit` promises: if several agents ask for
+ * a key that has no value, one of them runs its initializer and the others wait. If that
+ * initializer fails, another agent runs its own. An initializer may ask for other keys of
+ * its map. Reading takes no lock, and a key that an agent has seen before costs a look-up
+ * in a `Map` of its own and the read of a cell.
  *
  * Keys are compared as `Map` does: NaN equals NaN, and -0 equals 0. They are inserted
  * when they are first initialized, and stay so, with or without a value: there is no
- * eviction, no time to live, and no way to take a key out of the map. Memory that was used
- * once is used again for a value of the same key that fits, and for nothing else.
- * Each agent keeps the values that it has read, as a `Map` would.
+ * eviction, no time to live, and no way to take a key out of the map. Memory that a value
+ * has used is used again only for a later value of the same key, if that fits. Each agent
+ * keeps the values that it has read, as a `Map` would.
  *
  * @example Usage
  * ```ts
@@ -337,7 +339,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   implements Disposable, Iterable<[K, Readonly<V>]> {
   /** What this agent knows of the keys that it has seen. */
   readonly #seen = new Map<K, Seen<K, V>>();
-  /** The memory as far as it reached when an entry was last looked for. */
+  /** The memory, up to its end at the time of the last look-up of an entry. */
   #words: Int32Array;
   readonly #entries: Entries<K>;
   readonly #owner: EntryOwner<V>;
@@ -350,7 +352,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
 
   /**
    * Constructs a new instance: places a map, or attaches to the one of the same layout
-   * that is there already. So agents that share a buffer may all run this. Never blocks.
+   * that is there already. All agents that share a buffer may therefore run this. Never
+   * blocks.
    *
    * @param keyCodec How keys are laid out: `string()`, `int32`, `uint32`, `float64`,
    * `bigInt64` or `bool`.
@@ -358,7 +361,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @param options The name of the map, its bounds, and where to place it.
    * @throws {TypeError} If `keyCodec` is not one of those or `valueCodec` is not a codec,
    * `name` is not a string, `buffer` is not a `SharedArrayBuffer`, `byteOffset` comes
-   * without `buffer`, or a number is not a number.
+   * without `buffer`, or a numeric option is not a number.
    * @throws {RangeError} If a bound is out of range, `maxByteLength` has no room for the
    * table, the map does not lie within the buffer, or there is no memory.
    * @throws {LayoutMismatchError} If the memory holds anything but zeroes or a map of the
@@ -518,8 +521,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Gives up the name by which this map was opened; does nothing if there is none, or
-   * on a second call. The map can be used further.
+   * Gives up the name by which this map was opened. Does nothing if there is none, or on a
+   * second call. The map stays usable.
    *
    * @example Usage
    * ```ts
@@ -573,7 +576,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * The name that was given to the map, empty if none was.
+   * The name of the map, empty if it has none.
    *
    * @example Usage
    * ```ts
@@ -697,7 +700,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Returns the value of a key, and initializes the key if it has none. Blocks as long as
+   * Returns the value of a key, and initializes the key if it has none. Blocks while
    * another agent's initializer runs for that key.
    *
    * @example Usage
@@ -723,19 +726,19 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * ```
    *
    * @param key The key.
-   * @param initializer Makes the value of the key; a view codec's gets the slot to fill
-   * after the key. What it throws comes out of this call, and the key has no value then.
+   * @param initializer Makes the value of the key; with a view codec, it gets the slot to fill
+   * after the key. If it throws, this call throws the same error, and the key has no value.
    * @param options How long to wait for another initializer.
-   * @returns The value, whoever made it.
+   * @returns The value, made by this call or another.
    * @throws {RecursiveInitializationError} If this agent is initializing the key.
    * @throws {OwnerLostError} If this agent was declared dead meanwhile.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If `initializer` is not a function or returns a promise,
    * `timeout` is not a number, the agent would have to block but may not, or a codec
    * cannot represent the key or the value.
-   * @throws {RangeError} If the map is full or its memory is, `timeout` is negative or NaN,
+   * @throws {RangeError} If the map or its memory is full, `timeout` is negative or NaN,
    * or a codec cannot represent the key or the value.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -770,7 +773,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     return found(result);
   }
 
-  /** Cold: another agent came before, or an outer initializer of this one. */
+  /** Cold: another agent was first, or an outer initializer of this one. */
   #await(
     seen: Seen<K, V>,
     initializer: AnyInitializer,
@@ -797,12 +800,12 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * ```
    *
    * @param key The key.
-   * @param initializer Makes the value of the key, now or later; a view codec's gets the
+   * @param initializer Makes the value of the key, now or later; with a view codec, it gets the
    * slot to fill after the key.
    * @param options How to end the wait. An initializer that has been called goes on
    * after that, and its value is published.
-   * @returns A promise of the value, whoever made it. It rejects as
-   * {@linkcode LazyInitMap.getOrInit} throws, save that it never has to block, or with the
+   * @returns A promise of the value, made by this call or another. It rejects as
+   * {@linkcode LazyInitMap.getOrInit} throws, except that it never has to block, or with the
    * reason of an aborted signal.
    */
   async getOrInitAsync(
@@ -822,10 +825,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Takes the value of a key away, in all agents. Blocks as long as an initializer runs for
+   * Removes the value of a key, in all agents. Blocks while an initializer runs for
    * that key.
    *
-   * The value is zeroed, and the next one of that key is written in its place if it fits.
+   * The value is zeroed. The next value of that key is written in its place if it fits.
    * A live view that was handed out before stays valid memory.
    *
    * @example Usage
@@ -845,8 +848,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @returns Whether the key was initialized.
    * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing the key.
-   * @throws {DeadlockError} If the initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {DOMException} Named `TimeoutError`, if the time is up.
    * @throws {TypeError} If the agent would have to block but may not, `timeout` is not a
    * number, or the key codec cannot represent `key`.
@@ -859,7 +862,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Takes the value of a key away, in all agents, without blocking this one. Keeps the event
+   * Removes the value of a key, in all agents, without blocking this one. Keeps the event
    * loop alive while it waits for an initializer.
    *
    * Otherwise as {@linkcode LazyInitMap.reset}.
@@ -878,7 +881,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @param key The key.
    * @param options How to end the wait.
    * @returns A promise of whether the key was initialized. It rejects as
-   * {@linkcode LazyInitMap.reset} throws, save that it never has to block, or with the
+   * {@linkcode LazyInitMap.reset} throws, except that it never has to block, or with the
    * reason of an aborted signal.
    */
   async resetAsync(
@@ -889,7 +892,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Takes the values of all keys away, in all agents, one after the other. Blocks as long as
+   * Removes the values of all keys, in all agents, one after the other. Blocks while
    * initializers run.
    *
    * A key that another agent initializes meanwhile may keep its value. The keys
@@ -908,8 +911,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    *
    * @throws {OwnerLostError} If this agent was declared dead by `recover()` meanwhile.
    * @throws {RecursiveInitializationError} If this agent is initializing a key.
-   * @throws {DeadlockError} If an initializer that it would wait for waits for one that
-   * this call is within or holds up.
+   * @throws {DeadlockError} If this call would close a cycle of initializers that wait
+   * for each other.
    * @throws {TypeError} If the agent would have to block but may not.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -920,10 +923,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   }
 
   /**
-   * Returns what `reader` makes of the value of a key, if there is one, and never what it
-   * makes of a value that another agent was just resetting. Never blocks.
+   * Returns what `reader` returns for the value of a key, if there is one, and never for a
+   * value that another agent was just resetting. Never blocks.
    *
-   * As `MutexLazyInit.read()`, which says more.
+   * Works as `MutexLazyInit.read()`, which has the details.
    *
    * @example Usage
    * ```ts
@@ -939,11 +942,12 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    *
    * @typeParam R The type of what `reader` returns.
    * @param key The key.
-   * @param reader Is called with the value, again for each reset that comes in between.
-   * @returns What `reader` has returned for a value that was whole all the while;
-   * `undefined` if the key is not initialized, or no longer.
+   * @param reader A function that gets the value. It is called again for each reset that
+   * comes in between.
+   * @returns What `reader` has returned for a value that was complete all that time;
+   * `undefined` if the key is not initialized, or no longer is.
    * @throws {TypeError} If `reader` is not a function or returns a promise, or the key codec
-   * cannot represent `key`. What else it throws comes out of this call.
+   * cannot represent `key`. This call throws whatever else `reader` throws.
    * @throws {RangeError} If the key codec cannot represent `key`.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
@@ -957,11 +961,11 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * them, as `MutexLazyInit.recover()` does with a cell. Never blocks, and looks at each key.
    *
    * The memory of the values that the agent was making is not used again, as the agent may
-   * live after all: what it still writes there, however late, then reaches neither a later
-   * value of the key nor the initializer that makes it.
+   * in fact still be running. What it writes there, however late, thus reaches neither a
+   * later value of the key nor the initializer that makes it.
    *
-   * An agent that has ended while it was inserting a key needs no such call: all that it
-   * leaves behind are some bytes that are not used.
+   * An agent that has ended while it was inserting a key needs no such call: it leaves only
+   * some unused bytes behind.
    *
    * @example Usage
    * ```ts
@@ -1002,7 +1006,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals([...map.keys()], [7]);
    * ```
    *
-   * @returns An iterator that looks at each key when it comes to it.
+   * @returns An iterator that looks at each key when it reaches it.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   *keys(): Generator<K, undefined> {
@@ -1027,7 +1031,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals([...map.entries()], [[7, 49]]);
    * ```
    *
-   * @returns An iterator that looks at each key when it comes to it.
+   * @returns An iterator that looks at each key when it reaches it.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   *entries(): Generator<[K, Readonly<V>], undefined> {
@@ -1052,7 +1056,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals(new Map(map), new Map([[7, 49]]));
    * ```
    *
-   * @returns An iterator that looks at each key when it comes to it.
+   * @returns An iterator that looks at each key when it reaches it.
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   [Symbol.iterator](): Generator<[K, Readonly<V>], undefined> {
@@ -1129,7 +1133,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * assertEquals(inspect(new LazyInitMap(int32, int32)), "LazyInitMap {}");
    * ```
    *
-   * @param _depth How deep to go still.
+   * @param _depth How many levels to show.
    * @param options Passed on to `inspect`.
    * @param inspect Shows a key or a value.
    * @returns The text.
@@ -1167,7 +1171,7 @@ function tagOf(
   return `${keyCodec.tag} to ${valueCodec.tag}`;
 }
 
-/** What agents must agree on, in the form of a codec of all that follows the header. */
+/** What agents must agree on, as a codec of everything that follows the header. */
 function layoutOf(tag: string, byteLength: number): Codec<never> {
   const refuse = () => {
     throw new TypeError("Cannot encode a map");

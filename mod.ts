@@ -73,13 +73,13 @@
  * | `Send`, `Sync` | `Send + Sync` | codecs: what cannot be shared does not type-check |
  * | | `PinInit` | view codecs: the initializer fills the slot in place |
  *
- * Neither has `wait()` and `waitAsync()`. Nor do they need `recover()` and
+ * Neither original has `wait()` or `waitAsync()`. Nor do they need `recover()` and
  * {@linkcode announceAgent}, as threads there do not end halfway.
  *
- * What goes wrong in the originals does not happen here, and a test is named after each
- * fault: a value that can be read before it is written, a failed initializer that leaves
- * garbage, a first initialization that fails spuriously, readers that queue behind a
- * lock, a reset that other threads do not notice, an initializer that waits for itself.
+ * The faults of the originals do not occur here, and a test is named after each of them: a
+ * value that can be read before it is written, a failed initializer that leaves garbage, a
+ * first initialization that fails spuriously, readers that queue behind a lock, a reset
+ * that other threads do not notice, an initializer that waits for itself.
  *
  * # Map to their relatives
  *
@@ -89,7 +89,7 @@
  * | there | of | here |
  * | --- | --- | --- |
  * | `get_or_init` | `ax-lazyinit`, `OnceLock`; tokio `OnceCell` | `MutexLazyInit.getOrInit()`; `getOrInitAsync()` |
- * | `get_or_try_init` | the same | the same: an initializer that throws is one that fails, and its error comes out unchanged |
+ * | `get_or_try_init` | the same | the same: an initializer that throws fails, and the call throws its error unchanged |
  * | rollback on panic | `ax-lazyinit` `call_once`, `OnceLock` | both cells; `LazyInit` may be tried again by any agent |
  * | poisoning | `LazyLock` | none; the next initializer runs |
  * | `call_once` of `OnceLock` | `ax-lazyinit` | `MutexLazyInit.getOrInit()` |

@@ -67,9 +67,9 @@ const UNREAD = new Int32Array([-1]);
  * A value in shared memory that one agent at a time may initialize while the
  * others wait, and that every agent reads for the price of two field accesses.
  *
- * If an initializer fails, its caller gets the error, and one of the waiters goes on
- * with its own. Reading never takes the lock. The value can be reset. If no caller
- * needs to wait, to fail or to reset, `LazyInit` is simpler and faster still.
+ * If an initializer fails, its caller gets the error, and one of the waiters runs
+ * its own. Reading never takes the lock. The value can be reset. If no caller needs to
+ * wait, to fail or to reset, use `LazyInit`, which is simpler and even faster.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
  * zeroes, and later the next value while that is being made. {@linkcode MutexLazyInit.read}
@@ -105,7 +105,7 @@ export class MutexLazyInit<T> {
 
   /**
    * Constructs a new instance: places a cell, or attaches to the cell of the same
-   * layout that the memory already holds. So all agents that share a buffer may run
+   * layout that the memory already holds. All agents that share a buffer may therefore run
    * this.
    *
    * Corresponds to `LazyInit::new` and `new_lazy_init!`. Never blocks.
@@ -131,7 +131,7 @@ export class MutexLazyInit<T> {
     if (value !== undefined) this.#store(value);
   }
 
-  /** Initializes the cell, unless an agent that shares its memory came before. */
+  /** Initializes the cell, unless an agent that shares its memory was first. */
   #store(value: T): void {
     const result = this.#cell.store(value, this.#keep);
     if (result !== undefined) found(result);
@@ -178,28 +178,28 @@ export class MutexLazyInit<T> {
    * Opens the cell of that name, which the first agent to ask makes: no handle needs to
    * be sent.
    *
-   * All agents of a process that open the name get the same cell; in a browser, all of
-   * an agent cluster, that is a page and its workers. Workers in a frame below one of
-   * another site meet only those of their own storage partition, and get a cell of their
-   * own. The cell lives as long as any agent has it open. An agent has it open until it ends, or has called
-   * {@linkcode MutexLazyInit[Symbol.dispose]} on every cell that it got. After that, the next
-   * agent to open the name makes another cell.
+   * All agents of a process that open the name get the same cell; in a browser, all agents
+   * of an agent cluster, that is, of a page and its workers. Workers in a frame inside a
+   * frame of another site share a cell only within their own storage partition. The cell
+   * lives as long as any agent has it open. An agent has it open until it ends, or has
+   * called {@linkcode MutexLazyInit[Symbol.dispose]} on every cell that it got. After that,
+   * the next agent to open the name makes another cell.
    *
    * Does not block, and keeps the event loop alive until it settles. If all agents that
    * have the cell are blocked, it waits until one of them goes on. The workers of some pools
-   * block between two tasks, piscina's by default: open the name in the thread that starts
-   * them, too. Await the call before you block: an agent that blocks earlier may keep
-   * others from making the cell.
+   * block between two tasks, as Piscina's do by default: there, also open the name in the
+   * thread that starts them. Await the call before you block: an agent that blocks earlier
+   * may keep others from making the cell.
    *
-   * Two tabs of one origin share locks, but no memory: in the second one, the promise is
-   * pending until the first one has given the name up.
+   * Two tabs of one origin share locks, but no memory: in the second tab, the promise is
+   * pending until the first tab has given the name up.
    *
    * It needs Web Locks and a `BroadcastChannel` that carries shared memory: Deno from
    * 2.9, Node from 24.5 or Firefox. In Deno, a cell that is open keeps the main thread
    * alive: in `deno serve`, dispose of it at SIGTERM. A web worker of Deno that is
    * terminated while it is blocked has the cell open until it is woken or the process
-   * ends. An agent that has a name open holds one Web Lock for it, however often it has
-   * opened it, and one channel for all names. The originals share statics.
+   * ends. For each name that it has open, however often, an agent holds one Web Lock, and
+   * for all names together one channel. The originals share statics instead.
    *
    * @example Usage
    * ```ts
@@ -216,12 +216,12 @@ export class MutexLazyInit<T> {
    *
    * @typeParam T The type of the value.
    * @param name The name of the cell: any text.
-   * @param codec How the value is laid out, as wherever else the name is opened.
+   * @param codec How the value is laid out, as in every other agent that opens the name.
    * @param options How to end the wait.
    * @returns A promise of the cell. It rejects with a `TypeError` if the platform cannot
    * do it, `name` is not a string or `codec` is not a codec; with a
-   * {@linkcode LayoutMismatchError} if what has the name is of another class, codec tag or capacity; or
-   * with the reason of an aborted signal.
+   * {@linkcode LayoutMismatchError} if the name belongs to something of another class,
+   * codec tag or capacity; or with the reason of an aborted signal.
    */
   static async open<T>(
     name: string,
@@ -257,10 +257,11 @@ export class MutexLazyInit<T> {
   /**
    * The description of the cell that `postMessage` carries to other agents.
    *
-   * In Node and Bun, a thread that has taken the handle of a cell, or has attached to one,
-   * recovers the cell from each worker that it has started since it loaded this package,
-   * when that worker ends and the thread's event loop runs. It does so as long as it holds
-   * the cell, the handle or the memory; what it has only sent away may be collected.
+   * In Node and Bun, a thread that has read the handle of a cell, or has attached to a
+   * cell, recovers the cell when one of its workers ends. It does so when its event loop
+   * runs next. This covers all workers that the thread has started since it loaded this
+   * package. The thread recovers the cell as long as it holds the cell, the handle or the
+   * memory; a cell that it has only sent away may be garbage collected.
    *
    * @example Usage
    * ```ts
@@ -343,11 +344,12 @@ export class MutexLazyInit<T> {
   /**
    * Returns the value, if there is one. Never blocks, and never takes the lock.
    *
-   * A reset by another agent that nothing has told this one of is seen soon, but not at
-   * any certain time. ECMAScript lets an engine read the memory once for a loop that only
-   * reads; those that the tests run in do not. `phase` always looks.
+   * If this agent does not learn of a reset by another agent in some other way, it sees the
+   * reset soon, but at no guaranteed time: in a loop that only reads, ECMAScript lets an
+   * engine read the memory just once. The engines that the tests run in do not do so.
+   * `phase` always looks.
    *
-   * Corresponds to `as_ref`, which does take it.
+   * Corresponds to `as_ref`, which takes the lock.
    *
    * @example Usage
    * ```ts
@@ -403,7 +405,7 @@ export class MutexLazyInit<T> {
    * that another agent was just resetting. Never blocks, and never takes the lock.
    *
    * This is how views are read beside a reset. When `reader` has returned, a single atomic
-   * step tells whether the cell still holds that value. If not, what `reader` has returned
+   * step shows whether the cell still holds that value. If not, what `reader` has returned
    * or thrown is dropped, and it is called again with the next value, if there is one. So
    * `reader` must not act on what it sees, only return it: numbers or copies, not the view.
    *
@@ -428,7 +430,7 @@ export class MutexLazyInit<T> {
    * @param reader A function that gets the value. It is called again if a reset comes
    * in between.
    * @returns What `reader` has returned for a value that was complete all that time;
-   * `undefined` if the cell is not initialized, or is no longer.
+   * `undefined` if the cell is not initialized, or no longer is.
    * @throws {TypeError} If `reader` is not a function, or returns a promise: the value
    * may be torn by the time the promise settles. This call throws whatever else
    * `reader` throws.
@@ -453,8 +455,8 @@ export class MutexLazyInit<T> {
    * Returns the value for writing in place, if there is one. Never blocks.
    *
    * For view codecs only. Nothing orders such writes among agents: use `Atomics`
-   * or a `Mutex`. Nor does anything keep the view from showing the zeroes of a reset:
-   * {@linkcode MutexLazyInit.read} does, for reading. The kernel has no such call.
+   * or a `Mutex`. The view may also show the zeroes of a reset: for reading,
+   * {@linkcode MutexLazyInit.read} prevents that. The kernel has no such call.
    *
    * @example Usage
    * ```ts
@@ -481,7 +483,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Returns the value without asking whether there is one. Never blocks.
+   * Returns the value without checking whether there is one. Never blocks.
    *
    * The kernel has no such call; the crate's is `get_unchecked`.
    *
@@ -544,8 +546,8 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Initializes the cell, and fails if it is initialized already. Blocks as long
-   * as another agent's initializer runs.
+   * Initializes the cell, and fails if it is initialized already. Blocks while
+   * another agent's initializer runs.
    *
    * Corresponds to `init`.
    *
@@ -560,7 +562,7 @@ export class MutexLazyInit<T> {
    * assertThrows(() => cell.init(() => 43), AlreadyInitializedError);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill. If it
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill. If it
    * throws, this call throws the same error, and the cell is uninitialized again.
    * @param options How long to wait for another initializer.
    * @returns The value as every agent reads it.
@@ -587,7 +589,7 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Initializes the cell, and returns how that went. Blocks as long as another agent's
+   * Initializes the cell, and returns how that went. Blocks while another agent's
    * initializer runs.
    *
    * Corresponds to `init`, whose `Result` this returns.
@@ -606,7 +608,7 @@ export class MutexLazyInit<T> {
    * });
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill.
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill.
    * @param options How long to wait for another initializer.
    * @returns The value, and whether this call made it, or the initializer's error.
    * @throws {RecursiveInitializationError} If this agent is initializing the cell.
@@ -629,7 +631,7 @@ export class MutexLazyInit<T> {
 
   /**
    * Returns the value, and initializes the cell if it is not initialized. Blocks
-   * as long as another agent's initializer runs.
+   * while another agent's initializer runs.
    *
    * Corresponds to `init` where both `Ok` and `AlreadyInit` will do.
    *
@@ -643,7 +645,7 @@ export class MutexLazyInit<T> {
    * assertEquals(cell.getOrInit(() => 43), 42);
    * ```
    *
-   * @param initializer Makes the value; a view codec's gets the slot to fill. If it
+   * @param initializer Makes the value; with a view codec, it gets the slot to fill. If it
    * throws, this call throws the same error, and the cell is uninitialized again.
    * @param options How long to wait for another initializer.
    * @returns The value, made by this call or another.
@@ -697,7 +699,7 @@ export class MutexLazyInit<T> {
    * await assertRejects(() => cell.initAsync(() => 43), AlreadyInitializedError);
    * ```
    *
-   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * @param initializer Makes the value, now or later; with a view codec, it gets the slot
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
@@ -732,7 +734,7 @@ export class MutexLazyInit<T> {
    * });
    * ```
    *
-   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * @param initializer Makes the value, now or later; with a view codec, it gets the slot
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
@@ -745,7 +747,7 @@ export class MutexLazyInit<T> {
     initializer: AsyncInitializer<T>,
     options?: LazyInitWaitAsyncOptions,
   ): Promise<InitResult<T>> {
-    // By hand, as an async function would make one more promise
+    // Without `async`, which would make one more promise
     try {
       assertInitializer(initializer);
       return Promise.resolve(
@@ -768,7 +770,7 @@ export class MutexLazyInit<T> {
       : this.#cell.untilTurn(signal, attempt).then(({ result }) => result);
   }
 
-  /** Boxed, as a promise of the result must not hold up the waiters that are next in line. */
+  /** Boxed, as a promise of the result must not delay the waiters that are next in line. */
   #attemptAsync(
     initializer: AnyInitializer,
     signal: AbortSignal | undefined,
@@ -799,7 +801,7 @@ export class MutexLazyInit<T> {
    * assertEquals(await cell.getOrInitAsync(() => 43), 42);
    * ```
    *
-   * @param initializer Makes the value, now or later; a view codec's gets the slot
+   * @param initializer Makes the value, now or later; with a view codec, it gets the slot
    * to fill.
    * @param options How to end the wait. An initializer that has been called goes
    * on after that, and its value is published.
@@ -874,12 +876,13 @@ export class MutexLazyInit<T> {
   }
 
   /**
-   * Empties the cell, in all agents. Blocks as long as an initializer runs.
+   * Empties the cell, in all agents. Blocks while an initializer runs.
    *
    * The slot is zeroed, so that no secret stays in it, and values that agents have
-   * cached are no longer returned. A live view that was handed out before stays
-   * valid memory, and may be read in the middle of this: use {@linkcode MutexLazyInit.read}
-   * where another agent may reset the cell. Corresponds to `reset`, which a compiler makes exclusive.
+   * cached are no longer returned. A live view that was handed out before stays valid
+   * memory, and an agent may read it during the reset: use {@linkcode MutexLazyInit.read}
+   * where another agent may reset the cell. Corresponds to `reset`, for which the compiler
+   * ensures exclusive access.
    *
    * @example Usage
    * ```ts
@@ -1024,13 +1027,14 @@ export class MutexLazyInit<T> {
   /**
    * Takes the cell from an agent that has ended while it was initializing or resetting
    * it: the slot is zeroed, the cell is uninitialized again, and one of the waiters
-   * goes on with its initializer. A value that the agent had published, or had not yet
+   * runs its initializer. A value that the agent had published, or had not yet
    * begun to reset, stays. Never blocks.
    *
-   * If the agent still runs after all, its call fails with an
-   * {@linkcode OwnerLostError}, but it can still write through a view of the slot that
-   * it already has, or end a write that it is in the middle of. Where the platform tells of the end of an agent, no call is needed:
-   * see `announceAgent()`. Corresponds to no call of the kernel.
+   * If the agent is in fact still running, its call fails with an
+   * {@linkcode OwnerLostError}. It can still write through a view of the slot that it
+   * already has, or finish a write that it has begun. Where the platform reports the end of
+   * an agent, no call is needed: see `announceAgent()`. Corresponds to no call of the
+   * kernel.
    *
    * @example Usage
    * ```ts
@@ -1133,10 +1137,10 @@ export class MutexLazyInit<T> {
 /** Throws if a reader goes on after its call. */
 function assertNoPromise(result: unknown): void {
   if (!isPromiseLike(result)) return;
-  // The error tells of it, so its rejection is handled
+  // The error reports it, so its rejection counts as handled
   result.then(undefined, () => {});
   throw new TypeError(
-    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time when that settles",
+    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time the promise settles",
   );
 }
 

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-/** All that a cell knows of time and chance. A simulation puts its own in place. */
+/** A cell's only source of time and of random numbers. A simulation substitutes its own. */
 export interface Clock {
   /** Milliseconds that never go back, of this process alone. */
   now(): number;

@@ -45,7 +45,7 @@ export interface EntryRecord {
 /** The value of an entry that has none. */
 export const NO_VALUE: Encoded = { byteLength: 0, bytes: new Uint8Array(0) };
 
-/** Leases below this leave no time for beats. */
+/** A lease below this leaves no time for beats. */
 export const MIN_LEASE = 1_000;
 /** What a timer of the platform can count. */
 export const MAX_LEASE = 2 ** 31 - 1;
@@ -149,6 +149,6 @@ export function decodeRecord(entry: Uint8Array): EntryRecord {
 
 function foreign(found: string): LayoutMismatchError {
   return new LayoutMismatchError(
-    `Cannot read the entry as it must be one of ClusterLazyInit: ${found}`,
+    `Cannot read the entry as it must be an entry of ClusterLazyInit: ${found}`,
   );
 }

@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /*
- * What a cell knows of its key, and what it may write next. No timers and no requests
- * here: `cluster_lazy_init.ts` has those, and the invariants C1 to C7.
+ * What a cell knows about its key, and what it may write next. This module has no timers
+ * and makes no requests: `cluster_lazy_init.ts` does, and holds the invariants C1 to C7.
  *
  *                    begin                       publish
  *   uninitialized ──────────▶ initializing ──────────────────▶ initialized
@@ -30,17 +30,17 @@ export interface Seen {
   readonly generation: number;
   /** When this very entry was seen first, by the clock of this process (C4). */
   readonly since: number;
-  /** From 0 to 1, so that not all processes act at once. */
+  /** From 0 to 1, drawn at random, so that not all processes act at once. */
   readonly jitter: number;
   /** Why the entry cannot be used. */
   readonly failure?: unknown;
 }
 
-/** The part of a lease by which take-overs are spread. */
+/** The part of a lease over which take-overs are spread. */
 const TAKE_OVER_SPREAD = 0.1;
-/** How long the others wait after a failed run, in ms; doubles with each in a row. */
+/** How long the others wait after a failed run, in ms; doubles with each failure in a row. */
 const FIRST_BACKOFF = 10;
-/** The most of that, in parts of a lease. */
+/** The maximum of that, as a part of a lease. */
 const MAX_BACKOFF = 1 / 3;
 
 /** What a cell has seen before it has looked. */
@@ -52,7 +52,7 @@ export const UNSEEN: Seen = {
   jitter: 0,
 };
 
-/** From when on a run may begin over what was seen; -Infinity if at once. */
+/** The time from which a run may begin over what was seen; -Infinity if at once. */
 export function dueAt(
   { record, since, jitter }: Seen,
 ): number {
@@ -83,7 +83,7 @@ export function begin(
   };
 }
 
-/** The same run, alive: another nonce makes another entry of it. */
+/** The same run, still alive: another nonce makes it another entry. */
 export function beat(own: EntryRecord, nonce: bigint): EntryRecord {
   return { ...own, nonce };
 }
@@ -97,7 +97,7 @@ export function publish(
   return { ...own, phase: "initialized", failures: 0, value, nonce };
 }
 
-/** What a run leaves that has failed, or that was called off before it began. */
+/** What a run leaves behind if it has failed, or was called off before it began. */
 export function rollBack(
   own: EntryRecord,
   failed: boolean,

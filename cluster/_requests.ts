@@ -6,21 +6,21 @@ import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 /** Well below a beat, so that a lost request is sent again before the lease is over. */
 const REQUESTS_PER_LEASE = 6;
-/** After so many leases without an answer, calls reject. */
+/** After this many leases without an answer, calls reject. */
 const MAX_SILENCE = 3;
-/** How long to wait after a request that failed, in ms; doubles with each in a row. */
+/** How long to wait after a request that failed, in ms; doubles with each failure in a row. */
 const FIRST_RETRY = 10;
 
 /**
- * What a cell asks its store: for how long a request may take, when it is sent again, and
- * when a call gives up. Also how calls end when the cell is disposed.
+ * How a cell asks its store: how long a request may take, when it is sent again, and when a
+ * call gives up. Also, how calls end when the cell is disposed.
  */
 export class Requests {
   /** How errors refer to the cell. */
   readonly label: string;
   readonly lease: number;
   readonly clock: Clock;
-  /** Whether the store has refused for good what the watch has asked for. */
+  /** Whether the store has permanently refused what the watch has asked for. */
   refused = false;
   readonly #store: Store;
   readonly #key: string;
@@ -28,7 +28,7 @@ export class Requests {
   readonly #end = new AbortController();
   /** What the disposal calls; many listeners on one signal would make Node warn. */
   readonly #ends = new Set<() => void>();
-  /** For how long a request may take that is not urgent, in ms: longer after one was too late. */
+  /** How long a request that is not urgent may take, in ms: longer after one was too late. */
   #patience: number;
   /** Since when every request has failed. */
   #silentSince: number | undefined = undefined;
@@ -61,7 +61,7 @@ export class Requests {
     return this.#store.maxByteLength ?? Infinity;
   }
 
-  /** For how long a request may take at first, and an urgent one always, in ms. */
+  /** How long a request may take at first, and an urgent one always, in ms. */
   get #brief(): number {
     return this.lease / REQUESTS_PER_LEASE;
   }
@@ -69,7 +69,7 @@ export class Requests {
   /** Begins a call: throws if the cell is disposed. */
   begin(): void {
     this.end.throwIfAborted();
-    // What was silent for an earlier call may have come back since
+    // A store that was silent for an earlier call may have come back since
     if (this.#ends.size === 0) this.#silentSince = undefined;
   }
 
@@ -114,7 +114,7 @@ export class Requests {
     judge: (value: Uint8Array) => Uint8Array | undefined,
   ): Promise<void> {
     await this.#answer(async () => {
-      // What has been sent before may land
+      // A request that was sent before may land
       await this.#sent;
       const entry = await this.#store.get(this.#key);
       const bytes = entry === null ? undefined : judge(entry.value);
@@ -124,8 +124,8 @@ export class Requests {
   }
 
   /**
-   * Sends requests until one is answered, or it is known that none will be. Goes on after a
-   * long silence as long as `isPatient` says so.
+   * Sends requests until the store answers one, or until it is known that it will answer
+   * none. Goes on after a long silence as long as `isPatient` says so.
    */
   async persist<R>(
     attempt: () => Promise<R>,
@@ -146,7 +146,7 @@ export class Requests {
     }
   }
 
-  /** Waits after a request that has failed, for longer the more have. */
+  /** Waits after a request that has failed: longer, the more have failed. */
   async pause(failures: number): Promise<void> {
     const { now, random } = this.clock;
     const most = Math.min(FIRST_RETRY * 2 ** failures, this.#brief);
@@ -174,7 +174,7 @@ export class Requests {
     return setTimeout(wake, Math.min(Math.max(due - now(), 0), MAX_LEASE));
   }
 
-  /** Settles as `promise`, unless the caller leaves or the cell is disposed first. */
+  /** Settles as `promise` does, unless the caller leaves or the cell is disposed first. */
   during<R>(promise: Promise<R>, signal: AbortSignal | undefined): Promise<R> {
     let abort!: () => void;
     let end!: () => void;
@@ -192,7 +192,7 @@ export class Requests {
     });
   }
 
-  /** One request, whose answer tells that the store is there. */
+  /** One request. Its answer shows that the store is there. */
   async #request<R>(send: () => Promise<R>, patience: number): Promise<R> {
     this.end.throwIfAborted();
     const answer = await this.#answer(send, patience);
@@ -202,14 +202,14 @@ export class Requests {
     return answer;
   }
 
-  /** One request, which is given up if the cell is disposed or it takes too long. */
+  /** One request. It is given up if the cell is disposed, or if it takes too long. */
   #answer<R>(send: () => Promise<R>, patience: number): Promise<R> {
     const { setTimeout, clearTimeout } = this.clock;
     let timer: unknown;
     let end!: () => void;
     return new Promise<R>((resolve, reject) => {
       timer = setTimeout(() => {
-        // Should it have been on its way, such as with a large value
+        // In case it was still on its way, such as with a large value
         this.#patience = Math.min(2 * this.#patience, this.lease);
         reject(
           new DOMException(

@@ -54,7 +54,7 @@ export class Run<T> {
   /** The last entry that it has written, and its version (C2). */
   #record: EntryRecord;
   #version = 0n;
-  /** When that was sent, which is no later than it was written. */
+  /** When that was sent, which is not later than when it was written. */
   #sent: number;
   /** Why there is nothing to publish. */
   #failed: Failed | undefined = undefined;
@@ -89,10 +89,10 @@ export class Run<T> {
     return NOT_YET;
   }
 
-  /** After the disposal: rolls back whichever of its entries has landed last. */
+  /** After the disposal: rolls back the last of its entries that has landed. */
   async giveUp(): Promise<void> {
     const { owner } = this.#record;
-    // Should this fail, its lease has to pass
+    // If this fails, its lease has to pass
     await this.#requests.replace((bytes) => {
       const record = decodeRecord(bytes);
       if (record.phase !== "initializing" || record.owner !== owner) return;
@@ -110,7 +110,7 @@ export class Run<T> {
     const stop = new AbortController();
     const token = this.#version;
     try {
-      // It may have taken so long to know that another has taken over meanwhile
+      // Learning that it owns the cell may have taken so long that another has taken over
       if (clock.now() - this.#sent >= lease && !await this.#beat()) {
         return NOT_YET;
       }
@@ -124,7 +124,7 @@ export class Run<T> {
       );
       stop.abort();
       if (typeof made === "object" && !made.ok) this.#failed = made;
-      // The last beat is settled before anything is written over it (C5)
+      // The last beat is settled before this run writes anything over it (C5)
       if (made === LOST || made === STOPPED || await beats === LOST) {
         running.abort(ownerLost(label));
         return LOST;
@@ -140,7 +140,7 @@ export class Run<T> {
     }
   }
 
-  /** Runs the initializer and encodes what it makes. Never rejects. */
+  /** Runs the initializer and encodes its value. Never rejects. */
   async #make(initializer: Initializer<T>, context: Context): Promise<Made> {
     try {
       const { owner } = this.#record;
@@ -164,7 +164,7 @@ export class Run<T> {
   async #finish(made: Made): Promise<InitResult<T> | typeof LOST> {
     if (made.ok) {
       try {
-        // C2: over its own last beat. C3: which is not an initialized entry
+        // C2: over its own last beat. C3: a beat is not an initialized entry
         if (!await this.#write(made.record)) return LOST;
         const { isInitialized, seen, value } = this.#view;
         return {
@@ -212,10 +212,10 @@ export class Run<T> {
   /** C2: writes over the last entry of the run, and returns whether that was still there. */
   async #write(record: EntryRecord, isUrgent = false): Promise<boolean> {
     const sent = this.#requests.clock.now();
-    // With something to publish it does not give up in an outage: the store is silent for all
-    // that could take over, too
+    // A run with something to publish does not give up in an outage: the store is also
+    // silent for all processes that could take over
     const isPatient = () => this.#failed === undefined;
-    // All that it has written before is settled, so what is there else is not its own (C5)
+    // All its earlier writes are settled, so a different entry is not its own (C5)
     const version = await this.#view.write(record, this.#version, {
       isUrgent,
       isPatient,

@@ -12,7 +12,7 @@ export interface Encoded {
   readonly bytes: Uint8Array;
 }
 
-/** How a codec says that it is open: that its values have no size before they are made. */
+/** How a codec declares that it is open: that its values have no size before they are made. */
 interface OpenCodec {
   readonly open?: boolean;
 }
@@ -74,7 +74,7 @@ export function encodeValue<T>(codec: Codec<T>, value: T): Encoded {
   const { bytes, byteLength } = scratch;
   let end = byteLength;
   while (end > 0 && bytes[end - 1] === 0) end--;
-  // Copied, as stores need not take shared memory
+  // Copied, as a store need not accept shared memory
   return { byteLength, bytes: bytes.slice(0, end) };
 }
 

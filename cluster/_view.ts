@@ -14,7 +14,7 @@ import type { Requests } from "./_requests.ts";
 import { decodeValue } from "./_scratch.ts";
 import { type Entry, PermanentStoreError } from "./store.ts";
 
-/** What came of a write: its version, that it was refused, or that it cannot be known. */
+/** The outcome of a write: its version, that it was refused, or that it cannot be known. */
 export type Outcome = bigint | "refused" | "unknown";
 
 /** How long a write may take. */
@@ -26,7 +26,7 @@ interface WriteOptions {
 }
 
 /**
- * What a cell sees of its key, by its own requests and by the watch, and what comes of its
+ * What a cell sees of its key, by its own requests and by the watch, and the outcome of its
  * writes: keeps invariants C4 to C7.
  */
 export class View<T> {
@@ -40,7 +40,7 @@ export class View<T> {
   /** Wakes the calls that wait until something is seen, or until their turn comes. */
   readonly #sleepers = new Set<() => void>();
   #watching = false;
-  /** The look that has begun, and the one after it, for all calls that come meanwhile. */
+  /** The look that has begun, and the next one, for all calls that are made meanwhile. */
   #look: Promise<void> | undefined = undefined;
   #nextLook: Promise<void> | undefined = undefined;
 
@@ -53,14 +53,14 @@ export class View<T> {
     return this.seen.record?.phase === "initialized";
   }
 
-  /** Throws why the entry that was seen last cannot be used. */
+  /** Throws the reason if the entry that was seen last cannot be used. */
   assertUsable(): void {
     if (this.seen.failure !== undefined) throw this.seen.failure;
   }
 
   /**
-   * C1: writes `record` over the entry of version `expected`, and settles what came of it
-   * (C5). Goes on after a long silence as long as `isPatient` says so.
+   * C1: writes `record` over the entry of version `expected`, and settles the outcome (C5).
+   * Goes on after a long silence as long as `isPatient` says so.
    */
   async write(
     record: EntryRecord,
@@ -100,8 +100,8 @@ export class View<T> {
   }
 
   /**
-   * Asks the store what is under the key now: after the call, as a request that has begun
-   * before may have been answered from then.
+   * Asks the store what is under the key now. The request begins after the call, as the
+   * answer to an earlier one may be of an earlier moment.
    */
   lookNow(): Promise<void> {
     return this.#nextLook ??= (this.#look ?? Promise.resolve())
@@ -117,7 +117,7 @@ export class View<T> {
       });
   }
 
-  /** Follows the changes that the store tells of until the cell is disposed. */
+  /** Follows the changes that the store reports until the cell is disposed. */
   async watch(): Promise<void> {
     if (this.#watching) return;
     this.#watching = true;
@@ -127,9 +127,9 @@ export class View<T> {
       try {
         for await (const entry of this.#requests.watch()) {
           if (end.aborted) return;
-          // The first comes with the watch: only another shows that it stands
+          // The first comes with the watch: only a second shows that the watch works
           if (++events > 1) failures = 0;
-          // C6: that there is none, or which is not known, only makes it look
+          // C6: a report of no entry, or of an unknown one, only makes it look
           if (entry === null) {
             this.lookNow().catch((error) => this.#doubt(error));
           } else {
@@ -146,7 +146,7 @@ export class View<T> {
     this.#watching = false;
   }
 
-  /** When a waiter looks for itself, whatever its watch says: at least once in two leases. */
+  /** When a waiter looks itself, whatever its watch says: at least once in two leases. */
   nextLookAt(): number {
     const { clock: { now, random }, lease } = this.#requests;
     return now() + lease * (1 + random());
@@ -181,7 +181,7 @@ export class View<T> {
     });
   }
 
-  /** Lets all that sleep judge again. */
+  /** Lets all sleeping calls judge again. */
   wake(): void {
     for (const wake of this.#sleepers) wake();
   }
@@ -189,7 +189,7 @@ export class View<T> {
   /** Learns what is under the key from a request that began when `highest` was the highest version. */
   #observe(entry: Entry | null, highest: bigint): void {
     if (entry === null) {
-      // C6: only if nothing was seen since. A second absence tells nothing new
+      // C6: only if nothing was seen since. A second absence is nothing new
       if (highest !== this.#highest) return;
       if (this.seen.version === 0n && this.seen !== UNSEEN) return;
       const { generation, version } = this.seen;
@@ -233,7 +233,7 @@ export class View<T> {
     this.wake();
   }
 
-  /** Makes the waiters look, and so get the error, if the store refuses for good. */
+  /** Makes the waiters look, and so get the error, if the store refuses permanently. */
   #doubt(error: unknown): boolean {
     if (!(error instanceof PermanentStoreError)) return false;
     this.#requests.refused = true;
@@ -247,7 +247,7 @@ function withoutValue(record: EntryRecord): EntryRecord {
   return { ...record, value: NO_VALUE };
 }
 
-/** Throws unless a store may answer with `version` after it has told of `least`. */
+/** Throws unless a store may answer with `version` after it has reported `least`. */
 function assertVersion(
   version: unknown,
   least: bigint,

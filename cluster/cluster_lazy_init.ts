@@ -14,18 +14,18 @@
  * INVARIANTS
  *
  *   C1  Every write is a compare-and-set on the very entry that was judged: the version
- *       that it expects is that of the record that the decision was made by.
+ *       that it expects is that of the record on which the decision was based.
  *   C2  An owner beats, publishes and rolls back only over the last entry that it has
- *       written itself. So of a paused owner and its successor one publishes, and one
- *       that has lost its lease to a successor never does: that is the fence.
+ *       written itself. So of a paused owner and its successor, only one publishes, and an
+ *       owner that has lost its lease to a successor never does: that is the fence.
  *   C3  An initialized entry is left by a reset only.
  *   C4  No clocks of two machines are compared. A lease is over if and only if the very
  *       same entry has been seen for as long as it says, from its first sight on, by the
  *       clock of the process that judges.
- *   C5  A write of unknown outcome, or that was refused, is settled by its nonce before
- *       anything else is written: it has landed if the entry has that nonce; it never
- *       will if the entry has another version than it expects; else it is sent again, the
- *       same bytes.
+ *   C5  A write that was refused, or whose outcome is unknown, is settled by its nonce
+ *       before anything else is written. If the entry has that nonce, the write has landed.
+ *       If the entry has another version than the write expects, the write never will land.
+ *       Otherwise the same bytes are sent again.
  *   C6  Observations are ordered by version: an entry of a lower version than one that
  *       was seen is out of date, whether a request or the watch brings it. A missing entry
  *       counts only if the request that found none began after everything that was seen.
@@ -46,7 +46,7 @@
  * it either.
  *
  * THE TEMPTING WRONG VERSIONS: a lock beside the value, which a paused owner still believes
- * to hold when it writes the value; an expiry time, which compares clocks; a deletion on
+ * it holds when it writes the value; an expiry time, which compares clocks; a deletion on
  * reset, after which generations begin again.
  */
 
@@ -92,10 +92,11 @@ export type { InitResult, Phase };
  */
 export interface ClusterLazyInitOptions {
   /**
-   * For how long a process that runs an initializer may be silent before another takes
-   * over, in ms: at least 1,000. It must be longer than the process may be paused, than
-   * its event loop may be blocked, such as by the initializer itself, and than the store
-   * takes to write a value. Long computations belong in a worker.
+   * How long a process that runs an initializer may be silent before another takes over, in
+   * ms: at least 1,000. The lease must be longer than any pause of the process, and longer
+   * than the store takes to write a value. It must also be longer than any time for which
+   * the process's event loop is blocked, such as by the initializer itself. Long
+   * computations belong in a worker.
    *
    * @default {10000}
    */
@@ -148,12 +149,12 @@ export interface ClusterLazyInitWaitOptions {
 export interface ClusterInitializerContext {
   /**
    * Aborted when the run has lost the cell to another process, when the store refuses the
-   * run for good, or when the cell is disposed: what the initializer returns is then dropped.
+   * run permanently, or when the cell is disposed: what the initializer returns is then dropped.
    */
   readonly signal: AbortSignal;
   /**
    * The fencing token of the run, higher than that of every earlier run of the key. An
-   * initializer that writes elsewhere hands it along, so that the other side can refuse a
+   * initializer that writes elsewhere passes it along, so that the other side can refuse a
    * run that has lost the cell.
    */
   readonly token: bigint;
@@ -190,23 +191,23 @@ const encoder = new TextEncoder();
  * A value that one process of a cluster at a time may initialize while the others
  * wait, and that every process then reads for the price of a field access.
  *
- * All processes construct a cell over the same store, key and codec. The first that needs
- * the value makes it; a process that dies or is cut off meanwhile is succeeded by
- * another when its lease is over. If an initializer fails, its caller gets the error, and
- * one of the others goes on with its own.
+ * All processes construct a cell over the same store, key and codec. The first process that
+ * needs the value makes it. If that process dies or is cut off meanwhile, another succeeds
+ * it when the lease is over. If an initializer fails, its caller gets the error, and one of
+ * the others runs its own.
  *
- * Exactly one run publishes, always. Exactly one runs, as long as its process writes to
- * the store once in a lease: one that is paused for longer runs beside its successor,
- * and what it makes is dropped. Side effects elsewhere need the `token` of the run.
+ * Exactly one run publishes, always. Exactly one runs, as long as its process writes to the
+ * store once in a lease. A run whose process is paused for longer runs beside its
+ * successor, and its value is dropped. Side effects elsewhere need the `token` of the run.
  *
  * Between machines a cell is only as fresh as news from the store: {@linkcode
- * ClusterLazyInit.get} may return a value that was just reset elsewhere,
+ * ClusterLazyInit.get} may return a value that another process has just reset;
  * {@linkcode ClusterLazyInit.refresh} does not. Calls go on when the store comes back from
  * an outage. A call that gets no answer rejects with the store's error, after three leases
- * at the earliest and six at the latest; a run goes on.
+ * at the earliest and six at the latest, but a run goes on.
  *
- * From its first asynchronous call on a cell watches its key, which keeps the process alive
- * until the cell is disposed.
+ * From its first asynchronous call on, a cell watches its key, which keeps the process
+ * alive until the cell is disposed.
  *
  * @example Usage
  * ```ts
@@ -263,11 +264,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Returns the value, if this process has seen that there is one. A field read.
+   * Returns the value, if this process has seen that there is one. This is a field read.
    *
    * It is as fresh as the watch of the store: before the first asynchronous call there is
    * nothing, and a reset by another process shows a moment later. If the store refuses the
-   * watch for good, it stays as it is until the next asynchronous call, which tells why.
+   * watch permanently, the value stays as it is until the next asynchronous call, which
+   * rejects with the reason.
    *
    * @example Usage
    * ```ts
@@ -339,9 +341,9 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   /**
    * Resolves with the value, and initializes the cell if it is not initialized.
    *
-   * It resolves at once if this process has seen the value. Otherwise one of all calls in all
-   * processes runs its initializer. If the process loses the cell meanwhile, the call goes on
-   * as a waiter, and resolves with the value of the successor.
+   * It resolves at once if this process has seen the value. Otherwise, of all calls in all
+   * processes, one runs its initializer. If the process loses the cell meanwhile, the call
+   * goes on as a waiter, and resolves with the value of the successor.
    *
    * @example Usage
    * ```ts
@@ -358,12 +360,13 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    *
    * @param initializer Makes the value, now or later.
    * @param options How to end the wait.
-   * @returns A promise of the value. It rejects with what the initializer throws, with a
-   * `TypeError` or `RangeError` if the value cannot be encoded or is too large for the
-   * store, with the reason of an aborted signal, with a {@linkcode RecursiveInitializationError}
-   * if the initializer of this cell calls it, with a {@linkcode LayoutMismatchError} if the
-   * key holds something else, with the error of a store that refuses or is silent for three
-   * leases, or with a `DOMException` named `InvalidStateError` if the cell is disposed.
+   * @returns A promise of the value. It rejects with what the initializer throws, with the
+   * reason of an aborted signal, or with the error of a store that refuses or is silent for
+   * three leases. It also rejects with a `TypeError` or `RangeError` if the value cannot be
+   * encoded or is too large for the store, with a {@linkcode RecursiveInitializationError}
+   * if the initializer of this cell calls it, and with a {@linkcode LayoutMismatchError} if
+   * the key holds something else. If the cell is disposed, it rejects with a `DOMException`
+   * named `InvalidStateError`.
    */
   async getOrInit(
     initializer: ClusterInitializer<T>,
@@ -415,7 +418,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Initializes the cell, and tells what came of it.
+   * Initializes the cell, and resolves with how that went.
    *
    * @example Usage
    * ```ts
@@ -446,7 +449,8 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   ): Promise<InitResult<T>> {
     assertFunction(initializer, "initializer", "initialize the cell");
     const signal = this.#begin(options);
-    // Not by what was seen before, nor by late news of it, as this insists on being the one
+    // Not by what was seen before or is reported late, as this call must be the one that
+    // initializes
     await this.#look(signal);
     const result = await this.#tryInit(initializer, signal);
     if (result === LOST) throw ownerLost(this.#requests.label);
@@ -473,7 +477,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    *
    * @param options How to end the wait.
    * @returns A promise of the value. It rejects as {@linkcode ClusterLazyInit.getOrInit},
-   * save that there is no initializer.
+   * except that there is no initializer.
    */
   async wait(options: ClusterLazyInitWaitOptions = {}): Promise<Readonly<T>> {
     const signal = this.#begin(options);
@@ -487,7 +491,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
   }
 
   /**
-   * Empties the cell, in all processes. Waits as long as an initializer runs.
+   * Empties the cell, in all processes. Waits while an initializer runs.
    *
    * The others see it a moment later. The key stays in the store, without the value.
    *
@@ -509,7 +513,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * @param options How to end the wait.
    * @returns A promise of whether the cell was initialized. Of two resets at once, one
    * resolves with `true`; both do if the outcome of one was unknown. It rejects as
-   * {@linkcode ClusterLazyInit.getOrInit}, save that there is no initializer.
+   * {@linkcode ClusterLazyInit.getOrInit}, except that there is no initializer.
    */
   async reset(options: ClusterLazyInitWaitOptions = {}): Promise<boolean> {
     const signal = this.#begin(options);
@@ -559,7 +563,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    *
    * @param options How to end the wait.
    * @returns A promise of the value, or of `undefined`. It rejects as {@linkcode
-   * ClusterLazyInit.getOrInit}, save that there is no initializer.
+   * ClusterLazyInit.getOrInit}, except that there is no initializer.
    */
   async refresh(
     options: ClusterLazyInitWaitOptions = {},
@@ -588,7 +592,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
    * await assertRejects(() => cell.refresh(), DOMException, "disposed");
    * ```
    *
-   * @returns A promise that resolves when nothing is kept alive any more.
+   * @returns A promise that resolves when the cell no longer keeps anything alive.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#requests.end.aborted) return;
@@ -606,12 +610,12 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
     return signal;
   }
 
-  /** Looks what is under the key, unless the caller leaves. */
+  /** Looks at what is under the key, unless the caller leaves. */
   async #look(signal: AbortSignal | undefined): Promise<void> {
     await this.#requests.during(this.#view.lookNow(), signal);
   }
 
-  /** A call within the run would wait for itself, even by another object of the same key. */
+  /** A call within the run would wait for itself, even through another object for the same key. */
   #assertNotWithin(): void {
     const { record } = this.#view.seen;
     if (record?.phase === "initializing" && isWithin(record.owner)) {
@@ -633,7 +637,7 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
         return { ok: false, reason: "already-init", value };
       }
       this.#assertNotWithin();
-      // One of this process at a time
+      // One call of this process at a time
       if (this.#contended) {
         const isOver = () => !this.#contended;
         await this.#view.sleepOrLook(this.#view.nextLookAt(), signal, isOver);

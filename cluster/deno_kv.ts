@@ -30,14 +30,14 @@ import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 // Taken once, as test runners replace them later
 const { setTimeout, clearTimeout } = globalThis;
 
-/** What Deno KV takes for a value, less what its serialization adds. */
+/** The most that Deno KV takes for a value, minus what its serialization adds. */
 const MAX_BYTE_LENGTH = 65_536 - 64;
 /** How often a key is read beside the watch, in ms. */
 const POLL_INTERVAL = 100;
-/** What a locked file is asked again after, in ms; doubles until the most. */
+/** After how many ms a locked file is tried again; doubles up to the maximum. */
 const FIRST_RETRY = 2;
 const MAX_RETRY = 50;
-/** After so many ms the caller is told that it is locked. */
+/** After so many ms the caller gets the error that it is locked. */
 const MAX_LOCKED = 1_000;
 /** The first part of all keys. */
 const PREFIX = "lazyinit";
@@ -62,7 +62,7 @@ export interface DenoKvEntry {
 }
 
 /**
- * What of an atomic operation is used.
+ * The part of an atomic operation that is used.
  *
  * @example Usage
  * ```ts
@@ -95,7 +95,7 @@ export interface DenoKvAtomic {
    */
   set(key: string[], value: unknown): DenoKvAtomic;
   /**
-   * Carries the operation out.
+   * Performs the operation.
    *
    * @returns A promise of whether it was, and of the new version.
    */
@@ -103,7 +103,7 @@ export interface DenoKvAtomic {
 }
 
 /**
- * What of a `Deno.Kv` is used. That of `@deno/kv` fits, too.
+ * The part of a `Deno.Kv` that is used. A `Kv` of `@deno/kv` fits, too.
  *
  * @example A database that is empty, and stays so
  * ```ts
@@ -139,7 +139,7 @@ export interface DenoKv {
    */
   atomic(): DenoKvAtomic;
   /**
-   * Tells of changes of keys.
+   * Reports changes of keys.
    *
    * @param keys The keys.
    * @returns A stream of what is under them.
@@ -150,9 +150,9 @@ export interface DenoKv {
 /**
  * A store in a Deno KV database: denokv and Deno Deploy first, and a local file.
  *
- * The watch of a local file never tells of what another process has written, so every key
- * that is watched is read ten times a second, too. A local file that another process has
- * locked is asked again a little later.
+ * The watch of a local file never reports what another process has written, so the store
+ * also reads every watched key ten times a second. If another process has locked a local
+ * file, the store tries again a little later.
  *
  * A value may take 64 KiB. Tested on local files of one machine, with several
  * processes of Deno, and of Node by `@deno/kv` 0.14; not against denokv or Deno Deploy.
@@ -282,7 +282,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
   }
 
   /**
-   * Yields what is under `key`, and then every change that is told or found.
+   * Yields what is under `key`, and then every change that is reported or found.
    *
    * @example An empty database
    * ```ts
@@ -308,7 +308,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
    *
    * @param key The key.
    * @param signal Ends the watch.
-   * @returns The changes. Of several between two looks the last is told.
+   * @returns The changes. Of several changes between two looks, only the last is reported.
    */
   async *watch(
     key: string,
@@ -323,7 +323,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
     let told: bigint | undefined;
     const read = () => {
       const change = reader.read();
-      // It may fail before it is waited for
+      // It may fail before it is awaited
       change.catch(() => {});
       return change;
     };
@@ -339,7 +339,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
         const woken = new Promise<void>((resolve) => wake = resolve);
         const timer = setTimeout(wake, POLL_INTERVAL);
         try {
-          // What it tells is read, as it may be older than what was told before
+          // Read again, as what the watch reports may be older than an earlier report
           const changed = await Promise.race([change, woken]);
           if (changed?.done) return;
           if (changed !== undefined) change = read();
@@ -431,7 +431,7 @@ function isLocked(error: unknown): boolean {
   return String(Object(error).message).includes("database is locked");
 }
 
-/** The error to reject with: of the class that says so if trying again is of no use. */
+/** The error to reject with: of the class that says so if trying again is useless. */
 function permanent(error: unknown): unknown {
   const { name, message } = Object(error);
   const isPermanent = name === "TypeError" || name === "BadResource" ||

@@ -1,8 +1,8 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /**
- * {@linkcode EtcdStore}: an etcd cluster as the store of `ClusterLazyInit` cells, by `fetch` on
- * its JSON gateway.
+ * {@linkcode EtcdStore}: an etcd cluster as the store of `ClusterLazyInit` cells, through
+ * its JSON gateway, with `fetch`.
  *
  * ```ts
  * import { json } from "@lazyinit/lazyinit";
@@ -22,28 +22,28 @@
 import { assertOptions, show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
-/** What the servers of a default configuration take, less room for the key. */
+/** What servers in their default configuration take, minus room for the key. */
 const DEFAULT_MAX_BYTE_LENGTH = 1_500_000;
 /** How long a member may take, in ms, before the next request goes to another. */
 const REQUEST_TIMEOUT = 3_000;
-/** If a member takes longer than this, in ms, the next request goes to another already. */
+/** If a member takes longer than this, in ms, the next request already goes to another. */
 const SLOW_REQUEST = 300;
-/** For how long the watch may be silent, in ms, before it is resumed by another connection. */
+/** How long the watch may be silent, in ms, before it resumes on another connection. */
 const MAX_SILENCE = 60_000;
-/** What a watch that was cut off is begun again after, in ms; doubles until the most. */
+/** After how many ms a watch that was cut off begins again; doubles up to the maximum. */
 const FIRST_RETRY = 10;
 const MAX_RETRY = 1_000;
 const DEFAULT_PREFIX = "lazyinit/";
 /** How many bytes are turned into text at once: arguments of one call. */
 const CHUNK = 0x2000;
 
-/** Codes of gRPC that the same request would meet again. */
+/** Codes of gRPC that the same request would get again. */
 const INVALID_ARGUMENT = 3;
 const PERMISSION_DENIED = 7;
 const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 const UNIMPLEMENTED = 12;
-/** The token is not valid, or not any more. */
+/** The token is not valid, or no longer. */
 const UNAUTHENTICATED = 16;
 const PERMANENT_CODES: ReadonlySet<unknown> = new Set([
   INVALID_ARGUMENT,
@@ -51,7 +51,7 @@ const PERMANENT_CODES: ReadonlySet<unknown> = new Set([
   FAILED_PRECONDITION,
   UNIMPLEMENTED,
 ]);
-/** How they are named where a watch is refused. */
+/** The names of these codes where a watch is refused. */
 const CODE_NAMES: ReadonlyMap<string | undefined, number> = new Map([
   ["InvalidArgument", INVALID_ARGUMENT],
   ["PermissionDenied", PERMISSION_DENIED],
@@ -63,7 +63,7 @@ const { fetch, setTimeout, clearTimeout } = globalThis;
 const encoder = new TextEncoder();
 
 /**
- * How an {@linkcode EtcdStore} speaks to its servers.
+ * How an {@linkcode EtcdStore} connects to its servers.
  *
  * @example Usage
  * ```ts
@@ -76,27 +76,27 @@ const encoder = new TextEncoder();
  * ```
  */
 export interface EtcdStoreOptions {
-  /** The name of the user, if the servers ask for one. */
+  /** The name of the user, if the servers require one. */
   readonly username?: string;
   /** The password of the user. A new token is asked for whenever one has run out. */
   readonly password?: string;
   /** A token that you have got from etcd yourself, in place of user and password. */
   readonly token?: string;
   /**
-   * What all keys begin with: what the user may read and write.
+   * The prefix of all keys, which the user must be allowed to read and write.
    *
    * @default {"lazyinit/"}
    */
   readonly prefix?: string;
   /**
-   * The most bytes of an entry: somewhat less than the `--max-request-bytes` of the servers.
+   * The most bytes of an entry: slightly less than the `--max-request-bytes` of the servers.
    *
    * @default {1500000}
    */
   readonly maxByteLength?: number;
 }
 
-/** What of the servers' answers is looked at. Numbers of 64 bits come as text. */
+/** The part of the servers' answers that is used. Numbers of 64 bits come as text. */
 interface KeyValue {
   readonly key: string;
   readonly "mod_revision": string;
@@ -139,8 +139,9 @@ interface Watcher {
  *
  * The `mod_revision` of a key is its version and the token of its runs; it grows with
  * the revision of the whole cluster, even past a deletion. Reads are linearizable. A
- * request that fails, or takes more than 300 ms, makes the next one go to another
- * member; after three seconds it is given up. One watch of the prefix, which resumes by revision, serves all cells of the store.
+ * request that fails, or takes more than 300 ms, makes the next one go to another member.
+ * After three seconds, the store gives up the request. One watch of the prefix, which
+ * resumes by revision, serves all cells of the store.
  *
  * @example Usage
  * ```ts
@@ -186,7 +187,7 @@ export class EtcdStore implements Store, AsyncDisposable {
    * @param endpoints The URLs of the members, e.g. `["http://127.0.0.1:2379"]`.
    * @param options User and password, or a token, the prefix of keys, and the most bytes of
    * a value.
-   * @throws {TypeError} If `endpoints` is not an array of at least one URL of HTTP, or an
+   * @throws {TypeError} If `endpoints` is not an array of at least one HTTP URL, or an
    * option is of another type.
    * @throws {RangeError} If `maxByteLength` is not a positive integer.
    */
@@ -239,7 +240,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     const { header, kvs = [] } = await this.#post<RangeResponse>("kv/range", {
       key: this.#encode(key),
     });
-    // An answer without it is not one of etcd
+    // An answer without it does not come from etcd
     revisionOf(header?.revision);
     return kvs[0] === undefined ? null : entryOf(kvs[0]);
   }
@@ -324,7 +325,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     const encodedKey = this.#encode(key);
     const watchers = this.#watchers.get(encodedKey) ?? new Set();
     this.#watchers.set(encodedKey, watchers.add(watcher));
-    // Otherwise it is told when the watch stands
+    // Otherwise it is reported once the watch is set up
     if (this.#stands) watcher.tell(null);
     if (this.#watching === undefined) this.#follow();
     try {
@@ -375,7 +376,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     const watching = new AbortController();
     this.#watching = watching;
     const signal = AbortSignal.any([watching.signal, this.#end.signal]);
-    // The first that was not told of; 0 for what comes from now on
+    // The first that was not reported; 0 for what comes from now on
     let next = 0n;
     for (let wait = FIRST_RETRY; !signal.aborted;) {
       try {
@@ -400,7 +401,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     else if (this.#watchers.size > 0 && watching.signal.aborted) this.#follow();
   }
 
-  /** Tells what a response tells. Returns the first revision that it does not. */
+  /** Reports the changes in a response. Returns the first revision that it does not cover. */
   #take(response: WatchResponse, next: bigint): bigint {
     // The history does not reach back that far: all have to look
     if (response.canceled) return 0n;
@@ -425,7 +426,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     }
   }
 
-  /** What the servers tell of the prefix from a revision on, until they or the connection end. */
+  /** The changes under the prefix from a revision on, until the servers or the connection end. */
   async *#stream(
     revision: bigint,
     signal: AbortSignal,
@@ -479,7 +480,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     return await response.json();
   }
 
-  /** One request, with a token if need be, and with a new one if that has run out. */
+  /** One request, with a token if needed, and with a new one if that has run out. */
   async #fetch(
     path: string,
     body: unknown,
@@ -592,20 +593,20 @@ function codeIn(reason: string): number | undefined {
   return CODE_NAMES.get(/code = (\w+)/.exec(reason)?.[1]);
 }
 
-/** The error of an answer: of the class that says so if trying again is of no use. */
+/** The error of an answer: of the class that says so if trying again is useless. */
 function refusal(answer: unknown): Error {
   const { code, grpc_code, message, error = message } = Object(answer);
   const reason = typeof error === "string" ? error : show(error);
   // Since the token was issued, users or roles have changed
   const isOld = reason.includes("revision of auth store is old");
   const refused = new EtcdError(
-    `Cannot use the store as etcd must not refuse: ${reason}`,
+    `Cannot use the store as etcd refuses: ${reason}`,
     isOld ? UNAUTHENTICATED : code ?? grpc_code,
   );
-  // Others of this code are busy
+  // With this code, all other errors mean that the server is busy
   const isFull = refused.code === RESOURCE_EXHAUSTED &&
     /space exceeded|larger than max/.test(reason);
-  // Such as that there is no leader at the moment
+  // Such as when there is no leader at the moment
   if (
     !PERMANENT_CODES.has(refused.code) && !isFull &&
     refused.code !== UNAUTHENTICATED
@@ -691,7 +692,7 @@ function assertEndpoints(endpoints: unknown): void {
     )
   ) return;
   throw new TypeError(
-    `Cannot create the store as 'endpoints' must be an array of at least one URL of HTTP: current value is ${
+    `Cannot create the store as 'endpoints' must be an array of at least one HTTP URL: current value is ${
       Array.isArray(endpoints)
         ? `[${endpoints.map(show).join(", ")}]`
         : show(endpoints)

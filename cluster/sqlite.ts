@@ -27,21 +27,21 @@ import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 // Taken once, as test runners replace them later
 const { setTimeout, clearTimeout } = globalThis;
 
-/** What a busy database is asked again after, in ms; doubles until the most. */
+/** After how many ms a busy database is tried again; doubles up to the maximum. */
 const FIRST_RETRY = 1;
 const MAX_RETRY = 20;
-/** After so many ms the caller is told that it is busy. */
+/** After so many ms the caller gets the error that it is busy. */
 const MAX_BUSY = 1_000;
 /** How often the file is asked whether another process has written, in ms. */
 const POLL_INTERVAL = 5;
-/** What SQLite itself takes for a value. */
+/** The most that SQLite itself takes for a value. */
 const MAX_BYTE_LENGTH = 1_000_000_000;
 
 /** SQLite's primary result codes, which are the lowest byte of the extended ones. */
 const PRIMARY_CODE_MASK = 0xff;
 const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
-/** Codes that the same statement would meet again: the file, its rights, its space. */
+/** Codes that the same statement would get again: about the file, its permissions, its space. */
 const PERMANENT_CODES: ReadonlySet<number> = new Set([
   1, // no such table or column: the tables are another program's
   3, // permission denied
@@ -81,9 +81,9 @@ const SCHEMA = `
 
 /** A watch of one key. */
 interface Watcher {
-  /** The version that it was told of last; `undefined` before the first time. */
+  /** The version that was last reported to it; `undefined` before the first report. */
   told: bigint | undefined;
-  /** Tells it. */
+  /** Reports to it. */
   tell(entry: Entry | null): void;
 }
 
@@ -106,7 +106,7 @@ interface Statements {
  * The file is opened by the first call, in WAL mode. One poll of `PRAGMA data_version` every
  * few milliseconds finds the writes of other processes for all cells of the store, and
  * runs only while a cell watches. SQLite works within the calling thread; a file that
- * another process is writing is asked again later, so the event loop goes on.
+ * another process is writing is tried again later, so the event loop goes on.
  *
  * Do not put the file on a network drive, as its locks cannot be relied upon there. If the file
  * is deleted or replaced while a process uses it, the next call of that process refuses it.
@@ -140,13 +140,13 @@ export class SqliteStore implements Store, AsyncDisposable {
   readonly #watchers = new Map<string, Set<Watcher>>();
   #database: DatabaseSync | undefined = undefined;
   #statements: Statements | undefined = undefined;
-  /** Which file was opened; `undefined` if it is none of the file system. */
+  /** Which file was opened; `undefined` if it is not in the file system. */
   #file: string | undefined = undefined;
   #closed = false;
   #timer: ReturnType<typeof setTimeout> | undefined = undefined;
-  /** What the file answered last when it was asked whether another process has written. */
+  /** The last answer of the file to the question whether another process has written. */
   #dataVersion: unknown = undefined;
-  /** All entries up to this version have been told of. */
+  /** All entries up to this version have been reported. */
   #told = 0n;
 
   /**
@@ -246,7 +246,7 @@ export class SqliteStore implements Store, AsyncDisposable {
    *
    * @param key The key.
    * @param signal Ends the watch.
-   * @returns The changes. Of several between two looks the last is told.
+   * @returns The changes. Of several changes between two looks, only the last is reported.
    */
   async *watch(
     key: string,
@@ -334,7 +334,7 @@ export class SqliteStore implements Store, AsyncDisposable {
     }
   }
 
-  /** SQLite itself would go on in a file that other processes do not see any more. */
+  /** SQLite itself would go on with a file that other processes no longer see. */
   #assertSameFile(): void {
     if (this.#file === undefined || identityOf(this.#path) === this.#file) {
       return;
@@ -355,7 +355,7 @@ export class SqliteStore implements Store, AsyncDisposable {
       );
     }
     if (this.#statements !== undefined) return this.#statements;
-    // Busy files are asked again by this class, which does not block
+    // This class retries busy files itself, without blocking
     const database = new DatabaseSync(this.#path, { timeout: 0 });
     try {
       database.exec("PRAGMA journal_mode = WAL");
@@ -387,7 +387,7 @@ export class SqliteStore implements Store, AsyncDisposable {
         ),
         poll: prepare("PRAGMA data_version"),
       };
-      // A watch that begins later is told what there is then
+      // A watch that begins later gets the entry of that time
       this.#told = this.#statements.last.get()!.last as bigint;
       this.#database = database;
       this.#file = identityOf(this.#path);
@@ -407,7 +407,7 @@ export class SqliteStore implements Store, AsyncDisposable {
       try {
         this.#lookForWrites(this.#open());
       } catch {
-        // Busy, or broken, which the next call tells
+        // Busy, or broken, which the next call reports
       }
       this.#poll();
     }, POLL_INTERVAL);
@@ -423,7 +423,7 @@ export class SqliteStore implements Store, AsyncDisposable {
       }
       this.#told = version as bigint;
     }
-    // Last, so that it is looked again if anything above has failed
+    // Last, so that the next poll looks again if anything above has failed
     this.#dataVersion = dataVersion;
   }
 
@@ -439,7 +439,7 @@ export class SqliteStore implements Store, AsyncDisposable {
   }
 }
 
-/** What tells a file from another that comes in its place; `undefined` if there is none. */
+/** What distinguishes a file from another in its place; `undefined` if there is none. */
 function identityOf(path: string): string | undefined {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stats && `${stats.dev} ${stats.ino}`;
@@ -499,7 +499,7 @@ function isBusy(error: unknown): boolean {
     code === 0 && BUSY_MESSAGE.test(messageOf(error));
 }
 
-/** The error to reject with: of the class that says so if trying again is of no use. */
+/** The error to reject with: of the class that says so if trying again is useless. */
 function permanent(path: string, error: unknown): unknown {
   if (error instanceof PermanentStoreError) return error;
   const code = codeOf(error);

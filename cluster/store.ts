@@ -23,12 +23,12 @@ export interface Entry {
 }
 
 /**
- * What a `ClusterLazyInit` needs of an engine: one entry a key, compare-and-set, and
+ * What a `ClusterLazyInit` needs from an engine: one entry per key, compare-and-set, and
  * a hint of changes.
  *
  * Every method rejects with a {@linkcode PermanentStoreError} if nothing was done and
- * trying again is of no use. Any other rejection means that the outcome is unknown,
- * and that the request may succeed later.
+ * trying again is useless. Any other rejection means that the outcome is unknown, and that
+ * the request may succeed later.
  *
  * @example A store in memory, for the tests of one process
  * ```ts
@@ -78,11 +78,11 @@ export interface Store {
    */
   set(key: string, value: Uint8Array, expected: bigint): Promise<bigint | null>;
   /**
-   * Yields what is under `key` when the watch stands, and then after changes.
+   * Yields what is under `key` once the watch is set up, and then after changes.
    *
-   * It is a hint: it may be late, leave changes out, repeat or reorder them, or end;
-   * then it is called again. `null` says that there is no entry, or that it is not
-   * known which.
+   * It is a hint: it may be late, leave changes out, repeat or reorder them, or end. If it
+   * ends, the cell calls it again. `null` says that there is no entry, or that the entry is
+   * not known.
    *
    * @param key The key.
    * @param signal Ends the watch: the iterator then returns or throws, and nothing is

@@ -417,7 +417,7 @@ Deno.test("renderReport() shows only charts that there are", async () => {
   assert(!renderReport(withoutGroups, "", none).includes(".svg"));
 });
 
-Deno.test("renderReport() gives the notes after the numbers to reach", () => {
+Deno.test("renderReport() gives the notes after the targets", () => {
   const report = renderReport(results, "\nBecause.\n", none);
   const title = "## Why the numbers are as they are";
   assertStringIncludes(
@@ -512,10 +512,10 @@ Deno.test("renderServer() compares both servers", () => {
   assertEquals(
     renderServer(results),
     "Four workers of `deno serve --parallel` that share an index by its name take " +
-      "**366 MB** of memory and answer 5,460 requests a second, 99 % of them within 12 " +
-      "ms, the first one 1,230 ms after the start (`deno task demo:server:load`). With " +
-      "an index for each, they take 1,056 MB and answer 5,500 requests a second, 99 % " +
-      "of them within 12 ms, the first one 1,230 ms after the start.\n",
+      "**366 MB** of memory and answer 5,460 requests a second: 99 % of them within 12 " +
+      "ms, and the first one 1,230 ms after the start (`deno task demo:server:load`). With " +
+      "an index for each, they take 1,056 MB and answer 5,500 requests a second: 99 % " +
+      "of them within 12 ms, and the first one 1,230 ms after the start.\n",
   );
   assertEquals(renderServer(withoutGroups), "");
 });

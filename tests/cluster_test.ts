@@ -676,7 +676,7 @@ Deno.test("SqliteStore, EtcdStore and DenoKvStore refuse what is not a place", (
     assertThrows(
       () => new EtcdStore(endpoints as string[]),
       TypeError,
-      "Cannot create the store as 'endpoints' must be an array of at least one URL of HTTP: current value is ",
+      "Cannot create the store as 'endpoints' must be an array of at least one HTTP URL: current value is ",
     );
   }
   const error = assertThrows(

@@ -489,7 +489,7 @@ Deno.test("json() refuses a cycle", () => {
       [{ a: [object] }, "value.a[0].self"],
     ] as const
   ) {
-    const message = `'${path}' must be a JSON value: it is a cycle`;
+    const message = `'${path}' must be a JSON value: it closes a cycle`;
     assertRefuses(json(64), value, [1], TypeError, message);
   }
 });

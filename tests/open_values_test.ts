@@ -156,7 +156,7 @@ Deno.test("MutexLazyInit.read() refuses a reader that is no function or returns 
   assertThrows(
     () => cell.read(() => Promise.reject(new Error("unheard"))),
     TypeError,
-    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time when that settles",
+    "Cannot read the cell as 'reader' must not return a promise: the value may be torn by the time the promise settles",
   );
 });
 
@@ -477,7 +477,7 @@ Deno.test("MutexLazyInit.init() refuses memory that cannot be had", () => {
   for (const error of errors) {
     assertEquals(
       error.message,
-      "Cannot grow the memory to 1024 bytes as the platform must have them: it has refused",
+      "Cannot grow the memory to 1024 bytes as the platform must provide them: it has refused",
     );
     assertStrictEquals(error.cause, cause);
   }
@@ -505,7 +505,7 @@ Deno.test({
     assert(success, messages);
     assertEquals(
       output.trim(),
-      "RangeError: Cannot allocate 4294967312 bytes as the platform must have them: it has refused; 42",
+      "RangeError: Cannot allocate 4294967312 bytes as the platform must provide them: it has refused; 42",
     );
   },
 });
@@ -667,7 +667,7 @@ Deno.test("from() names the handle if it gets the cell, what arrives of a cell, 
     [{ handle: cell.handle }, withHandle],
     [
       structuredClone(cell),
-      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is all that arrives of a cell, send 'cell.handle' instead",
+      "Cannot attach to the cell as 'handle' must be the handle of a cell: it is an empty object, which is what a cell becomes when it is sent, send 'cell.handle' instead",
     ],
     [
       { cell: cell.handle },

@@ -466,13 +466,13 @@ export function renderReport(
       `Processes: each group was measured in ${processes}, one after the other`,
     ]),
     "## How to read this",
-    "Numbers are medians over the samples of all processes, and the quartiles " +
-    "around them. “× vs A” is how many times as long A takes: above 1, the subject " +
-    "is faster than A. Both sides of each ratio are of the same round, so a ratio " +
-    "suffers less than a time from what else the machine does, and need not be the " +
-    "quotient of two medians. Compare ratios, never times of two runs. What else is " +
-    "counted is the largest of all processes.",
-    "## The numbers to reach",
+    "Numbers are medians over the samples of all processes, with their quartiles. " +
+    "“× vs A” is how many times as long A takes: above 1, the subject is faster " +
+    "than A. Both sides of each ratio are from the same round, so other work on the " +
+    "machine distorts a ratio less than a time. For the same reason, a ratio need " +
+    "not be the quotient of two medians. Compare ratios, never times of two runs. " +
+    "For other measures, the report shows the largest of all processes.",
+    "## Targets",
     targetTable(results),
     ...section("## Why some are missed", missedOf(results, reasons)),
     ...section("## Why the numbers are as they are", notes.trim()),
@@ -517,8 +517,8 @@ export function renderServer({ tables }: Results): string {
   if (one === undefined || each === undefined) return "";
   const of = ({ figures }: TableRow, name: string) => decimal(figures[name]!);
   const rest = (row: TableRow) =>
-    `${of(row, "Requests a second")} requests a second, 99 % of them within ` +
-    `${of(row, "99 % of them within, ms")} ms, the first one ` +
+    `${of(row, "Requests a second")} requests a second: 99 % of them within ` +
+    `${of(row, "99 % of them within, ms")} ms, and the first one ` +
     `${of(row, "Start to first answer, ms")} ms after the start`;
   return (
     "Four workers of `deno serve --parallel` that share an index by its name " +
@@ -555,7 +555,7 @@ export async function renderCharts(
 
 function targetTable(results: Results): string {
   return table(
-    ["what", "reach", "measured", "reached"],
+    ["what", "target", "measured", "reached"],
     targetsOf(results).map(({ what, reach, measured, reached }) => [
       what,
       reach,

@@ -9,7 +9,7 @@ import type { Backstage, Case, Peer, Stage } from "./suite.ts";
 export type Way =
   | "is terminated"
   | "closes itself"
-  | "throws where nobody catches"
+  | "throws an uncaught error"
   | "is terminated in `Atomics.wait` or a loop"
   | "is waited for by blocking agents only"
   | "holds a `Mutex`"
@@ -24,14 +24,14 @@ export type Fate =
   | "`recover()`"
   /** Nothing, as the agent has not ended; it goes on waiting or looping. */
   | "lives on"
-  | "lives on, and so its call";
+  | "lives on, as does its call";
 
 export type Fates = Readonly<Record<Way, Fate>>;
 
 const ONLY_RECOVER: Fates = {
   "is terminated": "`recover()`",
   "closes itself": "`recover()`",
-  "throws where nobody catches": "`recover()`",
+  "throws an uncaught error": "`recover()`",
   "is terminated in `Atomics.wait` or a loop": "`recover()`",
   "is waited for by blocking agents only": "`recover()`",
   "holds a `Mutex`": "`recover()`",
@@ -42,7 +42,7 @@ const FIREFOX: Fates = {
   ...ONLY_RECOVER,
   "is terminated": "is taken over",
   "closes itself": "is taken over",
-  "throws where nobody catches": "lives on, and so its call",
+  "throws an uncaught error": "lives on, as does its call",
   "is terminated in `Atomics.wait` or a loop": "is taken over",
   "holds a `Mutex`": "is taken over",
 };
@@ -52,7 +52,7 @@ const NODE: Fates = {
   ...ONLY_RECOVER,
   "is terminated": "is taken over",
   "closes itself": "is taken over",
-  "throws where nobody catches": "is taken over",
+  "throws an uncaught error": "is taken over",
   "is terminated in `Atomics.wait` or a loop": "is taken over",
   "is waited for by blocking agents only": "is taken over",
 };
@@ -61,7 +61,7 @@ const NODE: Fates = {
 export const FATES = {
   Deno: {
     ...FIREFOX,
-    "throws where nobody catches": "is taken over",
+    "throws an uncaught error": "is taken over",
     "is terminated in `Atomics.wait` or a loop": "lives on",
   },
   Chromium: {
@@ -255,7 +255,7 @@ async function assertFate(
       assertEquals(await value, 2);
       return assert(performance.now() - startTime > 1_000);
 
-    case "lives on, and so its call":
+    case "lives on, as does its call":
       owner.leave.raise();
       return assertEquals(await value, 1);
 
@@ -311,7 +311,7 @@ export const cases: Case[] = [
     "close",
   ),
   ...endsBy(
-    "throws where nobody catches",
+    "throws an uncaught error",
     "MutexLazyInit.getOrInitAsync()",
     newMutexLazyInit,
     "throw",

@@ -114,7 +114,7 @@ export type Message =
     handle: LazyInitHandle;
   }
   | {
-    /** Closes itself, or throws where nobody catches. */
+    /** Closes itself, or throws an uncaught error. */
     kind: "close" | "throw";
   };
 
