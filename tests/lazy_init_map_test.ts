@@ -1370,3 +1370,53 @@ Deno.test("LazyInitMap.open() rejects bad arguments at once", async () => {
     "Not any more",
   );
 });
+
+Deno.test("LazyInitMap adds no key for a call that it refuses", async () => {
+  const map = new LazyInitMap(int32, int32, { maxSize: 2 });
+  for (let key = 0; key < 5; key++) {
+    assertThrows(
+      () => map.getOrInit(key, () => 1, { timeout: NaN }),
+      RangeError,
+    );
+    await assertRejects(
+      () => map.getOrInitAsync(key, () => 1, { signal: AbortSignal.abort() }),
+      DOMException,
+    );
+  }
+  assertEquals([map.getOrInit(7, () => 7), map.getOrInit(8, () => 8)], [7, 8]);
+});
+
+Deno.test("LazyInitMap.open() refuses bounds whoever has the name", async () => {
+  using _map = await LazyInitMap.open("bounds of a map", int32, int32);
+  await assertRejects(
+    () => LazyInitMap.open("bounds of a map", int32, int32, { maxSize: -1 }),
+    RangeError,
+  );
+});
+
+Deno.test("LazyInitMap.recover() goes on after a key whose memory was overwritten", () => {
+  const map = new LazyInitMap(string(), int32, { maxSize: 64 });
+  const { buffer } = map.handle;
+  const keys = ["first key", "second key", "third key"];
+  assertThrows(() => {
+    map.getOrInit(
+      keys[0]!,
+      () =>
+        map.getOrInit(keys[1]!, () =>
+          map.getOrInit(keys[2]!, () => {
+            // Bytes that are no text
+            const bytes = new Uint8Array(buffer);
+            const text = new TextDecoder("latin1").decode(bytes.slice());
+            bytes.fill(
+              0xff,
+              text.indexOf(keys[1]!),
+              text.indexOf(keys[1]!) + 8,
+            );
+            assertEquals(map.recover(agentId()), true);
+            return 1;
+          })),
+    );
+  }, OwnerLostError);
+  assertEquals(map.getOrInit(keys[0]!, () => 1), 1);
+  assertEquals(map.getOrInit(keys[2]!, () => 3), 3);
+});

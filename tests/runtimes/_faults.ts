@@ -52,4 +52,13 @@ export function testFaults(name: string, { flag, variable }: Stack): void {
     ]);
     assertEquals(output, "42");
   });
+
+  Deno.test(`Fault of this package, maps and ends of workers: a key is taken from a worker that has ended, whatever is left of the map (${name})`, async () => {
+    const flags = name.startsWith("node") ? ["--expose-gc"] : [];
+    const output = await run(await findRuntime(name), [
+      ...flags,
+      "tests/testdata/map_ends.ts",
+    ]);
+    assertEquals(output, "[42,42]");
+  });
 }
