@@ -713,8 +713,8 @@ export class OnceState {
 
   /** Zeroes what the cell guards and ends the generation; returns whether this agent owned it. */
   protected empty(generation: number): boolean {
-    // I1: after the generation was read, which another agent changes only when the state
-    // names that one, or later, if it was declared dead: so not by owns()
+    // I1: after the generation was read. Not by owns(), as an agent that was declared dead
+    // while it emptied the cell may end the generation first
     if (!this.ownedByThisAgent) return false;
     this.zero();
     // I4 and I5: pairs with #loadGeneration(). A CAS, as an agent that takes the
