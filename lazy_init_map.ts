@@ -309,7 +309,8 @@ export interface LazyInitMapHandle<K = any, V = any>
  * when they are first initialized, and stay so, with or without a value: there is no
  * eviction, no time to live, and no way to take a key out of the map. Memory that a value
  * has used is used again only for a later value of the same key, if that fits. Each agent
- * keeps the values that it has read, as a `Map` would.
+ * keeps the values that it has read, as a `Map` would. Keys are hashed without a secret,
+ * so do not take them from anybody who gains by slow look-ups.
  *
  * @example Usage
  * ```ts
