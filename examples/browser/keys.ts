@@ -23,7 +23,7 @@ export function startKeys(): void {
     const map = new LazyInitMap(int32, makerCodec, { name: "makers" });
     let isFilled = false;
     function draw(): void {
-      // No worker tells of its keys: this reads the memory that all of them share
+      // No worker reports its keys: the page reads the memory that all of them share
       show(new Map(map));
       if (!isFilled) requestAnimationFrame(draw);
     }

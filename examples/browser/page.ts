@@ -43,7 +43,7 @@ function remark(plan: Plan): string {
   const remarks: string[] = [];
   if (kind === "LazyInit" && initializer !== "works") {
     remarks.push(
-      "A LazyInit tells nobody that it is free again: here, who was late tries again every half second.",
+      "A LazyInit does not tell latecomers that it is free again: here, they try again every half second.",
     );
   }
   if (initializer === "dies") {

@@ -75,9 +75,9 @@ export class Cities {
   }
 
   /**
-   * Returns cities that are called so, then those whose names begin so, then those in
-   * whose names a later word does; the shortest names first. What comes after a comma
-   * must be part of region or country.
+   * Returns cities with that name, then those whose names begin with it, then those in
+   * whose names a later word begins with it, shortest names first. What follows a comma
+   * must be part of the region or country.
    */
   suggest(text: string, limit: number): number[] {
     const [name = "", ...rest] = fold(text).split(",").map((it) => it.trim());

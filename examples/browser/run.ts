@@ -130,7 +130,7 @@ export class Run {
     if (this.#plan.freedBy === "page") this.recover();
     else if (this.#plan.waits === "blocking") {
       this.#timeline.mark(
-        "Nobody notices: workers that are blocked do not. Recover the cell",
+        "Blocked workers do not notice. Recover the cell",
       );
     }
     this.#changed();

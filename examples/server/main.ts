@@ -17,7 +17,7 @@ import { MutexLazyInit } from "../../mod.ts";
 import { build, type Cities, cities } from "./cities.ts";
 import { respondFrom } from "./respond.ts";
 
-// Nobody could post a handle to the workers of `deno serve`
+// No code could post a handle to the workers of `deno serve`
 const cell = await MutexLazyInit.open<Cities>("cities", cities);
 
 // A name that is held keeps Deno alive, beyond the end of the server

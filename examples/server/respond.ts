@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
 /**
- * The answers of the server, wherever it has its cities from.
+ * The answers of the server, from whichever cities it is given.
  *
  * @module
  */

@@ -227,7 +227,7 @@ const BLOCKED_DEATHS: Readonly<Record<string, (page: Page) => Promise<void>>> =
       const recover = page.getByRole("button", { name: "Recover" });
       await start(page, { initializer: "dies", workers: 2, waits: "blocking" });
       await page.getByText("Blocked workers do not notice").waitFor();
-      await untilLogged(page, "Nobody notices");
+      await untilLogged(page, "Blocked workers do not notice");
       assertEquals(await rows(page), [DIED, "starts, waits"]);
       await recover.click();
       await until(page, "done", 1);
