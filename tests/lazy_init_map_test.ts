@@ -1082,25 +1082,26 @@ function assertWhole(
   assertEquals([...map.keys()].length, keys);
 }
 
+/** Has so many workers insert all keys, none of which may get a wrong value. */
+async function insertAll(
+  count: number,
+  order: Omit<Extract<MapMessage, { kind: "insert" }>, "kind" | "seed">,
+): Promise<void> {
+  using workers = new DisposableStack();
+  const all = await MapWorker.all(count);
+  for (const worker of all) workers.use(worker);
+  const wrong = await Promise.all(all.map((worker, index) =>
+    // Two that go the same way, so that they meet at each key
+    worker.do<number>({ kind: "insert", seed: index >> 1, ...order })
+  ));
+  assertEquals(wrong, wrong.map(() => 0));
+}
+
 Deno.test("LazyInitMap has each of 10,000 keys made once by eight workers", async () => {
   const keys = 10_000;
   const { map, made, counts } = shareMap(keys);
-  using workers = new DisposableStack();
-  const all = await MapWorker.all(8);
-  for (const worker of all) workers.use(worker);
-  const wrong = await Promise.all(all.map((worker, seed) =>
-    worker.do<number>({
-      kind: "insert",
-      handle: map.handle,
-      keys,
-      // Two that go the same way, so that they meet at each key
-      seed: seed >> 1,
-      made,
-      failing: 0,
-      resetting: 0,
-    })
-  ));
-  assertEquals(wrong, wrong.map(() => 0));
+  const { handle } = map;
+  await insertAll(8, { handle, keys, made, failing: 0, resetting: 0 });
   assertEquals(counts.every((count) => count === 1), true);
   assertWhole(map, keys);
 });
@@ -1109,21 +1110,8 @@ Deno.test("LazyInitMap keeps its promises to workers that fail and reset", async
   const keys = 500;
   // Longer chains
   const { map, made, counts } = shareMap(keys, 512);
-  using workers = new DisposableStack();
-  const all = await MapWorker.all(4);
-  for (const worker of all) workers.use(worker);
-  const wrong = await Promise.all(all.map((worker, seed) =>
-    worker.do<number>({
-      kind: "insert",
-      handle: map.handle,
-      keys,
-      seed: seed >> 1,
-      made,
-      failing: 3,
-      resetting: 2,
-    })
-  ));
-  assertEquals(wrong, wrong.map(() => 0));
+  const { handle } = map;
+  await insertAll(4, { handle, keys, made, failing: 3, resetting: 2 });
   for (let key = 0; key < keys; key++) map.getOrInit(textOf(key), valueOf);
   assertEquals(counts.every((count) => count >= 1), true);
   assertWhole(map, keys);
@@ -1386,7 +1374,7 @@ Deno.test("LazyInitMap adds no key for a call that it refuses", async () => {
   assertEquals([map.getOrInit(7, () => 7), map.getOrInit(8, () => 8)], [7, 8]);
 });
 
-Deno.test("LazyInitMap.open() refuses bounds whoever has the name", async () => {
+Deno.test("LazyInitMap.open() refuses bounds that are out of range even if another call has made the map", async () => {
   using _map = await LazyInitMap.open("bounds of a map", int32, int32);
   await assertRejects(
     () => LazyInitMap.open("bounds of a map", int32, int32, { maxSize: -1 }),

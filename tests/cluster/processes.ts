@@ -13,8 +13,31 @@ import { SqliteStore } from "../../cluster/sqlite.ts";
 import { string } from "../../codec.ts";
 import { Member } from "./member.ts";
 import { startEngine } from "./engines.ts";
-import { startEtcd, startPostgres, startWay } from "./servers.ts";
+import {
+  type EtcdCluster,
+  startEtcd,
+  startPostgres,
+  startWay,
+} from "./servers.ts";
 import { type Engine, openStore, type StoreAddress } from "./stores.ts";
+
+/** Makes etcd ask for users: "app" may read and write what begins with "app/". */
+async function enableAuth({ ask }: EtcdCluster): Promise<void> {
+  for (
+    const [path, body] of [
+      ["user/add", { name: "root", password: "root" }],
+      ["user/grant", { user: "root", role: "root" }],
+      ["user/add", { name: "app", password: "secret" }],
+      ["role/add", { name: "app" }],
+      ["role/grant", {
+        name: "app",
+        perm: { permType: 2, key: btoa("app/"), range_end: btoa("app0") },
+      }],
+      ["user/grant", { user: "app", role: "app" }],
+      ["enable", {}],
+    ] as const
+  ) await ask(`auth/${path}`, body);
+}
 
 const LEASE = 3_000;
 const RACERS = 8;
@@ -295,22 +318,8 @@ if (ENGINES.includes("etcd")) {
 
   Deno.test("etcd: users, permissions, tokens that run out, and limits", async () => {
     await using cluster = await startEtcd(1);
-    const { endpoints, ask, members } = cluster;
-    const range = (text: string) => btoa(text);
-    for (
-      const [path, body] of [
-        ["user/add", { name: "root", password: "root" }],
-        ["user/grant", { user: "root", role: "root" }],
-        ["user/add", { name: "app", password: "secret" }],
-        ["role/add", { name: "app" }],
-        ["role/grant", {
-          name: "app",
-          perm: { permType: 2, key: range("app/"), range_end: range("app0") },
-        }],
-        ["user/grant", { user: "app", role: "app" }],
-        ["enable", {}],
-      ] as const
-    ) await ask(`auth/${path}`, body);
+    const { endpoints, members } = cluster;
+    await enableAuth(cluster);
 
     await using stranger = new EtcdStore(endpoints);
     await assertRejects(() => stranger.get("app/a"), PermanentStoreError);
@@ -390,22 +399,8 @@ if (ENGINES.includes("etcd")) {
 
   Deno.test("etcd: a watch that is not permitted is refused for good, and one whose token has run out gets another", async () => {
     await using cluster = await startEtcd(1);
-    const { endpoints, ask, members } = cluster;
-    const range = (text: string) => btoa(text);
-    for (
-      const [path, body] of [
-        ["user/add", { name: "root", password: "root" }],
-        ["user/grant", { user: "root", role: "root" }],
-        ["user/add", { name: "app", password: "secret" }],
-        ["role/add", { name: "app" }],
-        ["role/grant", {
-          name: "app",
-          perm: { permType: 2, key: range("app/"), range_end: range("app0") },
-        }],
-        ["user/grant", { user: "app", role: "app" }],
-        ["enable", {}],
-      ] as const
-    ) await ask(`auth/${path}`, body);
+    const { endpoints, members } = cluster;
+    await enableAuth(cluster);
     const user = { username: "app", password: "secret" };
     const { signal } = new AbortController();
     const watch = (store: EtcdStore) =>

@@ -33,7 +33,7 @@ Deno.test("open() gives the workers of deno serve --parallel one cell, which dis
     return await response.json();
   }
 
-  /** Returns the one who has built the index, when all workers have said so. */
+  /** Resolves with the worker that has built the index, when all workers have named it. */
   async function builder(): Promise<number> {
     const builders = new Map<number, number>();
     await until(async () => {

@@ -347,7 +347,7 @@ export const scenarios: Scenario[] = [
     },
     end(memory, ledger) {
       const wrong = illegal(memory, ledger, [SECOND]);
-      // Nobody has recovered it
+      // No agent has recovered it
       return wrong === `Key ${KEY} is still owned` ? undefined : wrong;
     },
   }),
