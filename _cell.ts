@@ -454,7 +454,7 @@ export class Cell<T> extends Value<T> {
     }
   }
 
-  /** Has the engine compile what gives a cell back, as that takes more stack than is asked for. */
+  /** Has the engine compile what gives a cell back, as compiling needs more stack. */
   static #compile(): void {
     const cell = Cell.place("MutexLazyInit", REFUSING, {});
     cell.store(undefined, () => {});
@@ -504,7 +504,7 @@ export class Cell<T> extends Value<T> {
   }
 }
 
-/** Whether the engine has compiled what gives a cell back: see {@linkcode Cell}. */
+/** Whether the engine has compiled what gives a cell back: see `Cell.#compile()`. */
 let isCompiled = false;
 
 const REFUSING: Codec<undefined> = {
@@ -534,7 +534,7 @@ type Failure = {
   readonly error: unknown;
 };
 
-/** The value of a cell that is initialized; throws what the initializer has thrown. */
+/** Returns the value, whichever call has made it; throws what the initializer threw. */
 export function found<T>(result: InitResult<T>): Readonly<T> {
   if (result.ok || result.reason === "already-init") return result.value;
   throw result.error;

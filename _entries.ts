@@ -11,7 +11,7 @@ import { BLOCK_HEADER, BLOCK_WORD, setRoom } from "./_block.ts";
 import { HASH_WORD, KEY_LENGTH_WORD, KEY_OFFSET, NEXT_WORD } from "./_entry.ts";
 import type { Keys } from "./_keys.ts";
 import { alignToSlot, wordIndex } from "./_memory.ts";
-import { OnceState } from "./atomics.ts";
+import { OnceState, type Phase } from "./atomics.ts";
 import { LayoutMismatchError } from "./errors.ts";
 
 /** Stands for no entry, as the header of a map is at the beginning of its memory. */
@@ -118,7 +118,10 @@ export class Entries<K> {
     return entry;
   }
 
-  /** Asks before an entry is added, so agents that add at the same time may exceed the bound by one each. */
+  /**
+   * Asks before an entry is added, so agents that add at the same time may exceed the bound
+   * by one each.
+   */
   #assertNotFull(): void {
     const { countIndex, maxSize, label } = this.#place;
     // Pairs with the addition in add()
@@ -147,24 +150,24 @@ export class Entries<K> {
 
   /** Whether the key of the entry has a value. */
   isInitialized(entry: number): boolean {
-    return this.#stateOf(entry).phase === "initialized";
+    return this.#phaseOf(entry) === "initialized";
   }
 
-  #stateOf(entry: number): OnceState {
-    return new OnceState(this.#arena.buffer, entry);
+  #phaseOf(entry: number): Phase {
+    return new OnceState(this.#arena.buffer, entry).phase;
   }
 
   /**
-   * Calls `recover` for each entry that has an owner, and wakes the waiters of all others. Goes on after an entry
-   * whose memory has been overwritten, and throws what that has thrown in the end.
+   * Calls `recover` for each entry that has an owner, and wakes the waiters of the others.
+   * Goes on after an entry whose memory has been overwritten, and throws its error at the
+   * end.
    */
   recover(recover: (entry: number) => boolean): boolean {
     let recovered = false;
     let failure: { error: unknown } | undefined;
     for (const entry of this) {
       try {
-        const state = this.#stateOf(entry);
-        if (state.phase === "initializing") {
+        if (this.#phaseOf(entry) === "initializing") {
           recovered = recover(entry) || recovered;
         } else {
           // I6: in the place of an agent that has ended before it could

@@ -23,18 +23,19 @@ export class Seen<K, V> {
   word: number | undefined = undefined;
   value: Readonly<V> | undefined = undefined;
   readonly key: K;
-  readonly #byteOffset: number;
+  /** Where the entry begins, in bytes. */
+  readonly byteOffset: number;
   #cell: MutexLazyInit<V> | undefined = undefined;
 
   /** Of the entry that begins there, in bytes. */
   constructor(byteOffset: number, key: K) {
     this.index = wordIndex(byteOffset);
     this.key = key;
-    this.#byteOffset = byteOffset;
+    this.byteOffset = byteOffset;
   }
 
   entry(owner: EntryOwner<V>): Entry<V> {
-    return new Entry(owner, this.#byteOffset, this);
+    return new Entry(owner, this.byteOffset, this);
   }
 
   /** The cell of the key, for those that wait, reset, or must not block. */
@@ -56,7 +57,10 @@ export class Seen<K, V> {
     return this.#decode(owner) || this.entry(owner).refresh();
   }
 
-  /** Learns a value that is there and new to this agent, which most are. */
+  /**
+   * Learns a value that is there and new to this agent, which most are. It is what
+   * `Value.read()` does, without a cell, which takes longer to make than a value to read.
+   */
   #decode({ codec, arena }: EntryOwner<V>): boolean {
     const { index } = this;
     const words = arena.wordsTo(index + BLOCK_WORD + 1);

@@ -697,7 +697,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    */
   has(key: K): boolean {
     const seen = this.#lookUp(key);
-    return seen?.entry(this.#owner).phase === "initialized";
+    return seen !== undefined && this.#entries.isInitialized(seen.byteOffset);
   }
 
   /**

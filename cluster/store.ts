@@ -81,8 +81,8 @@ export interface Store {
    * Yields what is under `key` once the watch is set up, and then after changes.
    *
    * It is a hint: it may be late, leave changes out, repeat or reorder them, or end. If it
-   * ends, the cell calls it again. `null` says that there is no entry, or that the entry is
-   * not known.
+   * ends, the cell calls it again. It yields `null` if there is no entry, or if it does not
+   * know the entry.
    *
    * @param key The key.
    * @param signal Ends the watch: the iterator then returns or throws, and nothing is

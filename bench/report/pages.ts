@@ -50,7 +50,7 @@ function read(path: string): Promise<string> {
   return Deno.readTextFile(new URL(path, ROOT));
 }
 
-/** Resolves with the targets that are missed, and nobody has said why. */
+/** Resolves with the missed targets for which `bench/MISSED.md` gives no reason. */
 export async function unknownReasons(results: Results): Promise<string[]> {
   const reasons = reasonsOf(await read(REASONS));
   return targetsOf(results)
