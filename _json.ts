@@ -10,9 +10,6 @@ import { show } from "./_checks.ts";
  */
 const MAX_DEPTH = 1_000;
 
-/** Copies an array by its length and elements, without its iterator or its species. */
-const { toSpliced } = Array.prototype;
-
 const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
 
 /** Where the walk is. Paths in messages are made of it, on failure only. */
@@ -77,10 +74,12 @@ function copyOf(value: unknown, walk: Walk): unknown {
 }
 
 function copyOfArray(value: unknown[], walk: Walk): unknown[] {
-  const copy = toSpliced.call(value, 0, 0);
-  // By index, as the holes that forEach() skips must be found
-  for (let i = 0; i < copy.length; i++) {
-    if (!isLeaf(copy[i])) copy[i] = copyOfMember(copy[i], value, i, walk);
+  const { length } = value;
+  const copy = new Array(length);
+  // By index, as map() skips holes and calls the array's own class
+  for (let i = 0; i < length; i++) {
+    const member = value[i];
+    copy[i] = isLeaf(member) ? member : copyOfMember(member, value, i, walk);
   }
   return copy;
 }
