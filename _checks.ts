@@ -20,20 +20,39 @@ export function label(kind: string, name: string): string {
   return name === "" ? kind : `${kind} ${JSON.stringify(name)}`;
 }
 
-/** Throws unless `value` is an integer that can count bytes or elements. */
-export function assertLength(value: unknown, name: string): void {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot create the codec as '${name}' must be a number: current value is ${
-        show(value)
-      }`,
-    );
-  }
-  if (!Number.isInteger(value) || value < 0 || value > 2 ** 32 - 1) {
-    throw new RangeError(
-      `Cannot create the codec as '${name}' must be an integer from 0 to 2^32 - 1: current value is ${value}`,
-    );
-  }
+/** The message of an error about a value that must be, or have, something else. */
+export function invalid(
+  action: string,
+  name: string,
+  wanted: string,
+  value: unknown,
+): string {
+  return `Cannot ${action} as '${name}' must ${wanted}: current value is ${
+    show(value)
+  }`;
+}
+
+/** Whether `value` is an integer from `min` to `max`. */
+export function isInteger(
+  value: unknown,
+  min: number,
+  max: number,
+): value is number {
+  return typeof value === "number" && Number.isInteger(value) &&
+    value >= min && value <= max;
+}
+
+/** The error about a number that is out of range, or about what is not a number. */
+export function outOfRange(
+  action: string,
+  name: string,
+  wanted: string,
+  value: unknown,
+  type = "be a number",
+): TypeError | RangeError {
+  return typeof value === "number"
+    ? new RangeError(invalid(action, name, wanted, value))
+    : new TypeError(invalid(action, name, type, value));
 }
 
 /** Throws unless `codec` has the shape of a codec. */
@@ -44,49 +63,27 @@ export function assertCodec(codec: unknown, name = "codec"): void {
     typeof decode === "function" && Number.isSafeInteger(byteLength) &&
     byteLength >= 0
   ) return;
-  throw new TypeError(
-    `Cannot use the codec as '${name}' must have 'tag', 'byteLength', 'encode' and 'decode': current value is ${
-      show(codec)
-    }`,
-  );
+  const wanted = "have 'tag', 'byteLength', 'encode' and 'decode'";
+  throw new TypeError(invalid("use the codec", name, wanted, codec));
 }
 
 /** Throws unless `timeout` is a number of milliseconds that is not negative. */
 export function assertTimeout(timeout: unknown): asserts timeout is number {
-  if (typeof timeout !== "number") {
-    throw new TypeError(
-      `Cannot wait as 'timeout' must be a number of milliseconds: current value is ${
-        show(timeout)
-      }`,
-    );
-  }
-  if (!(timeout >= 0)) {
-    throw new RangeError(
-      `Cannot wait as 'timeout' must be at least 0 milliseconds: current value is ${timeout}`,
-    );
-  }
+  if (typeof timeout === "number" && timeout >= 0) return;
+  const wanted = "be at least 0 milliseconds";
+  const type = "be a number of milliseconds";
+  throw outOfRange("wait", "timeout", wanted, timeout, type);
 }
 
 /** Throws unless `agentId` can be the id of an agent. */
 export function assertAgentId(agentId: unknown): asserts agentId is number {
-  if (typeof agentId !== "number") {
-    throw new TypeError(
-      `Cannot recover as 'agentId' must be the number of an agent: current value is ${
-        show(agentId)
-      }`,
-    );
-  }
-  if (!Number.isSafeInteger(agentId) || agentId < 1) {
-    throw new RangeError(
-      `Cannot recover as 'agentId' must be a positive integer: current value is ${agentId}`,
-    );
-  }
-  // Otherwise its bits would be those of another agent
-  if (agentId > MAX_AGENT_ID) {
-    throw new RangeError(
-      `Cannot recover as 'agentId' must be at most 2^28 - 1: current value is ${agentId}`,
-    );
-  }
+  // The bits of a greater one would be those of another agent
+  if (isInteger(agentId, 1, MAX_AGENT_ID)) return;
+  const wanted = isInteger(agentId, 1, Number.MAX_SAFE_INTEGER)
+    ? "be at most 2^28 - 1"
+    : "be a positive integer";
+  const type = "be the number of an agent";
+  throw outOfRange("recover", "agentId", wanted, agentId, type);
 }
 
 /** Throws unless `value` is a function. */
@@ -96,20 +93,14 @@ export function assertFunction(
   action: string,
 ): void {
   if (typeof value === "function") return;
-  throw new TypeError(
-    `Cannot ${action} as '${name}' must be a function: current value is ${
-      show(value)
-    }`,
-  );
+  throw new TypeError(invalid(action, name, "be a function", value));
 }
 
 /** Throws unless `options` is an object; it may be empty. */
 export function assertOptions(options: unknown): void {
   if (typeof options === "object" && options !== null) return;
   throw new TypeError(
-    `Cannot use the options as 'options' must be an object: current value is ${
-      show(options)
-    }`,
+    invalid("use the options", "options", "be an object", options),
   );
 }
 
@@ -133,11 +124,7 @@ export function signalOf(
   if (typeof aborted === "boolean" && typeof addEventListener === "function") {
     return signal;
   }
-  throw new TypeError(
-    `Cannot wait as 'signal' must be an AbortSignal: current value is ${
-      show(signal)
-    }`,
-  );
+  throw new TypeError(invalid("wait", "signal", "be an AbortSignal", signal));
 }
 
 /** Throws the reason of an aborted signal. */

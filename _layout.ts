@@ -7,7 +7,7 @@
  * placed there.
  */
 
-import { assertCodec, assertOptions, label, show } from "./_checks.ts";
+import { assertCodec, assertOptions, invalid, label } from "./_checks.ts";
 import {
   alignToSlot,
   allocate,
@@ -154,9 +154,7 @@ export function placeOf(
   const { name = "", buffer, byteOffset = 0 } = options;
   if (typeof name !== "string") {
     throw new TypeError(
-      `Cannot create the ${kind} as 'name' must be a string: current value is ${
-        show(name)
-      }`,
+      invalid(`create the ${kind}`, "name", "be a string", name),
     );
   }
   if (buffer !== undefined) {
@@ -164,9 +162,12 @@ export function placeOf(
   }
   if (byteOffset !== 0) {
     throw new TypeError(
-      `Cannot create the ${kind} as 'byteOffset' must come with 'buffer': current value is ${
-        show(byteOffset)
-      }`,
+      invalid(
+        `create the ${kind}`,
+        "byteOffset",
+        "come with 'buffer'",
+        byteOffset,
+      ),
     );
   }
   const own = codec.open === true
@@ -221,21 +222,15 @@ export function attach(
   handle: LazyInitHandle,
 ): Omit<Place, "isFresh"> {
   assertCodec(codec);
+  const action = "attach to the cell";
   if (typeof handle !== "object" || handle === null) {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle' must be the handle of a cell: current value is ${
-        show(handle)
-      }`,
-    );
+    const wanted = "be the handle of a cell";
+    throw new TypeError(invalid(action, "handle", wanted, handle));
   }
   const { kind: found, buffer, byteOffset, name, tag, byteLength } = handle;
   if (!KINDS.includes(found)) throw notHandle(kind, handle, found);
   if (typeof name !== "string") {
-    throw new TypeError(
-      `Cannot attach to the cell as 'handle.name' must be a string: current value is ${
-        show(name)
-      }`,
-    );
+    throw new TypeError(invalid(action, "handle.name", "be a string", name));
   }
   // Checked here, as the constructor takes what is missing for its defaults
   assertShared(buffer);
@@ -283,9 +278,7 @@ function notHandle(
     ? '"LazyInitMap"'
     : '"LazyInit" or "MutexLazyInit"';
   return new TypeError(
-    `Cannot attach to the cell as 'handle.kind' must be ${kinds}: current value is ${
-      show(kind)
-    }`,
+    invalid("attach to the cell", "handle.kind", `be ${kinds}`, kind),
   );
 }
 

@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { show } from "./_checks.ts";
+import { invalid, isInteger, outOfRange } from "./_checks.ts";
 
 const words = new WeakMap<SharedArrayBuffer, Int32Array<SharedArrayBuffer>>();
 const bytes = new WeakMap<SharedArrayBuffer, DataView<SharedArrayBuffer>>();
@@ -191,11 +191,8 @@ export function assertShared(
 ): asserts buffer is SharedArrayBuffer {
   assertSharedMemory();
   if (isShared(buffer)) return;
-  throw new TypeError(
-    `Cannot use the memory as 'buffer' must be a SharedArrayBuffer: current value is ${
-      show(buffer)
-    }`,
-  );
+  const wanted = "be a SharedArrayBuffer";
+  throw new TypeError(invalid("use the memory", "buffer", wanted, buffer));
 }
 
 /** Throws unless `byteLength` bytes of `buffer` are at `byteOffset`, a multiple of `alignment`. */
@@ -205,20 +202,12 @@ export function assertRange(
   byteLength: number,
   alignment: number,
 ): asserts byteOffset is number {
-  if (typeof byteOffset !== "number") {
-    throw new TypeError(
-      `Cannot use the memory as 'byteOffset' must be a number: current value is ${
-        show(byteOffset)
-      }`,
-    );
-  }
   if (
-    !Number.isSafeInteger(byteOffset) || byteOffset < 0 ||
+    !isInteger(byteOffset, 0, Number.MAX_SAFE_INTEGER) ||
     byteOffset % alignment !== 0
   ) {
-    throw new RangeError(
-      `Cannot use the memory as 'byteOffset' must be a non-negative multiple of ${alignment}: current value is ${byteOffset}`,
-    );
+    const wanted = `be a non-negative multiple of ${alignment}`;
+    throw outOfRange("use the memory", "byteOffset", wanted, byteOffset);
   }
   if (byteOffset + byteLength > buffer.byteLength) {
     throw new RangeError(

@@ -87,7 +87,7 @@
  */
 
 import { drawNonce, thisAgent } from "./_agent.ts";
-import { show, signalOf } from "./_checks.ts";
+import { invalid, signalOf } from "./_checks.ts";
 import { startTimer, stopTimer } from "./_clock.ts";
 import { allocate, assertSharedMemory } from "./_memory.ts";
 import { outermostWindow, threads } from "./_thread.ts";
@@ -186,11 +186,7 @@ export async function openByName<Face extends Openable>(
   options: LazyInitOpenOptions,
 ): Promise<Face> {
   if (typeof name !== "string") {
-    throw new TypeError(
-      `Cannot open the cell as 'name' must be a string: current value is ${
-        show(name)
-      }`,
-    );
+    throw new TypeError(invalid("open the cell", "name", "be a string", name));
   }
   const signal = signalOf(options);
   signal?.throwIfAborted();

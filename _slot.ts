@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { show } from "./_checks.ts";
+import { isInteger, outOfRange } from "./_checks.ts";
 import type { Codec, Slot } from "./codec.ts";
 
 /** The most bytes that a slot may have, so that 32 bits hold its length. */
@@ -60,23 +60,15 @@ export function assertFits(
   byteLength: unknown,
   { tag, byteLength: bound }: Pick<Codec<unknown>, "tag" | "byteLength">,
 ): asserts byteLength is number {
-  if (typeof byteLength !== "number") {
-    throw new TypeError(
-      `Cannot resize the slot of ${tag} as 'byteLength' must be a number: current value is ${
-        show(byteLength)
-      }`,
-    );
-  }
-  if (!Number.isSafeInteger(byteLength) || byteLength < 0) {
-    throw new RangeError(
-      `Cannot resize the slot of ${tag} as 'byteLength' must be an integer from 0 to ${bound}: current value is ${byteLength}`,
-    );
-  }
-  if (byteLength > bound) {
+  if (isInteger(byteLength, 0, bound)) return;
+  if (isInteger(byteLength, 0, Number.MAX_SAFE_INTEGER)) {
     throw new RangeError(
       `Cannot encode ${tag} as 'value' must take at most ${bound} bytes: it takes ${byteLength}`,
     );
   }
+  const wanted = `be an integer from 0 to ${bound}`;
+  const action = `resize the slot of ${tag}`;
+  throw outOfRange(action, "byteLength", wanted, byteLength);
 }
 
 function refuseResize(): never {

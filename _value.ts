@@ -7,7 +7,7 @@
  * that no others are zeroed.
  */
 
-import { show } from "./_checks.ts";
+import { isInteger, outOfRange } from "./_checks.ts";
 import { alignToSlot, growTo, wordIndex } from "./_memory.ts";
 import { SLICE_BYTES } from "./_resetting.ts";
 import type { Run } from "./_running.ts";
@@ -126,24 +126,12 @@ export class Value<T> extends OnceState {
     const { open, tag } = this.#codec;
     const { BYTES_PER_ELEMENT = 1 } = view as { BYTES_PER_ELEMENT?: number };
     const max = this.#capacity / BYTES_PER_ELEMENT;
-    if (typeof length !== "number") {
-      throw new TypeError(
-        `Cannot allocate ${tag} as 'length' must be a number: current value is ${
-          show(length)
-        }`,
-      );
+    const isOpen = open === true;
+    if (isInteger(length, isOpen ? 0 : max, max)) {
+      return length * BYTES_PER_ELEMENT;
     }
-    if (
-      !Number.isInteger(length) || length < (open === true ? 0 : max) ||
-      length > max
-    ) {
-      throw new RangeError(
-        `Cannot allocate ${tag} as 'length' must be ${
-          open === true ? `an integer from 0 to ${max}` : max
-        }: current value is ${length}`,
-      );
-    }
-    return length * BYTES_PER_ELEMENT;
+    const wanted = isOpen ? `be an integer from 0 to ${max}` : `be ${max}`;
+    throw outOfRange(`allocate ${tag}`, "length", wanted, length);
   }
 
   /** Lays out what an initializer made, and returns it as every agent reads it. */

@@ -26,7 +26,7 @@
  * @module
  */
 
-import { assertCodec, assertLength, show } from "./_checks.ts";
+import { assertCodec, invalid, isInteger, outOfRange } from "./_checks.ts";
 import { fromJson, toJson } from "./_json.ts";
 import { alignToSlot, canGrow, dataViewOf, isShared } from "./_memory.ts";
 import { encodeOpen, fixedSlot, MAX_SLOT_BYTES, type Start } from "./_slot.ts";
@@ -466,9 +466,8 @@ export const bigInt64: Codec<bigint> = {
   encode(value, slot) {
     assertType(value, "bigint", "bigInt64");
     if (BigInt.asIntN(64, value) !== value) {
-      throw new RangeError(
-        `Cannot encode bigInt64 as 'value' must be from -2^63 to 2^63 - 1: current value is ${value}`,
-      );
+      const wanted = "be from -2^63 to 2^63 - 1";
+      throw new RangeError(invalid("encode bigInt64", "value", wanted, value));
     }
     dataViewOf(slot.buffer).setBigInt64(slot.byteOffset, value, LITTLE_ENDIAN);
   },
@@ -617,10 +616,9 @@ export function typedArray<C extends TypedArrayConstructor>(
 ): Codec<C["prototype"]> {
   const name = elementsOf(constructor);
   if (name === undefined) {
+    const wanted = "be that of a typed array";
     throw new TypeError(
-      `Cannot create the codec as 'constructor' must be that of a typed array: current value is ${
-        show(constructor)
-      }`,
+      invalid("create the codec", "constructor", wanted, constructor),
     );
   }
   return typeof length === "object" && length !== null
@@ -633,7 +631,7 @@ function fixedTypedArray<C extends TypedArrayConstructor>(
   name: string,
   length: number,
 ): Codec<C["prototype"]> {
-  assertLength(length, "length");
+  assertCount(length, "length", 2 ** 32 - 1, "2^32 - 1");
   const tag = `${elementTag(name)}[${length}]`;
   const byteLength = length * constructor.BYTES_PER_ELEMENT;
   return {
@@ -660,11 +658,8 @@ function openTypedArray<C extends TypedArrayConstructor>(
 ): Codec<C["prototype"]> {
   const elementByteLength = constructor.BYTES_PER_ELEMENT;
   const { maxLength = TYPED_ARRAY_BOUND / elementByteLength } = options;
-  assertBound(
-    maxLength,
-    "maxLength",
-    Math.floor(MAX_SLOT_BYTES / elementByteLength),
-  );
+  const limit = Math.floor(MAX_SLOT_BYTES / elementByteLength);
+  assertCount(maxLength, "maxLength", limit);
   const byteLength = maxLength * elementByteLength;
   const tag = byteLength === TYPED_ARRAY_BOUND
     ? `${elementTag(name)}[]`
@@ -721,11 +716,8 @@ export function struct<F extends Record<string, Codec<unknown>>>(
   fields: F,
 ): Codec<StructValue<F>> {
   if (typeof fields !== "object" || fields === null) {
-    throw new TypeError(
-      `Cannot create the codec as 'fields' must be an object of codecs: current value is ${
-        show(fields)
-      }`,
-    );
+    const wanted = "be an object of codecs";
+    throw new TypeError(invalid("create the codec", "fields", wanted, fields));
   }
   const entries = Object.entries(fields);
   for (const [name, codec] of entries) assertCodec(codec, `fields.${name}`);
@@ -886,20 +878,14 @@ function viewOf<C extends TypedArrayConstructor>(
 
 function assertTypedArray(value: unknown, name: string, tag: string): void {
   if (typedArrayName.call(value) === name) return;
-  throw new TypeError(
-    `Cannot encode ${tag} as 'value' must be an instance of ${name}: current value is ${
-      show(value)
-    }`,
-  );
+  const wanted = `be an instance of ${name}`;
+  throw new TypeError(invalid(`encode ${tag}`, "value", wanted, value));
 }
 
 function assertType(value: unknown, type: string, tag: string): void {
   if (typeof value === type && value !== null) return;
-  throw new TypeError(
-    `Cannot encode ${tag} as 'value' must be ${
-      type === "object" ? "an object" : `a ${type}`
-    }: current value is ${show(value)}`,
-  );
+  const wanted = type === "object" ? "be an object" : `be a ${type}`;
+  throw new TypeError(invalid(`encode ${tag}`, "value", wanted, value));
 }
 
 function assertInteger(
@@ -908,37 +894,27 @@ function assertInteger(
   min: number,
   max: number,
 ): void {
-  assertType(value, "number", tag);
-  if (
-    Number.isInteger(value) && value as number >= min && value as number <= max
-  ) {
-    return;
-  }
-  throw new RangeError(
-    `Cannot encode ${tag} as 'value' must be an integer from ${min} to ${max}: current value is ${value}`,
-  );
+  if (isInteger(value, min, max)) return;
+  const wanted = `be an integer from ${min} to ${max}`;
+  throw outOfRange(`encode ${tag}`, "value", wanted, value);
 }
 
 /** Returns the tag of a codec of text, with its bound if that is not the default. */
 function textTag(name: string, maxByteLength: number): string {
-  assertBound(maxByteLength, "maxByteLength", MAX_SLOT_BYTES);
+  assertCount(maxByteLength, "maxByteLength", MAX_SLOT_BYTES);
   return maxByteLength === TEXT_BOUND ? name : `${name}[${maxByteLength}]`;
 }
 
-/** Throws unless `value` is an integer that can be the bound of an open codec. */
-function assertBound(value: unknown, name: string, max: number): void {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot create the codec as '${name}' must be a number: current value is ${
-        show(value)
-      }`,
-    );
-  }
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(
-      `Cannot create the codec as '${name}' must be an integer from 0 to ${max}: current value is ${value}`,
-    );
-  }
+/** Throws unless `value` counts bytes or elements, at most `max` of them. */
+function assertCount(
+  value: unknown,
+  name: string,
+  max: number,
+  shown = `${max}`,
+): void {
+  if (isInteger(value, 0, max)) return;
+  const wanted = `be an integer from 0 to ${shown}`;
+  throw outOfRange("create the codec", name, wanted, value);
 }
 
 /** Up to this length, a loop over ASCII is quicker than a call of the platform's coders. */

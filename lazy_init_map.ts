@@ -112,8 +112,9 @@ import {
   assertCodec,
   assertFunction,
   assertOptions,
+  isInteger,
   label,
-  show,
+  outOfRange,
   signalOf,
   throwIfAborted,
   timeoutOf,
@@ -1187,10 +1188,25 @@ function boundsOf({
   maxSize = DEFAULT_MAX_SIZE,
   maxByteLength = defaultMaxByteLength(buffer, byteOffset),
 }: LazyInitMapOptions) {
-  assertBound(maxSize, "maxSize", 1, MAX_SIZE);
+  if (!isInteger(maxSize, 1, MAX_SIZE)) {
+    const wanted = `be an integer from 1 to ${MAX_SIZE}`;
+    throw outOfRange(`create the ${KIND}`, "maxSize", wanted, maxSize);
+  }
   const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
   const arenaOffset = HEADER + Math.max(8, tableLength * 4);
-  assertBound(maxByteLength, "maxByteLength", arenaOffset, MAX_BYTE_LENGTH);
+  if (
+    !isInteger(maxByteLength, arenaOffset, MAX_BYTE_LENGTH) ||
+    maxByteLength % 8 !== 0
+  ) {
+    const wanted =
+      `be a multiple of 8 from ${arenaOffset} to ${MAX_BYTE_LENGTH}`;
+    throw outOfRange(
+      `create the ${KIND}`,
+      "maxByteLength",
+      wanted,
+      maxByteLength,
+    );
+  }
   return { maxSize, maxByteLength, tableLength, arenaOffset };
 }
 
@@ -1216,27 +1232,4 @@ function defaultMaxByteLength(
   assertRange(buffer, byteOffset, HEADER, 8);
   const left = maxByteLengthOf(buffer) - byteOffset;
   return Math.min(MAX_BYTE_LENGTH, left - left % 8);
-}
-
-/** Throws unless `value` is a number that can be a bound. */
-function assertBound(
-  value: unknown,
-  name: string,
-  min: number,
-  max: number,
-): void {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot create the ${KIND} as '${name}' must be a number: current value is ${
-        show(value)
-      }`,
-    );
-  }
-  const step = name === "maxSize" ? 1 : 8;
-  if (value >= min && value <= max && value % step === 0) return;
-  throw new RangeError(
-    `Cannot create the ${KIND} as '${name}' must be ${
-      step === 1 ? "an integer" : `a multiple of ${step}`
-    } from ${min} to ${max}: current value is ${value}`,
-  );
 }

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { show } from "../_checks.ts";
+import { invalid, show } from "../_checks.ts";
 import type { Codec } from "../codec.ts";
 import { LayoutMismatchError } from "../errors.ts";
 import {
@@ -264,9 +264,7 @@ function assertEntry(entry: unknown, least: bigint): asserts entry is Entry {
   const { value, version } = Object(entry);
   if (!ArrayBuffer.isView(value) || Object(value).BYTES_PER_ELEMENT !== 1) {
     throw new PermanentStoreError(
-      `Cannot use the answer of the store as 'value' must be a Uint8Array: current value is ${
-        show(value)
-      }`,
+      invalid("use the answer of the store", "value", "be a Uint8Array", value),
     );
   }
   assertVersion(version, least);

@@ -54,7 +54,9 @@ import {
   assertCodec,
   assertFunction,
   assertOptions,
-  show,
+  invalid,
+  isInteger,
+  outOfRange,
   signalOf,
 } from "../_checks.ts";
 import type { Codec } from "../codec.ts";
@@ -691,20 +693,14 @@ export class ClusterLazyInit<T> implements AsyncDisposable {
 function assertStore(store: unknown): asserts store is Store {
   const { get, set, watch } = Object(store);
   if ([get, set, watch].every((method) => typeof method === "function")) return;
-  throw new TypeError(
-    `Cannot create the cell as 'store' must have 'get', 'set' and 'watch': current value is ${
-      show(store)
-    }`,
-  );
+  const wanted = "have 'get', 'set' and 'watch'";
+  throw new TypeError(invalid("create the cell", "store", wanted, store));
 }
 
 function assertKey(key: unknown): asserts key is string {
   if (typeof key !== "string" || !key.isWellFormed()) {
-    throw new TypeError(
-      `Cannot create the cell as 'key' must be a well-formed string: current value is ${
-        show(key)
-      }`,
-    );
+    const wanted = "be a well-formed string";
+    throw new TypeError(invalid("create the cell", "key", wanted, key));
   }
   const { length } = encoder.encode(key);
   if (length >= 1 && length <= MAX_KEY_LENGTH) return;
@@ -714,17 +710,8 @@ function assertKey(key: unknown): asserts key is string {
 }
 
 function assertLease(lease: unknown): asserts lease is number {
-  if (typeof lease !== "number") {
-    throw new TypeError(
-      `Cannot create the cell as 'lease' must be a number of milliseconds: current value is ${
-        show(lease)
-      }`,
-    );
-  }
-  if (Number.isInteger(lease) && lease >= MIN_LEASE && lease <= MAX_LEASE) {
-    return;
-  }
-  throw new RangeError(
-    `Cannot create the cell as 'lease' must be an integer from ${MIN_LEASE} to ${MAX_LEASE} milliseconds: current value is ${lease}`,
-  );
+  if (isInteger(lease, MIN_LEASE, MAX_LEASE)) return;
+  const wanted = `be an integer from ${MIN_LEASE} to ${MAX_LEASE} milliseconds`;
+  const type = "be a number of milliseconds";
+  throw outOfRange("create the cell", "lease", wanted, lease, type);
 }

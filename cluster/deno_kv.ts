@@ -24,7 +24,7 @@
  * @module
  */
 
-import { show } from "../_checks.ts";
+import { invalid } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 // Taken once, as test runners replace them later
@@ -203,11 +203,8 @@ export class DenoKvStore implements Store, AsyncDisposable {
     if (
       ![get, atomic, watch].every((method) => typeof method === "function")
     ) {
-      throw new TypeError(
-        `Cannot create the store as 'kv' must have 'get', 'atomic' and 'watch': current value is ${
-          show(kv)
-        }`,
-      );
+      const wanted = "have 'get', 'atomic' and 'watch'";
+      throw new TypeError(invalid("create the store", "kv", wanted, kv));
     }
     this.#kv = kv;
   }

@@ -19,7 +19,7 @@
  * @module
  */
 
-import { assertOptions, show } from "../_checks.ts";
+import { assertOptions, invalid, show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 /** What servers in their default configuration take, minus room for the key. */
@@ -207,10 +207,9 @@ export class EtcdStore implements Store, AsyncDisposable {
     const texts = { username, password, token, prefix };
     for (const [name, value] of Object.entries(texts)) assertText(name, value);
     if (!Number.isSafeInteger(maxByteLength) || maxByteLength < 1) {
+      const wanted = "be a positive integer";
       throw new RangeError(
-        `Cannot create the store as 'maxByteLength' must be a positive integer: current value is ${
-          show(maxByteLength)
-        }`,
+        invalid("create the store", "maxByteLength", wanted, maxByteLength),
       );
     }
     this.#endpoints = endpoints.map((endpoint) => endpoint.replace(/\/+$/, ""));
@@ -655,10 +654,9 @@ function revisionOf(revision: unknown): bigint {
   if (typeof revision === "string" && /^\d+$/.test(revision)) {
     return BigInt(revision);
   }
+  const wanted = "be the text of a number";
   throw new PermanentStoreError(
-    `Cannot use the answer of the store as 'revision' must be the text of a number: current value is ${
-      show(revision)
-    }`,
+    invalid("use the answer of the store", "revision", wanted, revision),
   );
 }
 

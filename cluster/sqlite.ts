@@ -21,7 +21,7 @@
 
 import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { show } from "../_checks.ts";
+import { invalid, show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 // Taken once, as test runners replace them later
@@ -159,11 +159,8 @@ export class SqliteStore implements Store, AsyncDisposable {
    */
   constructor(path: string) {
     if (typeof path !== "string" || path === "") {
-      throw new TypeError(
-        `Cannot create the store as 'path' must be the path of a file: current value is ${
-          show(path)
-        }`,
-      );
+      const wanted = "be the path of a file";
+      throw new TypeError(invalid("create the store", "path", wanted, path));
     }
     this.#path = path;
   }
