@@ -39,6 +39,22 @@ async function enableAuth({ ask }: EtcdCluster): Promise<void> {
   ) await ask(`auth/${path}`, body);
 }
 
+/** Changes the roles of a cluster that asks for users. */
+async function addRole(
+  { ask, endpoints }: EtcdCluster,
+  name: string,
+): Promise<void> {
+  const root = { name: "root", password: "root" };
+  const { token } = Object(await ask("auth/authenticate", root));
+  const added = await fetch(`${endpoints[0]}/v3/auth/role/add`, {
+    method: "POST",
+    headers: { Authorization: token },
+    body: JSON.stringify({ name }),
+  });
+  const answer = await added.text();
+  assert(added.ok, answer);
+}
+
 const LEASE = 3_000;
 const RACERS = 8;
 const ROUNDS = Number(Deno.env.get("ROUNDS") ?? 100);
@@ -441,6 +457,20 @@ if (ENGINES.includes("etcd")) {
         break;
       }
     }
+  });
+
+  Deno.test("etcd: a token from before roles have changed is replaced", async () => {
+    await using cluster = await startEtcd(1, "jwt");
+    const { endpoints } = cluster;
+    await enableAuth(cluster);
+    await using store = new EtcdStore(endpoints, {
+      username: "app",
+      password: "secret",
+      prefix: "app/",
+    });
+    const version = await store.set("a", Uint8Array.of(1), 0n);
+    await addRole(cluster, "other");
+    assertEquals((await store.get("a"))?.version, version);
   });
 
   Deno.test("etcd: a member that takes connections and never answers is left", async () => {

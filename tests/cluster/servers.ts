@@ -104,8 +104,13 @@ async function ask(
 }
 
 /** Starts so many members of etcd (Debian: apt-get install etcd-server). */
-export async function startEtcd(count: number): Promise<EtcdCluster> {
+export async function startEtcd(
+  count: number,
+  tokens: "simple" | "jwt" = "simple",
+): Promise<EtcdCluster> {
   const folder = await Deno.makeTempDir();
+  const secret = `${folder}/secret`;
+  await Deno.writeTextFile(secret, crypto.randomUUID());
   const ports = freePorts(2 * count);
   const clients = ports.slice(0, count).map((port) =>
     `http://127.0.0.1:${port}`
@@ -124,6 +129,9 @@ export async function startEtcd(count: number): Promise<EtcdCluster> {
         `--initial-cluster=${
           peers.map((peer, index) => `m${index}=${peer}`).join()
         }`,
+        tokens === "simple"
+          ? "--auth-token=simple"
+          : `--auth-token=jwt,priv-key=${secret},sign-method=HS256`,
         "--unsafe-no-fsync",
       ],
       {},
