@@ -64,12 +64,12 @@ import {
   threads,
 } from "./_thread.ts";
 
-/** The part of Web Locks that this module uses; not every platform has them. */
-interface Locks {
+/** The part of Web Locks that this package uses; not every platform has them. */
+export interface Locks {
   request(
     name: string,
-    options: { mode?: "shared"; signal?: AbortSignal },
-    granted: () => unknown,
+    options: { mode?: string; signal?: AbortSignal; ifAvailable?: true },
+    granted: (lock: object | null) => unknown,
   ): Promise<unknown>;
   query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }>;
 }

@@ -381,61 +381,32 @@ export class Cell<T> extends Value<T> {
     });
   }
 
-  /** As {@linkcode Cell.block}, without blocking. */
-  until<R>(
-    signal: AbortSignal | undefined,
-    attempt: () => R | undefined,
-  ): Promise<R> {
-    return this.#looking(
-      signal,
-      (_, signal) => this.#sleepUntil(signal, attempt, false),
-    );
-  }
-
   /**
-   * As {@linkcode Cell.until}, for one task of this agent after the other. Passes
-   * `attempt` the run that the call is part of.
+   * As {@linkcode Cell.block}, without blocking. Of the tasks of this agent that want the
+   * cell, one waits after the other. Passes `attempt` the run that the call is part of.
    */
-  untilTurn<R>(
+  async until<R>(
     signal: AbortSignal | undefined,
     attempt: (outer: Run | undefined) => R | undefined,
-  ): Promise<R> {
-    return this.#looking(signal, (runs, signal) => {
-      const sleep = () => this.#sleepUntil(signal, () => attempt(runs.at(-1)));
-      return inLine(this.words, this.index, signal, sleep);
-    });
-  }
-
-  async #looking<R>(
-    signal: AbortSignal | undefined,
-    sleep: (
-      runs: readonly Run[],
-      signal: AbortSignal | undefined,
-    ) => Promise<R>,
+    wantsCell = true,
   ): Promise<R> {
     // Taken once, as browsers cannot say it after the first sleep
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
-    return await sleepLooking(
-      this,
-      runs,
-      signal,
-      (signal) => sleep(runs, signal),
-    );
-  }
-
-  async #sleepUntil<R>(
-    signal: AbortSignal | undefined,
-    attempt: () => R | undefined,
-    wantsCell = true,
-  ): Promise<R> {
-    for (;;) {
-      const word = this.load();
-      const result = attempt();
-      if (result !== undefined) return result;
-      if (wantsCell && !this.isOwned(word)) continue;
-      await this.sleepAsync(word, signal);
-    }
+    return await sleepLooking(this, runs, signal, (signal) => {
+      const sleep = async () => {
+        for (;;) {
+          const word = this.load();
+          const result = attempt(runs.at(-1));
+          if (result !== undefined) return result;
+          if (wantsCell && !this.isOwned(word)) continue;
+          await this.sleepAsync(word, signal);
+        }
+      };
+      return wantsCell
+        ? inLine(this.words, this.index, signal, sleep)
+        : sleep();
+    });
   }
 
   /** Shows the cell as `LazyInit "name" { 42 }`, and one without a value as `{ <phase> }`. */
@@ -527,11 +498,7 @@ function mustNotBePromise(
 }
 
 /** The {@linkcode InitResult} of an initializer that has failed. */
-type Failure = {
-  readonly ok: false;
-  readonly reason: "during-init";
-  readonly error: unknown;
-};
+type Failure = Extract<InitResult<never>, { reason: "during-init" }>;
 
 /** Returns the value, whichever call has made it; throws what the initializer threw. */
 export function found<T>(result: InitResult<T>): Readonly<T> {

@@ -52,7 +52,31 @@ export function outOfRange(
 ): TypeError | RangeError {
   return typeof value === "number"
     ? new RangeError(invalid(action, name, wanted, value))
-    : new TypeError(invalid(action, name, type, value));
+    : wrongType(action, name, type, value);
+}
+
+/** The error about a value of a wrong type. */
+export function wrongType(
+  action: string,
+  name: string,
+  wanted: string,
+  value: unknown,
+): TypeError {
+  return new TypeError(invalid(action, name, wanted, value));
+}
+
+/** Throws unless `value` is an integer from `min` to `max`. */
+export function assertInteger(
+  value: unknown,
+  action: string,
+  name: string,
+  min: number,
+  max: number,
+  shown: number | string = max,
+): asserts value is number {
+  if (isInteger(value, min, max)) return;
+  const wanted = `be an integer from ${min} to ${shown}`;
+  throw outOfRange(action, name, wanted, value);
 }
 
 /** Throws unless `codec` has the shape of a codec. */
@@ -64,7 +88,7 @@ export function assertCodec(codec: unknown, name = "codec"): void {
     byteLength >= 0
   ) return;
   const wanted = "have 'tag', 'byteLength', 'encode' and 'decode'";
-  throw new TypeError(invalid("use the codec", name, wanted, codec));
+  throw wrongType("use the codec", name, wanted, codec);
 }
 
 /** Throws unless `timeout` is a number of milliseconds that is not negative. */
@@ -93,15 +117,13 @@ export function assertFunction(
   action: string,
 ): void {
   if (typeof value === "function") return;
-  throw new TypeError(invalid(action, name, "be a function", value));
+  throw wrongType(action, name, "be a function", value);
 }
 
 /** Throws unless `options` is an object; it may be empty. */
 export function assertOptions(options: unknown): void {
   if (typeof options === "object" && options !== null) return;
-  throw new TypeError(
-    invalid("use the options", "options", "be an object", options),
-  );
+  throw wrongType("use the options", "options", "be an object", options);
 }
 
 /** Returns the signal of a call that waits for ever by default. */
@@ -124,7 +146,7 @@ export function signalOf(
   if (typeof aborted === "boolean" && typeof addEventListener === "function") {
     return signal;
   }
-  throw new TypeError(invalid("wait", "signal", "be an AbortSignal", signal));
+  throw wrongType("wait", "signal", "be an AbortSignal", signal);
 }
 
 /** Throws the reason of an aborted signal. */

@@ -35,10 +35,8 @@ export interface EntriesPlace {
   readonly countIndex: number;
   /** The word of the first chain, … */
   readonly tableIndex: number;
-  /** … how many chains there are, a power of two, … */
+  /** … and how many chains there are, a power of two. */
   readonly tableLength: number;
-  /** … and where the first entry may be, in bytes. */
-  readonly start: number;
   /** How many bytes each value takes, if that is known before there is one. */
   readonly valueByteLength: number;
 }
@@ -57,7 +55,7 @@ export class Entries<K> {
     this.#place = place;
     this.#keys = keys;
     this.#arena = arena;
-    this.#words = arena.wordsTo(wordIndex(place.start))!;
+    this.#words = arena.wordsTo(wordIndex(arena.start))!;
     const { valueByteLength } = place;
     this.#nearRoom = valueByteLength > MAX_NEAR_BYTES ? 0 : valueByteLength;
   }
@@ -232,7 +230,7 @@ export class Entries<K> {
 
   /** The words that an entry is in, but for its key. */
   #wordsOf(entry: number): Int32Array {
-    if (entry < this.#place.start) throw this.#overwritten();
+    if (entry < this.#arena.start) throw this.#overwritten();
     return this.#wordsTo(wordIndex(entry) + KEY_WORD);
   }
 

@@ -73,10 +73,11 @@ export class Entry<V> extends Cell<V> {
     const arena = new Arena(allocate(128), 12, 64, 128, "");
     const codec = COMPILING as Codec<V>;
     const entry = new Entry({ name: "", codec, arena }, 0, seen);
-    entry.initialize(() => {
+    const fail = () => {
       entry.recover(thisAgent);
       throw undefined;
-    }, "");
+    };
+    entry.make(fail, "", () => {});
     // Last, as it may fail at the end of the stack
     isCompiled = true;
   }
@@ -87,19 +88,6 @@ export class Entry<V> extends Cell<V> {
 
   override get label(): string {
     return `${show(this.#seen.key)} of ${label(this.kind, super.name)}`;
-  }
-
-  /** Has the agent know the value, and returns whether there is one. */
-  refresh(): boolean {
-    return this.read(() => {});
-  }
-
-  /** As {@linkcode Cell.make}, but only has the agent know the value. */
-  initialize(
-    initializer: AnyInitializer,
-    alternative: string,
-  ): InitResult<V> | undefined {
-    return this.make(initializer, alternative, () => {});
   }
 
   /** Returns the value that the agent knows, as long as there is no other. */
@@ -148,8 +136,9 @@ export class Entry<V> extends Cell<V> {
   #withKey(initializer: AnyInitializer): AnyInitializer {
     const call = initializer as (...args: unknown[]) => unknown;
     return (slot, allocate) => {
+      const { open, byteLength } = this.#owner.codec;
       // Before it runs, as it would run in vain
-      this.makeRoom(this.#fixedByteLength);
+      this.makeRoom(open === true ? 0 : byteLength);
       return call(this.#seen.key, slot, allocate);
     };
   }
@@ -159,12 +148,6 @@ export class Entry<V> extends Cell<V> {
     const slot = slotOf(arena, codec, this.#block);
     if (slot === undefined) throw this.#overwritten();
     return codec.decode(slot);
-  }
-
-  /** The size of the value, in bytes, if it is known before there is one. */
-  get #fixedByteLength(): number {
-    const { open, byteLength } = this.#owner.codec;
-    return open === true ? 0 : byteLength;
   }
 
   protected override get slotOffset(): number {

@@ -7,7 +7,7 @@
  * placed there.
  */
 
-import { assertCodec, assertOptions, invalid, label } from "./_checks.ts";
+import { assertCodec, assertOptions, label, wrongType } from "./_checks.ts";
 import {
   alignToSlot,
   allocate,
@@ -153,22 +153,14 @@ export function placeOf(
   assertOptions(options);
   const { name = "", buffer, byteOffset = 0 } = options;
   if (typeof name !== "string") {
-    throw new TypeError(
-      invalid(`create the ${kind}`, "name", "be a string", name),
-    );
+    throw wrongType(`create the ${kind}`, "name", "be a string", name);
   }
   if (buffer !== undefined) {
     return { buffer, byteOffset, name, isFresh: false };
   }
   if (byteOffset !== 0) {
-    throw new TypeError(
-      invalid(
-        `create the ${kind}`,
-        "byteOffset",
-        "come with 'buffer'",
-        byteOffset,
-      ),
-    );
+    const wanted = "come with 'buffer'";
+    throw wrongType(`create the ${kind}`, "byteOffset", wanted, byteOffset);
   }
   const own = codec.open === true
     ? allocateGrowable(OnceState.byteLength, byteLength)
@@ -224,13 +216,12 @@ export function attach(
   assertCodec(codec);
   const action = "attach to the cell";
   if (typeof handle !== "object" || handle === null) {
-    const wanted = "be the handle of a cell";
-    throw new TypeError(invalid(action, "handle", wanted, handle));
+    throw wrongType(action, "handle", "be the handle of a cell", handle);
   }
   const { kind: found, buffer, byteOffset, name, tag, byteLength } = handle;
   if (!KINDS.includes(found)) throw notHandle(kind, handle, found);
   if (typeof name !== "string") {
-    throw new TypeError(invalid(action, "handle.name", "be a string", name));
+    throw wrongType(action, "handle.name", "be a string", name);
   }
   // Checked here, as the constructor takes what is missing for its defaults
   assertShared(buffer);
@@ -277,9 +268,7 @@ function notHandle(
   const kinds = wanted === "LazyInitMap"
     ? '"LazyInitMap"'
     : '"LazyInit" or "MutexLazyInit"';
-  return new TypeError(
-    invalid("attach to the cell", "handle.kind", `be ${kinds}`, kind),
-  );
+  return wrongType("attach to the cell", "handle.kind", `be ${kinds}`, kind);
 }
 
 function mismatch(

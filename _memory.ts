@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { invalid, isInteger, outOfRange } from "./_checks.ts";
+import { isInteger, outOfRange, wrongType } from "./_checks.ts";
 
 const words = new WeakMap<SharedArrayBuffer, Int32Array<SharedArrayBuffer>>();
 const bytes = new WeakMap<SharedArrayBuffer, DataView<SharedArrayBuffer>>();
@@ -191,8 +191,7 @@ export function assertShared(
 ): asserts buffer is SharedArrayBuffer {
   assertSharedMemory();
   if (isShared(buffer)) return;
-  const wanted = "be a SharedArrayBuffer";
-  throw new TypeError(invalid("use the memory", "buffer", wanted, buffer));
+  throw wrongType("use the memory", "buffer", "be a SharedArrayBuffer", buffer);
 }
 
 /** Throws unless `byteLength` bytes of `buffer` are at `byteOffset`, a multiple of `alignment`. */

@@ -86,8 +86,8 @@
  * Two copies of this package in one thread are two holders, which hear each other.
  */
 
-import { drawNonce, thisAgent } from "./_agent.ts";
-import { invalid, signalOf } from "./_checks.ts";
+import { drawNonce, type Locks, thisAgent } from "./_agent.ts";
+import { signalOf, throwIfAborted, wrongType } from "./_checks.ts";
 import { startTimer, stopTimer } from "./_clock.ts";
 import { allocate, assertSharedMemory } from "./_memory.ts";
 import { outermostWindow, threads } from "./_thread.ts";
@@ -151,15 +151,6 @@ interface Channel {
   unref?(): void;
 }
 
-/** What this uses of Web Locks. */
-interface Locks {
-  request(
-    name: string,
-    options: { mode?: "shared" | "exclusive"; ifAvailable: true },
-    granted: (lock: object | null) => unknown,
-  ): Promise<unknown>;
-}
-
 interface Scope {
   readonly navigator?: { readonly locks?: Locks };
   readonly BroadcastChannel?: new (name: string) => Channel;
@@ -186,28 +177,15 @@ export async function openByName<Face extends Openable>(
   options: LazyInitOpenOptions,
 ): Promise<Face> {
   if (typeof name !== "string") {
-    throw new TypeError(invalid("open the cell", "name", "be a string", name));
+    throw wrongType("open the cell", "name", "be a string", name);
   }
   const signal = signalOf(options);
-  signal?.throwIfAborted();
+  throwIfAborted(signal);
   await assertRendezvous();
   // A channel or a lock could take two lone surrogates for the same
   const key = JSON.stringify(name);
-  return await open(key, ways, signal ?? new AbortController().signal);
-}
-
-/** Gives up the name by which the face was opened, if it was. */
-export function closeByName(face: object): void {
-  endings.get(face)?.();
-}
-
-async function open<Face extends Openable>(
-  key: string,
-  ways: Ways<Face>,
-  signal: AbortSignal,
-): Promise<Face> {
   for (let length = SHORTEST_PAUSE;; length = nextPause(length)) {
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     const holding = holdings.get(key);
     if (holding !== undefined) {
       return share(key, holding, ways.attach(holding.first.handle));
@@ -218,17 +196,22 @@ async function open<Face extends Openable>(
   }
 }
 
+/** Gives up the name by which the face was opened, if it was. */
+export function closeByName(face: object): void {
+  endings.get(face)?.();
+}
+
 /** Makes the cell; resolves with `undefined` if another agent has it or makes it. */
 async function make<Face extends Openable>(
   key: string,
   ways: Ways<Face>,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Face | undefined> {
-  return await within(gateOf(key), "exclusive", async () => {
+  return await within(nameOf("gate", key), "exclusive", async () => {
     await pause(SHORTEST_PAUSE, signal);
-    return await within(innerGateOf(key), "exclusive", async () => {
+    return await within(nameOf("inner gate", key), "exclusive", async () => {
       // R1
-      if (!await isFree(holdersOf(key))) return undefined;
+      if (!await isFree(nameOf("holders", key))) return undefined;
       return await hold(key, ways.make(), signal);
     });
   });
@@ -238,10 +221,10 @@ async function make<Face extends Openable>(
 async function ask<Face extends Openable>(
   key: string,
   ways: Ways<Face>,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Face | undefined> {
   // R3
-  return await within(gateOf(key), "shared", async () => {
+  return await within(nameOf("gate", key), "shared", async () => {
     const answer = await answerTo(key, signal);
     if (answer === undefined) return undefined;
     return await hold(key, ways.attach(answer.handle), signal);
@@ -252,15 +235,15 @@ async function ask<Face extends Openable>(
 async function hold<Face extends Openable>(
   key: string,
   face: Face,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<Face> {
   let release: (() => void) | undefined;
-  while ((release = await takeShared(holdersOf(key))) === undefined) {
+  while ((release = await takeShared(nameOf("holders", key))) === undefined) {
     // Another asker looks at it
     await pause(SHORTEST_PAUSE, signal);
   }
-  if (signal.aborted) release();
-  signal.throwIfAborted();
+  if (signal?.aborted) release();
+  throwIfAborted(signal);
   const known = holdings.get(key);
   if (known !== undefined) {
     release();
@@ -292,7 +275,7 @@ function share<Face extends Openable>(
 /** Resolves with the answer of a holder, or with `undefined` when there is no holder. */
 async function answerTo(
   key: string,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly handle: unknown } | undefined> {
   // R3: a new one each time
   const id = `${thisAgent} ${drawNonce()}`;
@@ -304,7 +287,7 @@ async function answerTo(
   });
   try {
     for (let length = SHORTEST_PAUSE;; length = nextPause(length)) {
-      if (await isFree(holdersOf(key))) return undefined;
+      if (await isFree(nameOf("holders", key))) return undefined;
       post({ type: "question", key, id });
       // The channel does not deliver that to this agent itself
       answer ??= holdings.get(key)?.first;
@@ -327,20 +310,20 @@ function nextPause(length: number): number {
 /** Resolves after about that many ms, or as soon as `ended` does; rejects by the signal. */
 async function pause(
   length: number,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   ended?: Promise<void>,
 ): Promise<void> {
-  signal.throwIfAborted();
+  throwIfAborted(signal);
   const { promise, resolve } = Promise.withResolvers<void>();
   const end = () => resolve();
   // At random, so that two agents that got in each other's way do not do so again
   const timer = startTimer(end, length * (0.5 + (drawNonce() >>> 0) / 2 ** 32));
-  signal.addEventListener("abort", end);
+  signal?.addEventListener("abort", end);
   ended?.then(end);
   await promise;
   stopTimer(timer);
-  signal.removeEventListener("abort", end);
-  signal.throwIfAborted();
+  signal?.removeEventListener("abort", end);
+  throwIfAborted(signal);
 }
 
 // --- The channel ---
@@ -380,20 +363,12 @@ function receive(data: unknown): void {
 
 // --- The locks ---
 
-function gateOf(key: string): string {
-  return `@lazyinit/lazyinit gate ${key}`;
-}
-
 /**
  * Node, as of 26.10, grants a lock to two threads if they ask within microseconds. So an
- * agent that makes a cell asks twice, with a pause of random length in between.
+ * agent that makes a cell asks for two gates, with a pause of random length in between.
  */
-function innerGateOf(key: string): string {
-  return `@lazyinit/lazyinit inner gate ${key}`;
-}
-
-function holdersOf(key: string): string {
-  return `@lazyinit/lazyinit holders ${key}`;
+function nameOf(lock: "gate" | "inner gate" | "holders", key: string): string {
+  return `@lazyinit/lazyinit ${lock} ${key}`;
 }
 
 /** Whether no agent holds the lock, or looks at it at the same moment. */
@@ -446,7 +421,7 @@ async function tryRendezvous(): Promise<void> {
   if (BroadcastChannel === undefined) {
     throw cannotOpen("has no BroadcastChannel");
   }
-  if (!await carriesSharedMemory(BroadcastChannel)) {
+  if (!await carriesSharedMemory()) {
     throw cannotOpen(
       "has a BroadcastChannel that does not carry shared memory",
     );
@@ -454,16 +429,12 @@ async function tryRendezvous(): Promise<void> {
 }
 
 /** Whether shared memory arrives as what it is: some throw, and some deliver `null`. */
-async function carriesSharedMemory(
-  BroadcastChannel: new (name: string) => Channel,
-): Promise<boolean> {
+async function carriesSharedMemory(): Promise<boolean> {
   // First, so that it is not the last one that is closed below
   openChannel();
   const name = `${CHANNEL_NAME} ${thisAgent} ${drawNonce()}`;
-  const [sender, receiver] = [
-    new BroadcastChannel(name),
-    new BroadcastChannel(name),
-  ];
+  const sender = new BroadcastChannel!(name);
+  const receiver = new BroadcastChannel!(name);
   try {
     return await new Promise((resolve) => {
       receiver.onmessage = ({ data }) =>

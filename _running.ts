@@ -92,8 +92,6 @@ const runs = sharedByThread<Runs>("runs", () => ({
   context: undefined,
 }));
 
-const NO_RUNS: readonly Run[] = [];
-
 whenFrameEnds(() => {
   for (const run of unfinishedRuns()) {
     // The class is that of this copy of the package: other frames of the agent go on
@@ -184,7 +182,6 @@ function createContext(): AsyncContext<Run> | null {
 
 /** The runs of this agent that the caller is part of, from the outermost on. */
 export function currentRuns(): readonly Run[] {
-  if (lastUnfinished() === undefined) return NO_RUNS;
   const found: Run[] = [];
   let run = current();
   for (; run !== undefined; run = unfinishedFrom(run.outer)) found.push(run);
@@ -193,7 +190,6 @@ export function currentRuns(): readonly Run[] {
 
 /** The runs of this agent that have not finished, all of which stand still while it blocks. */
 export function unfinishedRuns(): readonly Run[] {
-  if (lastUnfinished() === undefined) return NO_RUNS;
   const found: Run[] = [];
   let run = runs.lastUnfinished;
   while (run !== undefined) {

@@ -54,7 +54,7 @@ export class Seen<K, V> {
 
   /** Learns the value, and returns whether there is one. */
   refresh(owner: EntryOwner<V>): boolean {
-    return this.#decode(owner) || this.entry(owner).refresh();
+    return this.#decode(owner) || this.entry(owner).read(() => {});
   }
 
   /**

@@ -40,27 +40,22 @@ export interface Filling<T> {
 export class Value<T> extends OnceState {
   readonly #codec: Codec<T>;
   /** The size of the slot, in bytes; read once, as a codec could change. */
-  readonly #capacity: number;
+  readonly capacity: number;
 
   constructor(codec: Codec<T>, buffer: SharedArrayBuffer, byteOffset: number) {
     super(buffer, byteOffset);
     this.#codec = codec;
-    this.#capacity = codec.byteLength;
+    this.capacity = codec.byteLength;
   }
 
   get tag(): string {
     return this.#codec.tag;
   }
 
-  /** The size of the slot, in bytes. */
-  get capacity(): number {
-    return this.#capacity;
-  }
-
   /** The value, of a cell that is initialized; anything, of another. */
   decode(): Readonly<T> {
     const codec = this.#codec;
-    const length = codec.open === true ? this.#length : this.#capacity;
+    const length = codec.open === true ? this.#length : this.capacity;
     return codec.decode(this.#slot(length));
   }
 
@@ -102,7 +97,7 @@ export class Value<T> extends OnceState {
   protected beginFilling(run: Owner): Filling<T> | undefined {
     const codec = this.#codec;
     if (codec.view !== true) return undefined;
-    const length = codec.open === true ? 0 : this.#reserve(run, this.#capacity);
+    const length = codec.open === true ? 0 : this.#reserve(run, this.capacity);
     const filling: Filling<T> = {
       view: codec.decode(this.#slot(length)),
       allocated: undefined,
@@ -125,7 +120,7 @@ export class Value<T> extends OnceState {
   #allocation(view: T, length: unknown): number {
     const { open, tag } = this.#codec;
     const { BYTES_PER_ELEMENT = 1 } = view as { BYTES_PER_ELEMENT?: number };
-    const max = this.#capacity / BYTES_PER_ELEMENT;
+    const max = this.capacity / BYTES_PER_ELEMENT;
     const isOpen = open === true;
     if (isInteger(length, isOpen ? 0 : max, max)) {
       return length * BYTES_PER_ELEMENT;
@@ -155,13 +150,13 @@ export class Value<T> extends OnceState {
   protected encode(run: Owner, value: T): Readonly<T> {
     const codec = this.#codec;
     if (codec.open !== true) {
-      const slot = this.#slot(this.#reserve(run, this.#capacity));
+      const slot = this.#slot(this.#reserve(run, this.capacity));
       codec.encode(value, slot);
       return codec.decode(slot);
     }
     const length = encodeOpen(codec, value, this.#slot(0), (byteLength) => {
       // The codec may say something else by now
-      assertFits(byteLength, { tag: this.tag, byteLength: this.#capacity });
+      assertFits(byteLength, { tag: this.tag, byteLength: this.capacity });
       this.#reserve(run, byteLength);
       return this.#slot(0);
     });
@@ -216,7 +211,7 @@ export class Value<T> extends OnceState {
     const length = this.used;
     // First, as asking the buffer for its size costs more than all the rest
     if (length === 0) return 0;
-    const max = Math.min(this.#capacity, this.room);
+    const max = Math.min(this.capacity, this.room);
     if (length <= max) return length;
     throw new LayoutMismatchError(
       `Cannot read ${this.label} as its value must take at most ${max} bytes: its length word says ${length}`,
@@ -237,7 +232,7 @@ export class Value<T> extends OnceState {
     // The word may have been overwritten
     const used = Math.min(
       words[index + LENGTH_WORD]! >>> 0,
-      this.#capacity,
+      this.capacity,
       buffer.byteLength - byteOffset,
     );
     new Uint8Array(buffer, byteOffset, used).fill(0);

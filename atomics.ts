@@ -978,20 +978,8 @@ export class UnlockToken implements Disposable {
     const words = this.#words;
     if (words === undefined || this.#latest.token !== this) return false;
     this.#words = undefined;
-    const expected = this.#word;
-    // I8: pairs with the CAS of the next lock()
-    const word = Atomics.compareExchange(
-      words,
-      this.#index,
-      expected,
-      expected & MUTEX_LOSSES,
-    );
-    return word === expected || this.#unlockContended(words, word);
-  }
-
-  /** Cold: the word has the waiters bit, or was announced since, or the lock is lost. */
-  #unlockContended(words: Int32Array, word: number): boolean {
-    while (this.#isOf(word)) {
+    let word = this.#word;
+    for (;;) {
       // I8: pairs with the CAS of the next lock(); the word of a lock that is another's stays
       const found = Atomics.compareExchange(
         words,
@@ -1005,9 +993,9 @@ export class UnlockToken implements Disposable {
         if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);
         return true;
       }
+      if (!this.#isOf(found)) return false;
       word = found;
     }
-    return false;
   }
 
   /**
@@ -1275,24 +1263,14 @@ export class Mutex {
     return null;
   }
 
-  #tryLock(): UnlockToken | null {
-    const lock = holder();
+  #tryLock(word = UNLOCKED): UnlockToken | null {
+    const lock = holder() | word & MUTEX_LOSSES;
     // Before the CAS: see "Nothing may fail" at the top
     const token = createToken(this.#words, this.#index, lock, this.#latest);
     // I8: pairs with the CAS of unlock(): what the last holder wrote can be read after this
-    const found = this.#exchange(UNLOCKED, lock);
-    if (found !== UNLOCKED) return this.#tryLockAnew(found);
-    return this.#latest.token = token;
-  }
-
-  /** Cold: the mutex is held, or was taken from a holder before. */
-  #tryLockAnew(word: number): UnlockToken | null {
-    if (isHeld(word)) return null;
-    const lock = holder() | word & MUTEX_LOSSES;
-    const token = createToken(this.#words, this.#index, lock, this.#latest);
-    // I8: as above
-    if (this.#exchange(word, lock) !== word) return null;
-    return this.#latest.token = token;
+    const found = this.#exchange(word, lock);
+    if (found === word) return this.#latest.token = token;
+    return isHeld(found) || word !== UNLOCKED ? null : this.#tryLock(found);
   }
 
   #lockWithin(timeout: number): UnlockToken | null {

@@ -26,7 +26,7 @@
  * @module
  */
 
-import { assertCodec, invalid, isInteger, outOfRange } from "./_checks.ts";
+import { assertCodec, assertInteger, invalid, wrongType } from "./_checks.ts";
 import { fromJson, toJson } from "./_json.ts";
 import { alignToSlot, canGrow, dataViewOf, isShared } from "./_memory.ts";
 import { encodeOpen, fixedSlot, MAX_SLOT_BYTES, type Start } from "./_slot.ts";
@@ -334,6 +334,7 @@ export type AsyncInitializer<T> = [T] extends [ArrayBufferView] ? (
   : () => PromiseLike<T> | T;
 
 const LITTLE_ENDIAN = true;
+const CREATE = "create the codec";
 const MIB = 2 ** 20;
 
 // The default must be small where all of it is allocated immediately
@@ -393,7 +394,7 @@ export const int32: Codec<number> = {
   tag: "int32",
   byteLength: 4,
   encode(value, slot) {
-    assertInteger(value, "int32", -(2 ** 31), 2 ** 31 - 1);
+    assertInteger(value, "encode int32", "value", -(2 ** 31), 2 ** 31 - 1);
     dataViewOf(slot.buffer).setInt32(slot.byteOffset, value, LITTLE_ENDIAN);
   },
   decode(slot) {
@@ -418,7 +419,7 @@ export const uint32: Codec<number> = {
   tag: "uint32",
   byteLength: 4,
   encode(value, slot) {
-    assertInteger(value, "uint32", 0, 2 ** 32 - 1);
+    assertInteger(value, "encode uint32", "value", 0, 2 ** 32 - 1);
     dataViewOf(slot.buffer).setUint32(slot.byteOffset, value, LITTLE_ENDIAN);
   },
   decode(slot) {
@@ -618,9 +619,11 @@ export function typedArray<C extends TypedArrayConstructor>(
 ): Codec<C["prototype"]> {
   const name = elementsOf(constructor);
   if (name === undefined) {
-    const wanted = "be that of a typed array";
-    throw new TypeError(
-      invalid("create the codec", "constructor", wanted, constructor),
+    throw wrongType(
+      CREATE,
+      "constructor",
+      "be that of a typed array",
+      constructor,
     );
   }
   return typeof length === "object" && length !== null
@@ -633,7 +636,7 @@ function fixedTypedArray<C extends TypedArrayConstructor>(
   name: string,
   length: number,
 ): Codec<C["prototype"]> {
-  assertCount(length, "length", 2 ** 32 - 1, "2^32 - 1");
+  assertInteger(length, CREATE, "length", 0, 2 ** 32 - 1, "2^32 - 1");
   const tag = `${elementTag(name)}[${length}]`;
   const byteLength = length * constructor.BYTES_PER_ELEMENT;
   return {
@@ -661,7 +664,7 @@ function openTypedArray<C extends TypedArrayConstructor>(
   const elementByteLength = constructor.BYTES_PER_ELEMENT;
   const { maxLength = TYPED_ARRAY_BOUND / elementByteLength } = options;
   const limit = Math.floor(MAX_SLOT_BYTES / elementByteLength);
-  assertCount(maxLength, "maxLength", limit);
+  assertInteger(maxLength, CREATE, "maxLength", 0, limit);
   const byteLength = maxLength * elementByteLength;
   const tag = byteLength === TYPED_ARRAY_BOUND
     ? `${elementTag(name)}[]`
@@ -718,8 +721,7 @@ export function struct<F extends Record<string, Codec<unknown>>>(
   fields: F,
 ): Codec<StructValue<F>> {
   if (typeof fields !== "object" || fields === null) {
-    const wanted = "be an object of codecs";
-    throw new TypeError(invalid("create the codec", "fields", wanted, fields));
+    throw wrongType(CREATE, "fields", "be an object of codecs", fields);
   }
   const entries = Object.entries(fields);
   for (const [name, codec] of entries) assertCodec(codec, `fields.${name}`);
@@ -880,43 +882,19 @@ function viewOf<C extends TypedArrayConstructor>(
 
 function assertTypedArray(value: unknown, name: string, tag: string): void {
   if (typedArrayName.call(value) === name) return;
-  const wanted = `be an instance of ${name}`;
-  throw new TypeError(invalid(`encode ${tag}`, "value", wanted, value));
+  throw wrongType(`encode ${tag}`, "value", `be an instance of ${name}`, value);
 }
 
 function assertType(value: unknown, type: string, tag: string): void {
   if (typeof value === type && value !== null) return;
   const wanted = type === "object" ? "be an object" : `be a ${type}`;
-  throw new TypeError(invalid(`encode ${tag}`, "value", wanted, value));
-}
-
-function assertInteger(
-  value: unknown,
-  tag: string,
-  min: number,
-  max: number,
-): void {
-  if (isInteger(value, min, max)) return;
-  const wanted = `be an integer from ${min} to ${max}`;
-  throw outOfRange(`encode ${tag}`, "value", wanted, value);
+  throw wrongType(`encode ${tag}`, "value", wanted, value);
 }
 
 /** Returns the tag of a codec of text, with its bound if that is not the default. */
 function textTag(name: string, maxByteLength: number): string {
-  assertCount(maxByteLength, "maxByteLength", MAX_SLOT_BYTES);
+  assertInteger(maxByteLength, CREATE, "maxByteLength", 0, MAX_SLOT_BYTES);
   return maxByteLength === TEXT_BOUND ? name : `${name}[${maxByteLength}]`;
-}
-
-/** Throws unless `value` counts bytes or elements, at most `max` of them. */
-function assertCount(
-  value: unknown,
-  name: string,
-  max: number,
-  shown = `${max}`,
-): void {
-  if (isInteger(value, 0, max)) return;
-  const wanted = `be an integer from 0 to ${shown}`;
-  throw outOfRange("create the codec", name, wanted, value);
 }
 
 /** Up to this length, a loop over ASCII is quicker than a call of the platform's coders. */

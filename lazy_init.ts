@@ -583,13 +583,8 @@ export class LazyInit<T> {
    */
   wait(options?: LazyInitWaitOptions): Readonly<T> {
     const timeout = timeoutOf(options);
-    return this.initialized ? this.value : this.#wait(timeout);
-  }
-
-  /** Cold: the cell is not initialized. */
-  #wait(timeout: number): Readonly<T> {
     const attempt = () => this.initialized || undefined;
-    this.#cell.block(timeout, "waitAsync()", attempt, false);
+    if (!attempt()) this.#cell.block(timeout, "waitAsync()", attempt, false);
     return this.value;
   }
 
@@ -619,7 +614,8 @@ export class LazyInit<T> {
     const signal = signalOf(options);
     if (!this.initialized) {
       this.#cell.assertNotOwned();
-      await this.#cell.until(signal, () => this.initialized || undefined);
+      const attempt = () => this.initialized || undefined;
+      await this.#cell.until(signal, attempt, false);
     }
     return this.value;
   }

@@ -111,6 +111,7 @@ import {
   assertAgentId,
   assertCodec,
   assertFunction,
+  assertInteger,
   assertOptions,
   isInteger,
   label,
@@ -124,10 +125,8 @@ import { type EntryOwner, KIND } from "./_entry.ts";
 import { assertKeyCodec, canonical, Keys } from "./_keys.ts";
 import {
   attach,
-  claim,
   type LazyInitHandle,
   type LazyInitOptions,
-  placeOf,
 } from "./_layout.ts";
 import {
   assertRange,
@@ -346,11 +345,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   readonly #entries: Entries<K>;
   readonly #owner: EntryOwner<V>;
   readonly #recoverable: Pick<OnceState, "recover">;
-  readonly #buffer: SharedArrayBuffer;
-  readonly #byteOffset: number;
-  readonly #maxSize: number;
-  readonly #maxByteLength: number;
-  readonly #tag: string;
+  readonly #handle: LazyInitMapHandle<K, V>;
 
   /**
    * Constructs a new instance: places a map, or attaches to the one of the same layout
@@ -386,33 +381,27 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
       `${tag}, ${valueCodec.byteLength} bytes, ${maxSize} keys`,
       maxByteLength - HEADER,
     );
-    const place = placeOf(KIND, layout, {
+    const cell = Cell.place(KIND, layout, {
       name,
       byteOffset,
       ...(buffer !== undefined && { buffer }),
     });
-    // Checks where it is
-    const { words, index } = new Cell(KIND, layout, place);
-    claim(KIND, layout, place, words, index);
     const arenaStart = byteOffset + arenaOffset;
-    growTo(place.buffer, arenaStart);
+    growTo(cell.buffer, arenaStart);
     const arena = new Arena(
-      place.buffer,
+      cell.buffer,
       wordIndex(byteOffset) + USED_WORD,
       arenaStart,
       byteOffset + maxByteLength,
-      `'maxByteLength' bytes, which are ${maxByteLength} for ${
-        label(KIND, name)
-      }`,
+      `'maxByteLength' bytes, which are ${maxByteLength} for ${cell.label}`,
     );
     this.#entries = new Entries(
       {
-        label: label(KIND, name),
+        label: cell.label,
         maxSize,
         countIndex: wordIndex(byteOffset) + COUNT_WORD,
         tableIndex: wordIndex(byteOffset + HEADER),
         tableLength,
-        start: arenaStart,
         valueByteLength: valueCodec.open === true ? 0 : valueCodec.byteLength,
       },
       new Keys(keyCodec),
@@ -420,12 +409,17 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     );
     this.#owner = { name, codec: valueCodec, arena };
     this.#recoverable = recoverableOf(this.#entries, this.#owner);
-    this.#words = words;
-    this.#buffer = place.buffer;
-    this.#byteOffset = byteOffset;
-    this.#maxSize = maxSize;
-    this.#maxByteLength = maxByteLength;
-    this.#tag = tag;
+    this.#words = cell.words;
+    this.#handle = {
+      kind: KIND,
+      buffer: cell.buffer,
+      byteOffset,
+      name,
+      tag,
+      byteLength: valueCodec.byteLength,
+      maxSize,
+      maxByteLength,
+    };
   }
 
   /**
@@ -546,7 +540,8 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
 
   /** From here on another agent may own an entry, and end. */
   #share(): void {
-    shareAt(this.#buffer, this.#byteOffset, this.#recoverable);
+    const { buffer, byteOffset } = this.#handle;
+    shareAt(buffer, byteOffset, this.#recoverable);
   }
 
   /**
@@ -565,16 +560,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    */
   get handle(): LazyInitMapHandle<K, V> {
     this.#share();
-    return {
-      kind: KIND,
-      buffer: this.#buffer,
-      byteOffset: this.#byteOffset,
-      name: this.name,
-      tag: this.#tag,
-      byteLength: this.#owner.codec.byteLength,
-      maxSize: this.#maxSize,
-      maxByteLength: this.#maxByteLength,
-    };
+    return { ...this.#handle };
   }
 
   /**
@@ -637,7 +623,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @returns The bound.
    */
   get maxSize(): number {
-    return this.#maxSize;
+    return this.#handle.maxSize;
   }
 
   /**
@@ -767,9 +753,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     // First, as a key stays once it is added
     timeoutOf(options);
     const seen = known ?? this.#findOrAdd(key);
-    const result = seen.entry(this.#owner).initialize(
+    const result = seen.entry(this.#owner).make(
       initializer,
       "getOrInitAsync()",
+      () => {},
     );
     if (result === undefined) return this.#await(seen, initializer, options);
     return found(result);
@@ -1095,7 +1082,9 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   #see(entry: number, key: K): Seen<K, V> {
     const seen = new Seen<K, V>(entry, key);
     this.#seen.set(key, seen);
-    if (seen.index >= this.#words.length) this.#words = wordsOf(this.#buffer);
+    if (seen.index >= this.#words.length) {
+      this.#words = wordsOf(this.#handle.buffer);
+    }
     return seen;
   }
 
@@ -1188,10 +1177,8 @@ function boundsOf({
   maxSize = DEFAULT_MAX_SIZE,
   maxByteLength = defaultMaxByteLength(buffer, byteOffset),
 }: LazyInitMapOptions) {
-  if (!isInteger(maxSize, 1, MAX_SIZE)) {
-    const wanted = `be an integer from 1 to ${MAX_SIZE}`;
-    throw outOfRange(`create the ${KIND}`, "maxSize", wanted, maxSize);
-  }
+  const action = `create the ${KIND}`;
+  assertInteger(maxSize, action, "maxSize", 1, MAX_SIZE);
   const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
   const arenaOffset = HEADER + Math.max(8, tableLength * 4);
   if (
@@ -1200,12 +1187,7 @@ function boundsOf({
   ) {
     const wanted =
       `be a multiple of 8 from ${arenaOffset} to ${MAX_BYTE_LENGTH}`;
-    throw outOfRange(
-      `create the ${KIND}`,
-      "maxByteLength",
-      wanted,
-      maxByteLength,
-    );
+    throw outOfRange(action, "maxByteLength", wanted, maxByteLength);
   }
   return { maxSize, maxByteLength, tableLength, arenaOffset };
 }

@@ -767,7 +767,7 @@ export class MutexLazyInit<T> {
     const first = attempt();
     return first !== undefined
       ? first.result
-      : this.#cell.untilTurn(signal, attempt).then(({ result }) => result);
+      : this.#cell.until(signal, attempt).then(({ result }) => result);
   }
 
   /** Boxed, as a promise of the result must not delay the waiters that are next in line. */
@@ -817,14 +817,7 @@ export class MutexLazyInit<T> {
     return this.#state[0] === this.#word && options === undefined &&
         typeof initializer === "function"
       ? Promise.resolve(this.#value as Readonly<T>)
-      : this.#getOrInitAsync(initializer, options);
-  }
-
-  #getOrInitAsync(
-    initializer: AsyncInitializer<T>,
-    options?: LazyInitWaitAsyncOptions,
-  ): Promise<Readonly<T>> {
-    return this.tryInitAsync(initializer, options).then(found);
+      : this.tryInitAsync(initializer, options).then(found);
   }
 
   #tryInit(
@@ -954,8 +947,7 @@ export class MutexLazyInit<T> {
     const signal = signalOf(options);
     const attempt = () => this.#tryReset(() => this.#cell.resetInTurns());
     throwIfAborted(signal);
-    const { result } = attempt() ??
-      await this.#cell.untilTurn(signal, attempt);
+    const { result } = attempt() ?? await this.#cell.until(signal, attempt);
     return await abortable(result, signal);
   }
 
@@ -1020,7 +1012,8 @@ export class MutexLazyInit<T> {
     const signal = signalOf(options);
     // Taken at once, as another task may reset the cell before this goes on
     const attempt = () => this.#refresh() ? { value: this.#value } : undefined;
-    const { value } = attempt() ?? await this.#cell.until(signal, attempt);
+    const { value } = attempt() ??
+      await this.#cell.until(signal, attempt, false);
     return value as Readonly<T>;
   }
 

@@ -143,16 +143,32 @@ Deno.test("MutexLazyInit.getOrInitAsync() listens to its signal where another li
   assertEquals(await cell.waitAsync(), 42);
 });
 
-Deno.test("MutexLazyInit.getOrInitAsync() takes a signal that has no more than events and whether it is aborted", async () => {
-  const signal = Object.assign(new EventTarget(), {
+/** What the calls that take a signal need of it. */
+function plainSignal(): AbortSignal & { aborted: boolean } {
+  return Object.assign(new EventTarget(), {
     aborted: false,
     reason: new Error("Enough"),
-  });
+  }) as unknown as AbortSignal & { aborted: boolean };
+}
+
+Deno.test("MutexLazyInit.getOrInitAsync() takes a signal that has no more than events and whether it is aborted", async () => {
+  const signal = plainSignal();
   const call = (value: number) =>
-    new MutexLazyInit(int32).getOrInitAsync(() => value, {
-      signal: signal as unknown as AbortSignal,
-    });
+    new MutexLazyInit(int32).getOrInitAsync(() => value, { signal });
   assertEquals(await call(42), 42);
   signal.aborted = true;
   await assertRejects(() => call(43), Error, "Enough");
+});
+
+Deno.test("MutexLazyInit.open() takes a signal that has no more than events and whether it is aborted", async () => {
+  const signal = plainSignal();
+  const name = "plain signal";
+  using cell = await MutexLazyInit.open(name, int32, { signal });
+  assertEquals(cell.name, name);
+  signal.aborted = true;
+  await assertRejects(
+    () => MutexLazyInit.open("another", int32, { signal }),
+    Error,
+    "Enough",
+  );
 });

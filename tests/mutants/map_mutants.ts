@@ -231,7 +231,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "map: initializer runs before there is room",
     file: ENTRY,
-    from: "      this.makeRoom(this.#fixedByteLength);\n",
+    from: "      this.makeRoom(open === true ? 0 : byteLength);\n",
     to: "",
     tests: ["lazy_init_map:LazyInitMap whose memory is full says so when"],
   },

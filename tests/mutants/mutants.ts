@@ -175,8 +175,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "unlock by whoever",
     file: ATOMICS,
-    from: "    while (this.#isOf(word)) {\n",
-    to: "    while (isHeld(word)) {\n",
+    from: "      if (!this.#isOf(found)) return false;\n",
+    to: "      if (!isHeld(found)) return false;\n",
     scenarios: ["holder-declared-dead-2"],
   },
   {

@@ -9,7 +9,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "name: the cell made without a look for holders (R1)",
     file: RENDEZVOUS,
-    from: "      if (!await isFree(holdersOf(key))) return undefined;\n",
+    from:
+      '      if (!await isFree(nameOf("holders", key))) return undefined;\n',
     to: "",
     tests: ["open:come later"],
   },
@@ -17,7 +18,7 @@ export const mutants: readonly Mutant[] = [
     name: "name: the cell made without the gate (R1)",
     file: RENDEZVOUS,
     from:
-      '  return await within(gateOf(key), "exclusive", async () => {\n    await pause',
+      '  return await within(nameOf("gate", key), "exclusive", async () => {\n    await pause',
     to:
       "  return await (async (body) => await body())(async () => {\n    await pause",
     tests: ["open:makes no other cell"],
@@ -26,7 +27,7 @@ export const mutants: readonly Mutant[] = [
     name: "name: the cell made without the inner gate (R1)",
     file: RENDEZVOUS,
     from:
-      '    return await within(innerGateOf(key), "exclusive", async () => {\n',
+      '    return await within(nameOf("inner gate", key), "exclusive", async () => {\n',
     to: "    return await (async (body) => await body())(async () => {\n",
     tests: ["open:grants the gate to two agents"],
   },
@@ -86,7 +87,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "name: asked for without the gate (R3)",
     file: RENDEZVOUS,
-    from: '  return await within(gateOf(key), "shared", async () => {\n',
+    from:
+      '  return await within(nameOf("gate", key), "shared", async () => {\n',
     to: "  return await (async (body) => await body())(async () => {\n",
     tests: ["open:makes no other cell"],
   },
@@ -131,7 +133,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "name: a holder waited for that there is no more",
     file: RENDEZVOUS,
-    from: "      if (await isFree(holdersOf(key))) return undefined;\n",
+    from: '      if (await isFree(nameOf("holders", key))) return undefined;\n',
     to: "",
     tests: ["open:ends while agents wait"],
   },
@@ -146,21 +148,21 @@ export const mutants: readonly Mutant[] = [
   {
     name: "name: an abort ignored",
     file: RENDEZVOUS,
-    from: "signal ?? new AbortController().signal",
-    to: "new AbortController().signal",
+    from: "  const signal = signalOf(options);\n  throwIfAborted(signal);\n",
+    to: "  throwIfAborted(signalOf(options));\n  const signal = undefined;\n",
     tests: ["open:before the call and while it waits"],
   },
   {
     name: "name: held by a call that was aborted",
     file: RENDEZVOUS,
-    from: "  if (signal.aborted) release();\n",
+    from: "  if (signal?.aborted) release();\n",
     to: "",
     tests: ["open:at the last moment"],
   },
   {
     name: "name: taken at the last moment by a call that was aborted",
     file: RENDEZVOUS,
-    from: "  if (signal.aborted) release();\n  signal.throwIfAborted();\n",
+    from: "  if (signal?.aborted) release();\n  throwIfAborted(signal);\n",
     to: "",
     tests: ["open:at the last moment"],
   },
