@@ -136,13 +136,6 @@ export type AnyInitializer = (
   allocate?: (length: number) => unknown,
 ) => unknown;
 
-/** What to do with the promise that an initializer has returned. */
-type Settle<T, P> = (
-  run: Run,
-  filling: Filling<T> | undefined,
-  made: PromiseLike<unknown>,
-) => P;
-
 /** What the modules of the other words need of a cell; protected in an {@linkcode OnceState}. */
 export interface Cell<T> {
   readonly words: Int32Array;
@@ -238,9 +231,25 @@ export class Cell<T> extends Value<T> {
     alternative: string,
     keep: Keep<T>,
   ): InitResult<T> | undefined {
-    return this.#make(within, initializer, keep, (_run, _filling, made) => {
-      throw mustNotBePromise(made, alternative);
-    });
+    const generation = this.tryBegin();
+    if (generation < 0) return undefined;
+    let run: Run | undefined;
+    try {
+      run = beginRun(this, generation);
+      const filling = this.beginFilling(run);
+      const made = within(
+        run,
+        initializer,
+        filling?.view,
+        filling?.allocate,
+      );
+      if (isPromiseLike(made)) throw mustNotBePromise(made, alternative);
+      const value = this.#publish(run, this.fill(run, filling, made), keep);
+      finishRun(run);
+      return value;
+    } catch (error) {
+      return this.#fail(generation, run, error);
+    }
   }
 
   /** As {@linkcode Cell.make}, for an initializer that may be asynchronous. */
@@ -249,27 +258,19 @@ export class Cell<T> extends Value<T> {
     keep: Keep<T>,
     outer?: Run,
   ): Promise<InitResult<T>> | InitResult<T> | undefined {
-    const settle: Settle<T, Promise<InitResult<T>>> = (run, filling, made) =>
-      this.#settle(run, filling, made, keep);
-    return this.#make(withinAsync, initializer, keep, settle, outer);
-  }
-
-  /** Takes the cell, runs the initializer, and passes a promise that it returns to `settle`. */
-  #make<P>(
-    call: typeof within,
-    initializer: AnyInitializer,
-    keep: Keep<T>,
-    settle: Settle<T, P>,
-    outer?: Run,
-  ): P | InitResult<T> | undefined {
     const generation = this.tryBegin();
     if (generation < 0) return undefined;
     let run: Run | undefined;
     try {
       run = beginRun(this, generation, outer);
       const filling = this.beginFilling(run);
-      const made = call(run, initializer, filling?.view, filling?.allocate);
-      if (isPromiseLike(made)) return settle(run, filling, made);
+      const made = withinAsync(
+        run,
+        initializer,
+        filling?.view,
+        filling?.allocate,
+      );
+      if (isPromiseLike(made)) return this.#settle(run, filling, made, keep);
       const value = this.#publish(run, this.fill(run, filling, made), keep);
       finishRun(run);
       return value;
