@@ -14,7 +14,7 @@ import {
   recoverWhenWorkersEnd,
   thisAgent,
 } from "./_agent.ts";
-import { assertFunction, label } from "./_checks.ts";
+import { assertFunction, label, throwIfAborted } from "./_checks.ts";
 import { now } from "./_clock.ts";
 import { blockLooking, sleepLooking } from "./_deadlock.ts";
 import {
@@ -36,7 +36,7 @@ import {
   withinAsync,
 } from "./_running.ts";
 import { type Filling, type Keep, type Owner, Value } from "./_value.ts";
-import { inLine } from "./_waiting.ts";
+import { hasLine, inLine } from "./_waiting.ts";
 import type { Phase } from "./atomics.ts";
 import type { Codec } from "./codec.ts";
 import {
@@ -237,12 +237,7 @@ export class Cell<T> extends Value<T> {
     try {
       run = beginRun(this, generation);
       const filling = this.beginFilling(run);
-      const made = within(
-        run,
-        initializer,
-        filling?.view,
-        filling?.allocate,
-      );
+      const made = within(run, filled(initializer, filling));
       if (isPromiseLike(made)) throw mustNotBePromise(made, alternative);
       const value = this.#publish(run, this.fill(run, filling, made), keep);
       finishRun(run);
@@ -264,12 +259,7 @@ export class Cell<T> extends Value<T> {
     try {
       run = beginRun(this, generation, outer);
       const filling = this.beginFilling(run);
-      const made = withinAsync(
-        run,
-        initializer,
-        filling?.view,
-        filling?.allocate,
-      );
+      const made = withinAsync(run, filled(initializer, filling));
       if (isPromiseLike(made)) return this.#settle(run, filling, made, keep);
       const value = this.#publish(run, this.fill(run, filling, made), keep);
       finishRun(run);
@@ -382,6 +372,11 @@ export class Cell<T> extends Value<T> {
     });
   }
 
+  /** Whether tasks of this agent wait for their turn to own the cell. */
+  get hasLine(): boolean {
+    return hasLine(this.words, this.index);
+  }
+
   /**
    * As {@linkcode Cell.block}, without blocking. Of the tasks of this agent that want the
    * cell, one waits after the other. Passes `attempt` the run that the call is part of.
@@ -391,6 +386,7 @@ export class Cell<T> extends Value<T> {
     attempt: (outer: Run | undefined) => R | undefined,
     wantsCell = true,
   ): Promise<R> {
+    throwIfAborted(signal);
     // Taken once, as browsers cannot say it after the first sleep
     const runs = currentRuns();
     if (isWithin(this, runs)) throw this.recursive();
@@ -511,6 +507,15 @@ export function found<T>(result: InitResult<T>): Readonly<T> {
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as { then?: unknown }).then === "function";
+}
+
+/** The initializer with its arguments: only that of a view gets any. */
+function filled<T>(
+  initializer: AnyInitializer,
+  filling: Filling<T> | undefined,
+): () => unknown {
+  if (filling === undefined) return initializer;
+  return () => initializer(filling.view, filling.allocate);
 }
 
 /** Throws unless `initializer` is a function. */

@@ -135,11 +135,11 @@ export class Entry<V> extends Cell<V> {
 
   #withKey(initializer: AnyInitializer): AnyInitializer {
     const call = initializer as (...args: unknown[]) => unknown;
-    return (slot, allocate) => {
+    return (...filling) => {
       const { open, byteLength } = this.#owner.codec;
       // Before it runs, as it would run in vain
       this.makeRoom(open === true ? 0 : byteLength);
-      return call(this.#seen.key, slot, allocate);
+      return call(this.#seen.key, ...filling);
     };
   }
 

@@ -43,7 +43,7 @@ interface GrowableBuffer extends SharedArrayBuffer {
 
 /** The memory of WebAssembly grows by whole pages. */
 const PAGE_BYTES = 65_536;
-/** From this size on, memory that can grow costs less than memory that stays unused. */
+/** If more bytes than this may stay unused, memory that can grow costs less. */
 const MIN_GROWABLE = 65_536;
 
 /** Whether shared memory can grow on this platform. */
@@ -57,7 +57,7 @@ export function allocateGrowable(
   maxByteLength: number,
 ): SharedArrayBuffer {
   assertSharedMemory();
-  if (maxByteLength <= MIN_GROWABLE || !canGrow()) {
+  if (maxByteLength - byteLength <= MIN_GROWABLE || !canGrow()) {
     return allocate(maxByteLength);
   }
   // Older libraries of TypeScript do not know the option

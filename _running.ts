@@ -143,19 +143,14 @@ export function finishRun(run: Run): void {
 }
 
 /** Calls `body`, a synchronous part of the run. */
-export function within<A, B, R>(
-  run: Run,
-  body: (first?: A, second?: B) => R,
-  first?: A,
-  second?: B,
-): R {
+export function within<R>(run: Run, body: () => R): R {
   const { onStack, onStackWithin } = runs;
   // The context says nothing if the run is the only one
   const context = run.previous && currentContext();
   try {
     runs.onStack = run;
     runs.onStackWithin = context;
-    return body(first, second);
+    return body();
   } finally {
     runs.onStack = onStack;
     runs.onStackWithin = onStackWithin;
@@ -163,16 +158,11 @@ export function within<A, B, R>(
 }
 
 /** As {@linkcode within}, for a part that goes on asynchronously. */
-export function withinAsync<A, B, R>(
-  run: Run,
-  body: (first?: A, second?: B) => R,
-  first?: A,
-  second?: B,
-): R {
+export function withinAsync<R>(run: Run, body: () => R): R {
   runs.context ??= createContext();
   return runs.context === null
-    ? within(run, body, first, second)
-    : runs.context.run(run, body, first, second);
+    ? within(run, body)
+    : runs.context.run(run, body);
 }
 
 function createContext(): AsyncContext<Run> | null {

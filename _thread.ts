@@ -38,11 +38,7 @@ export interface StartedWorker {
 
 /** A value that follows asynchronous calls. */
 export interface AsyncContext<T> {
-  run<Args extends unknown[], R>(
-    value: T,
-    body: (...args: Args) => R,
-    ...args: Args
-  ): R;
+  run<R>(value: T, body: () => R): R;
   getStore(): T | undefined;
 }
 

@@ -194,6 +194,11 @@ export function sleepAsync(
 /** The tasks of this agent that wait for their turn at a word, by memory and word. */
 const lines = new WeakMap<SharedArrayBuffer, Map<number, Set<() => void>>>();
 
+/** Whether tasks of this agent wait for their turn at the word. */
+export function hasLine(words: Int32Array, index: number): boolean {
+  return lines.get(words.buffer as SharedArrayBuffer)?.has(index) === true;
+}
+
 /**
  * Calls `body` when all earlier tasks of this agent have left the line of the word, and
  * leaves the line when the promise that `body` returns has settled.

@@ -209,6 +209,7 @@ export type Json<T> = unknown extends T ? T
     | bigint
     | symbol
     | undefined
+    | void
     | ((...args: never[]) => unknown)
     | (abstract new (...args: never[]) => unknown) ? never
   : T extends readonly unknown[] ? { [K in keyof T]: Json<T[K]> }

@@ -262,9 +262,9 @@ export interface LazyInitMapOptions extends LazyInitOptions {
   /**
    * The most bytes that the map may take, a multiple of 8 up to 4 GiB: its table, with 4 to
    * 8 bytes for each key of `maxSize`, its keys and their values. By default, it is the
-   * rest of `buffer` if that is given, otherwise 1 GiB, which the map uses only as needed.
-   * Where shared memory cannot grow, all of it is allocated at once, and the default is 16
-   * MiB.
+   * rest of `buffer` if that is given, otherwise 1 GiB or twice the size of the table,
+   * whichever is more. The map uses only as much as it needs. Where shared memory cannot
+   * grow, all of it is allocated at once, and 16 MiB stand in the place of 1 GiB.
    */
   maxByteLength?: number;
 }
@@ -372,9 +372,11 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     assertKeyCodec(keyCodec);
     assertCodec(valueCodec, "valueCodec");
     assertOptions(options);
-    const { name = "", buffer, byteOffset = 0 } = options;
+    const { name = "", buffer, byteOffset = 0, ...bounds } = options;
     const { maxSize, maxByteLength, tableLength, arenaOffset } = boundsOf(
-      options,
+      bounds,
+      buffer,
+      byteOffset,
     );
     const tag = tagOf(keyCodec, valueCodec);
     const layout = layoutOf(
@@ -847,6 +849,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(key: K, options?: LazyInitWaitOptions): boolean {
+    timeoutOf(options);
     return this.#cellOf(key)?.reset(options) ?? false;
   }
 
@@ -877,6 +880,7 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     key: K,
     options?: LazyInitWaitAsyncOptions,
   ): Promise<boolean> {
+    throwIfAborted(signalOf(options));
     return await this.#cellOf(key)?.resetAsync(options) ?? false;
   }
 
@@ -1171,16 +1175,21 @@ function layoutOf(tag: string, byteLength: number): Codec<never> {
 }
 
 /** The bounds of a map, and where its parts are, in bytes. */
-function boundsOf({
-  buffer,
+function boundsOf(
+  options: Pick<LazyInitMapOptions, "maxSize" | "maxByteLength">,
+  buffer?: SharedArrayBuffer,
   byteOffset = 0,
-  maxSize = DEFAULT_MAX_SIZE,
-  maxByteLength = defaultMaxByteLength(buffer, byteOffset),
-}: LazyInitMapOptions) {
+) {
+  const { maxSize = DEFAULT_MAX_SIZE } = options;
   const action = `create the ${KIND}`;
   assertInteger(maxSize, action, "maxSize", 1, MAX_SIZE);
   const tableLength = 2 ** Math.ceil(Math.log2(maxSize));
   const arenaOffset = HEADER + Math.max(8, tableLength * 4);
+  const {
+    maxByteLength = buffer === undefined
+      ? Math.max((canGrow() ? 1_024 : 16) * MIB, 2 * arenaOffset)
+      : restOf(buffer, byteOffset),
+  } = options;
   if (
     !isInteger(maxByteLength, arenaOffset, MAX_BYTE_LENGTH) ||
     maxByteLength % 8 !== 0
@@ -1205,11 +1214,8 @@ function recoverableOf<V>(
   };
 }
 
-function defaultMaxByteLength(
-  buffer: SharedArrayBuffer | undefined,
-  byteOffset: unknown,
-): number {
-  if (buffer === undefined) return (canGrow() ? 1_024 : 16) * MIB;
+/** How many bytes of the buffer a map may take that begins there. */
+function restOf(buffer: SharedArrayBuffer, byteOffset: unknown): number {
   assertShared(buffer);
   assertRange(buffer, byteOffset, HEADER, 8);
   const left = maxByteLengthOf(buffer) - byteOffset;

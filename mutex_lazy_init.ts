@@ -68,7 +68,7 @@ const UNREAD = new Int32Array([-1]);
  * others wait, and that every agent reads for the price of two field accesses.
  *
  * If an initializer fails, its caller gets the error, and one of the waiters runs
- * its own. Reading never takes the lock. The value can be reset. If no caller needs to
+ * its own. Among the asynchronous calls of one agent, that is the earliest. Reading never takes the lock. The value can be reset. If no caller needs to
  * wait, to fail or to reset, use `LazyInit`, which is simpler and even faster.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
@@ -764,7 +764,10 @@ export class MutexLazyInit<T> {
   ): InitResult<T> | Promise<InitResult<T>> {
     const attempt = (outer?: Run) =>
       this.#attemptAsync(initializer, signal, outer);
-    const first = attempt();
+    // Behind the tasks that wait already, or those that come first could starve them
+    const first = this.#cell.hasLine && !this.#refresh()
+      ? undefined
+      : attempt();
     return first !== undefined
       ? first.result
       : this.#cell.until(signal, attempt).then(({ result }) => result);

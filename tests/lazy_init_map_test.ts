@@ -157,6 +157,13 @@ Deno.test("LazyInitMap.getOrInit() calls the initializer once for each key, with
   assertEquals(calls, ["a", "bb"]);
 });
 
+Deno.test("LazyInitMap.getOrInit() gives the initializer nothing but the key if the value is not a view", async () => {
+  const map = new LazyInitMap(int32, int32);
+  const count = (...given: unknown[]) => given.length;
+  assertEquals(map.getOrInit(7, count), 1);
+  assertEquals(await map.getOrInitAsync(8, count), 1);
+});
+
 Deno.test("LazyInitMap.getOrInit() gives views the slot and allocate after the key", () => {
   const fixed = new LazyInitMap(string(), typedArray(Uint8Array, 3));
   fixed.getOrInit("abc", (key, slot) => {
@@ -266,6 +273,51 @@ Deno.test("LazyInitMap.get() returns undefined during an insertion", () => {
     return 1;
   });
   assertEquals(attached.get("a"), 1);
+});
+
+Deno.test("LazyInitMap.reset() and resetAsync() check their options for every key", async () => {
+  const map = new LazyInitMap(int32, int32);
+  assertThrows(() => map.getOrInit(1, unreachable), Error);
+  const reason = new Error("Enough");
+  for (const key of [1, 2]) {
+    const { signal } = new AbortController();
+    assertThrows(() => map.reset(key, { signal } as never), TypeError);
+    assertThrows(() => map.reset(key, { timeout: -1 }), RangeError);
+    await assertRejects(
+      () => map.resetAsync(key, { timeout: 1 } as never),
+      TypeError,
+    );
+    assertStrictEquals(
+      await assertRejects(() =>
+        map.resetAsync(key, { signal: AbortSignal.abort(reason) })
+      ),
+      reason,
+    );
+  }
+});
+
+Deno.test("LazyInitMap() reads each option once", () => {
+  const read: string[] = [];
+  const options = new Proxy({
+    name: "squares",
+    buffer: new SharedArrayBuffer(1024),
+    byteOffset: 8,
+    maxSize: 8,
+    maxByteLength: 512,
+  }, {
+    get(target, name) {
+      read.push(String(name));
+      return Reflect.get(target, name);
+    },
+  });
+  new LazyInitMap(int32, int32, options);
+  assertEquals(read.sort(), Object.keys(options).sort());
+});
+
+Deno.test("LazyInitMap() has room for a table of any size by default", () => {
+  const maxSize = 2 ** 28;
+  const map = new LazyInitMap(int32, int32, { maxSize });
+  assertEquals(map.getOrInit(7, square), 49);
 });
 
 Deno.test("LazyInitMap.reset() gives false for what has no value", async () => {

@@ -264,6 +264,13 @@ Deno.test("MutexLazyInit takes a codec that fails as an initializer that failed"
   assert(isSlotZeroed(other));
 });
 
+Deno.test("MutexLazyInit and LazyInit give an initializer nothing if the value is not a view", async () => {
+  const count = (...given: unknown[]) => given.length;
+  assertEquals(new LazyInit(int32).callOnce(count), 0);
+  assertEquals(new MutexLazyInit(int32).getOrInit(count), 0);
+  assertEquals(await new MutexLazyInit(int32).getOrInitAsync(count), 0);
+});
+
 Deno.test("MutexLazyInit refuses an initializer that is no function", async () => {
   const cell = new MutexLazyInit(int32);
   // Also when there is nothing left to initialize

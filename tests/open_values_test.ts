@@ -510,6 +510,13 @@ Deno.test({
   },
 });
 
+Deno.test("MutexLazyInit() has memory that grows if the bound exceeds 64 KiB", () => {
+  const sizeFor = (bound: number) =>
+    new MutexLazyInit(string(bound)).handle.buffer.byteLength;
+  assertEquals(sizeFor(65_536), 24 + 65_536);
+  assertEquals(sizeFor(65_537), 24);
+});
+
 Deno.test("MutexLazyInit() refuses memory for an open codec that is too small, not growable or goes on after it", () => {
   const memories: [SharedArrayBuffer, number, ErrorConstructor, string][] = [
     [

@@ -159,6 +159,8 @@ Deno.test("json() of what JSON cannot represent is a type error", () => {
     json<bigint>();
     // @ts-expect-error JSON has no undefined
     json<undefined>();
+    // @ts-expect-error nor what a function returns that returns nothing
+    json<void>();
     // @ts-expect-error JSON has no symbols
     json<symbol>();
     // @ts-expect-error a typed array turns into an object

@@ -13,9 +13,11 @@ import {
   agentId,
   int32,
   LazyInit,
+  LazyInitMap,
   Mutex,
   MutexLazyInit,
   OnceState,
+  string,
 } from "../mod.ts";
 import { Agents } from "./_agents.ts";
 import { run } from "./_commands.ts";
@@ -260,6 +262,69 @@ async function stepsOfHerd(count: number): Promise<number> {
 Deno.test("Fault of this package, herds: twice as many tasks that fail take twice as many steps", async () => {
   const steps = await stepsOfHerd(500);
   assert(await stepsOfHerd(1_000) < 2.2 * steps);
+});
+
+/** Rejects in a later turn of the event loop, when the tasks that wait are asleep. */
+function failure(message: string): Promise<never> {
+  return new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(message)));
+  });
+}
+
+Deno.test("Fault of this package, starvation: asynchronous calls of one agent initialize in their order, though earlier ones fail", async () => {
+  const cell = new MutexLazyInit(int32);
+  const map = new LazyInitMap(string(), int32);
+  const order: string[] = [];
+  const fail = (name: string) => () => {
+    order.push(name);
+    return failure(name);
+  };
+  for (
+    const call of [
+      (name: string) => cell.getOrInitAsync(fail(name)),
+      (name: string) => map.getOrInitAsync("key", fail(name)),
+    ]
+  ) {
+    order.length = 0;
+    const begin = (name: string) =>
+      call(name).catch(({ message }: Error) => message);
+    const calls = [begin("first"), begin("second")];
+    await calls[0];
+    assertEquals(order, ["first"]);
+    calls.push(begin("third"));
+    assertEquals(await Promise.all(calls), ["first", "second", "third"]);
+    assertEquals(order, ["first", "second", "third"]);
+  }
+});
+
+Deno.test("MutexLazyInit.getOrInitAsync() does not wait in line when it is aborted or there is a value", async () => {
+  const cell = new MutexLazyInit(int32);
+  const first = cell.getOrInitAsync(() => failure("First"));
+  const second = cell.getOrInitAsync(() => Promise.resolve(2));
+  await first.catch(() => {});
+  const signal = AbortSignal.abort(new Error("Enough"));
+  const aborted = cell.getOrInitAsync(() => 3, { signal });
+  assertEquals(
+    await Promise.race([
+      second,
+      aborted.catch(({ message }: Error) => message),
+    ]),
+    "Enough",
+  );
+  assertEquals(await second, 2);
+
+  cell.reset();
+  const other = MutexLazyInit.from(cell.handle, int32);
+  const third = cell.getOrInitAsync(() =>
+    new Promise((resolve) => setTimeout(resolve, 0, 3))
+  );
+  const fourth = cell.getOrInitAsync(() => 4);
+  await third;
+  // In the turn in which the fourth is still in line
+  const fifth = other.getOrInitAsync(() => 5);
+  cell.reset();
+  assertEquals(await fifth, 3);
+  assertEquals(await fourth, 4);
 });
 
 /** The names of the locks that agents of this process hold or ask for. */

@@ -487,6 +487,28 @@ export const mutants: readonly Mutant[] = [
     tests: ["waiting:twice as many"],
   },
   {
+    name: "overtakes the tasks in line",
+    file: MUTEX,
+    from: "    const first = this.#cell.hasLine && !this.#refresh()\n",
+    to: "    const first = this.#cell.hasLine && !this.#cell\n",
+    tests: ["waiting:starvation"],
+  },
+  {
+    name: "stands in line though there is a value",
+    file: MUTEX,
+    from: "    const first = this.#cell.hasLine && !this.#refresh()\n",
+    to: "    const first = this.#cell.hasLine\n",
+    tests: ["waiting:does not wait in line"],
+  },
+  {
+    name: "gets in line though it was aborted before",
+    file: CELL,
+    from:
+      "    throwIfAborted(signal);\n    // Taken once, as browsers cannot say it",
+    to: "    // Taken once, as browsers cannot say it",
+    tests: ["waiting:does not wait in line"],
+  },
+  {
     name: "leaves the line without calling the next",
     file: WAITING,
     from: "    else next();\n",
