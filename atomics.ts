@@ -150,7 +150,7 @@ import {
 import { now } from "./_clock.ts";
 import { allocate, wordIndex, wordsAt } from "./_memory.ts";
 import { finishResets } from "./_resetting.ts";
-import { inLine, sleepAsync } from "./_waiting.ts";
+import { hasLine, inLine, sleepAsync } from "./_waiting.ts";
 import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
 
 export { agentId, announceAgent, canBlock } from "./_agent.ts";
@@ -1167,7 +1167,7 @@ export class Mutex {
 
   /**
    * Locks the mutex without blocking the agent, and keeps its event loop alive
-   * while it waits.
+   * while it waits. Calls of one agent get the lock in their order.
    *
    * TC39's sketch of an asynchronous lock takes a callback, which runs under the lock.
    * This method returns the token instead; `using` disposes of it just as reliably.
@@ -1193,7 +1193,9 @@ export class Mutex {
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
     throwIfAborted(signal);
-    return this.#tryLock() ??
+    // Behind the tasks that wait already, or those that come first could starve them
+    const isNext = !hasLine(this.#words, this.#index);
+    return (isNext && this.#tryLock()) ||
       await inLine(this.#words, this.#index, signal, async () => {
         for (;;) {
           const token = this.#tryLock();

@@ -271,7 +271,7 @@ function failure(message: string): Promise<never> {
   });
 }
 
-Deno.test("Fault of this package, starvation: asynchronous calls of one agent initialize in their order, though earlier ones fail", async () => {
+Deno.test("Fault of this package, starvation: asynchronous calls of one agent have the cell or the mutex in their order, though earlier ones fail", async () => {
   const cell = new MutexLazyInit(int32);
   const map = new LazyInitMap(string(), int32);
   const order: string[] = [];
@@ -279,10 +279,15 @@ Deno.test("Fault of this package, starvation: asynchronous calls of one agent in
     order.push(name);
     return failure(name);
   };
+  const mutex = new Mutex();
   for (
     const call of [
       (name: string) => cell.getOrInitAsync(fail(name)),
       (name: string) => map.getOrInitAsync("key", fail(name)),
+      async (name: string) => {
+        using _token = await mutex.lockAsync();
+        return await fail(name)();
+      },
     ]
   ) {
     order.length = 0;

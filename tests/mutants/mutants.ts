@@ -494,6 +494,13 @@ export const mutants: readonly Mutant[] = [
     tests: ["waiting:starvation"],
   },
   {
+    name: "overtakes the tasks in line for a mutex",
+    file: ATOMICS,
+    from: "    const isNext = !hasLine(this.#words, this.#index);\n",
+    to: "    const isNext = true;\n",
+    tests: ["waiting:starvation"],
+  },
+  {
     name: "stands in line though there is a value",
     file: MUTEX,
     from: "    const first = this.#cell.hasLine && !this.#refresh()\n",
