@@ -509,7 +509,7 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
     typeof (value as { then?: unknown }).then === "function";
 }
 
-/** The initializer with its arguments: only that of a view gets any. */
+/** The initializer with its arguments: only the initializer of a view gets arguments. */
 function filled<T>(
   initializer: AnyInitializer,
   filling: Filling<T> | undefined,

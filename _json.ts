@@ -1,7 +1,7 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 // This module is browser compatible.
 
-import { show } from "./_checks.ts";
+import { isInteger, show } from "./_checks.ts";
 
 /**
  * How deep values may be nested. Every agent can read what another one has written,
@@ -9,6 +9,8 @@ import { show } from "./_checks.ts";
  * Writing does, so it has a limit that any stack has room for.
  */
 const MAX_DEPTH = 1_000;
+/** How many elements an array may have. */
+const MAX_LENGTH = 2 ** 32 - 1;
 
 const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
 
@@ -75,6 +77,12 @@ function copyOf(value: unknown, walk: Walk): unknown {
 
 function copyOfArray(value: unknown[], walk: Walk): unknown[] {
   const { length } = value;
+  // That of a proxy may be anything, and would be the only element of the copy
+  if (!isInteger(length, 0, MAX_LENGTH)) {
+    throw new TypeError(
+      `${cannotEncode(walk)} be a JSON value: its length is ${show(length)}`,
+    );
+  }
   const copy = new Array(length);
   // By index, as map() skips holes and calls the array's own class
   for (let i = 0; i < length; i++) {

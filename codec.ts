@@ -532,7 +532,7 @@ export function string(maxByteLength: number = TEXT_BOUND): Codec<string> {
  * keys, and named properties of arrays. What is read back is frozen at all levels, though
  * its type is read-only on the first level only. For large arrays of numbers, use
  * {@linkcode typedArray}: each reader gets a view instead of a copy. This matters most in
- * Bun and Safari, whose engine takes up to 1 µs to freeze an element.
+ * Bun and Safari, whose engine takes about 1 µs to freeze an element.
  *
  * @example Usage
  * ```ts

@@ -264,7 +264,7 @@ export interface LazyInitMapOptions extends LazyInitOptions {
    * 8 bytes for each key of `maxSize`, its keys and their values. By default, it is the
    * rest of `buffer` if that is given, otherwise 1 GiB or twice the size of the table,
    * whichever is more. The map uses only as much as it needs. Where shared memory cannot
-   * grow, all of it is allocated at once, and 16 MiB stand in the place of 1 GiB.
+   * grow, all of it is allocated at once, and the default is 16 MiB instead of 1 GiB.
    */
   maxByteLength?: number;
 }
@@ -372,9 +372,9 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     assertKeyCodec(keyCodec);
     assertCodec(valueCodec, "valueCodec");
     assertOptions(options);
-    const { name = "", buffer, byteOffset = 0, ...bounds } = options;
+    const { name = "", buffer, byteOffset = 0 } = options;
     const { maxSize, maxByteLength, tableLength, arenaOffset } = boundsOf(
-      bounds,
+      options,
       buffer,
       byteOffset,
     );
@@ -753,14 +753,14 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     options: LazyInitWaitOptions | undefined,
   ): Readonly<V> {
     // First, as a key stays once it is added
-    timeoutOf(options);
+    const timeout = timeoutOf(options);
     const seen = known ?? this.#findOrAdd(key);
     const result = seen.entry(this.#owner).make(
       initializer,
       "getOrInitAsync()",
       () => {},
     );
-    if (result === undefined) return this.#await(seen, initializer, options);
+    if (result === undefined) return this.#await(seen, initializer, timeout);
     return found(result);
   }
 
@@ -768,12 +768,13 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   #await(
     seen: Seen<K, V>,
     initializer: AnyInitializer,
-    options: LazyInitWaitOptions | undefined,
+    timeout: number,
   ): Readonly<V> {
     const owner = this.#owner;
     if (seen.refresh(owner)) return seen.value as Readonly<V>;
     // The entry puts the key before the rest
-    return seen.cell(owner).getOrInit(initializer as Initializer<V>, options);
+    const call = initializer as Initializer<V>;
+    return seen.cell(owner).getOrInit(call, { timeout });
   }
 
   /**
@@ -806,12 +807,13 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
   ): Promise<Readonly<V>> {
     assertInitializer(initializer);
     const known = this.#lookUp(key);
+    const signal = signalOf(options);
     // First, as a key stays once it is added
-    if (known === undefined) throwIfAborted(signalOf(options));
+    if (known === undefined) throwIfAborted(signal);
     const seen = known ?? this.#findOrAdd(key);
     return await seen.cell(this.#owner).getOrInitAsync(
       initializer as unknown as AsyncInitializer<V>,
-      options,
+      signal && { signal },
     );
   }
 
@@ -849,8 +851,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
    * @throws {LayoutMismatchError} If the memory has been overwritten.
    */
   reset(key: K, options?: LazyInitWaitOptions): boolean {
+    const cell = this.#cellOf(key);
+    if (cell !== undefined) return cell.reset(options);
     timeoutOf(options);
-    return this.#cellOf(key)?.reset(options) ?? false;
+    return false;
   }
 
   /**
@@ -880,8 +884,10 @@ export class LazyInitMap<K extends LazyInitMapKey, V>
     key: K,
     options?: LazyInitWaitAsyncOptions,
   ): Promise<boolean> {
+    const cell = this.#cellOf(key);
+    if (cell !== undefined) return await cell.resetAsync(options);
     throwIfAborted(signalOf(options));
-    return await this.#cellOf(key)?.resetAsync(options) ?? false;
+    return false;
   }
 
   /**

@@ -68,8 +68,9 @@ const UNREAD = new Int32Array([-1]);
  * others wait, and that every agent reads for the price of two field accesses.
  *
  * If an initializer fails, its caller gets the error, and one of the waiters runs
- * its own. Among the asynchronous calls of one agent, that is the earliest. Reading never takes the lock. The value can be reset. If no caller needs to
- * wait, to fail or to reset, use `LazyInit`, which is simpler and even faster.
+ * its own. Of the asynchronous calls of one agent through one buffer, the earliest is
+ * next. Reading never takes the lock. The value can be reset. If no caller needs to wait,
+ * to fail or to reset, use `LazyInit`, which is simpler and even faster.
  *
  * A live view that was handed out before a reset stays valid memory: it then shows
  * zeroes, and later the next value while that is being made. {@linkcode MutexLazyInit.read}

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { show } from "../_checks.ts";
+import { wrongType } from "../_checks.ts";
 import type { Codec, Slot } from "../codec.ts";
 import { LayoutMismatchError } from "../errors.ts";
 
@@ -39,11 +39,8 @@ class Scratch implements Slot {
   /** For open codecs: the slot, which has that length and its old content from now on. */
   resize(byteLength: number): Slot {
     if (!(Number.isSafeInteger(byteLength) && byteLength >= 0)) {
-      throw new TypeError(
-        `Cannot resize the slot as 'byteLength' must be a number of bytes: current value is ${
-          show(byteLength)
-        }`,
-      );
+      const wanted = "be a number of bytes";
+      throw wrongType("resize the slot", "byteLength", wanted, byteLength);
     }
     if (byteLength > this.#maxByteLength) {
       throw new RangeError(

@@ -54,10 +54,10 @@ import {
   assertCodec,
   assertFunction,
   assertOptions,
-  invalid,
   isInteger,
   outOfRange,
   signalOf,
+  wrongType,
 } from "../_checks.ts";
 import type { Codec } from "../codec.ts";
 import {
@@ -694,13 +694,13 @@ function assertStore(store: unknown): asserts store is Store {
   const { get, set, watch } = Object(store);
   if ([get, set, watch].every((method) => typeof method === "function")) return;
   const wanted = "have 'get', 'set' and 'watch'";
-  throw new TypeError(invalid("create the cell", "store", wanted, store));
+  throw wrongType("create the cell", "store", wanted, store);
 }
 
 function assertKey(key: unknown): asserts key is string {
   if (typeof key !== "string" || !key.isWellFormed()) {
     const wanted = "be a well-formed string";
-    throw new TypeError(invalid("create the cell", "key", wanted, key));
+    throw wrongType("create the cell", "key", wanted, key);
   }
   const { length } = encoder.encode(key);
   if (length >= 1 && length <= MAX_KEY_LENGTH) return;

@@ -24,7 +24,7 @@
  * @module
  */
 
-import { invalid } from "../_checks.ts";
+import { wrongType } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 // Taken once, as test runners replace them later
@@ -204,7 +204,7 @@ export class DenoKvStore implements Store, AsyncDisposable {
       ![get, atomic, watch].every((method) => typeof method === "function")
     ) {
       const wanted = "have 'get', 'atomic' and 'watch'";
-      throw new TypeError(invalid("create the store", "kv", wanted, kv));
+      throw wrongType("create the store", "kv", wanted, kv);
     }
     this.#kv = kv;
   }
@@ -314,39 +314,36 @@ export class DenoKvStore implements Store, AsyncDisposable {
     this.#end.signal.throwIfAborted();
     const end = AbortSignal.any([signal, this.#end.signal]);
     const reader = this.#readerOf(key);
+    let isDue: boolean;
     let wake = () => {};
-    const stop = () => wake();
-    end.addEventListener("abort", stop);
-    let told: bigint | undefined;
-    const read = () => {
-      const change = reader.read();
-      // It may fail before it is awaited
-      change.catch(() => {});
-      return change;
+    const look = () => {
+      isDue = true;
+      wake();
     };
+    end.addEventListener("abort", look);
+    const followed = reader && follow(reader, look);
+    let told: bigint | undefined;
     try {
-      let change = read();
       while (!end.aborted) {
+        isDue = false;
+        // Read again, as what the watch reports may be older than an earlier report
         const entry = await this.get(key);
         const version = entry?.version ?? 0n;
         if (version !== told) {
           told = version;
           yield entry;
         }
-        const woken = new Promise<void>((resolve) => wake = resolve);
-        const timer = setTimeout(wake, POLL_INTERVAL);
-        try {
-          // Read again, as what the watch reports may be older than an earlier report
-          const changed = await Promise.race([change, woken]);
-          if (changed?.done) return;
-          if (changed !== undefined) change = read();
-        } finally {
-          clearTimeout(timer);
-        }
+        if (followed?.isOver) return await followed.end;
+        if (isDue) continue;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        const timer = setTimeout(resolve, POLL_INTERVAL);
+        await promise;
+        clearTimeout(timer);
       }
     } finally {
-      end.removeEventListener("abort", stop);
-      await reader.cancel().catch(() => {});
+      end.removeEventListener("abort", look);
+      await reader?.cancel().catch(() => {});
     }
   }
 
@@ -384,7 +381,10 @@ export class DenoKvStore implements Store, AsyncDisposable {
     return Promise.resolve();
   }
 
-  #readerOf(key: string): ReadableStreamDefaultReader {
+  #readerOf(key: string): ReadableStreamDefaultReader | undefined {
+    // A file that `@deno/kv` has open: after the end of a watch, which tells of this
+    // process alone, the database answers nothing more and keeps the process alive
+    if ("napi" in this.#kv) return undefined;
     try {
       return this.#kv.watch([[PREFIX, key]]).getReader();
     } catch (error) {
@@ -407,6 +407,24 @@ export class DenoKvStore implements Store, AsyncDisposable {
       locked += pause;
     }
   }
+}
+
+/** Calls `look` for each report of a watch, and when it is over. */
+function follow(
+  reader: ReadableStreamDefaultReader,
+  look: () => void,
+): { isOver: boolean; end: Promise<void> } {
+  const read = async () => {
+    while (!(await reader.read()).done) look();
+  };
+  const followed = { isOver: false, end: read() };
+  const over = () => {
+    followed.isOver = true;
+    look();
+  };
+  // It may fail before it is awaited
+  followed.end.then(over, over);
+  return followed;
 }
 
 function entryOf({ value, versionstamp }: DenoKvEntry): Entry | null {

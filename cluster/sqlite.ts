@@ -21,7 +21,7 @@
 
 import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { invalid, show } from "../_checks.ts";
+import { show, wrongType } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 // Taken once, as test runners replace them later
@@ -160,7 +160,7 @@ export class SqliteStore implements Store, AsyncDisposable {
   constructor(path: string) {
     if (typeof path !== "string" || path === "") {
       const wanted = "be the path of a file";
-      throw new TypeError(invalid("create the store", "path", wanted, path));
+      throw wrongType("create the store", "path", wanted, path);
     }
     this.#path = path;
   }

@@ -744,6 +744,61 @@ Deno.test("DenoKvStore: a watch that fails while the key is read is no unhandled
   await assertRejects(() => changes.next(), Error, "Lost");
 });
 
+Deno.test("DenoKvStore: a watch that reports nothing piles nothing up", async () => {
+  let listeners = 0;
+  class Counted<T> extends Promise<T> {
+    override then<A, B>(
+      ...callbacks: Parameters<typeof Promise.prototype.then<A, B>>
+    ): Promise<A | B> {
+      listeners++;
+      return super.then(...callbacks);
+    }
+  }
+  const silence = new Counted<never>(() => {});
+  const controller = new AbortController();
+  let looks = 0;
+  await using store = new DenoKvStore({
+    ...emptyKv,
+    get() {
+      if (++looks === 5) controller.abort();
+      return Promise.resolve({ value: null, versionstamp: null });
+    },
+    watch: () =>
+      ({
+        getReader: () => ({
+          read: () => silence,
+          cancel: () => Promise.resolve(),
+        }),
+      }) as unknown as ReadableStream,
+  });
+  for await (const entry of store.watch("key", controller.signal)) {
+    assertEquals(entry, null);
+  }
+  assertEquals(looks, 5);
+  assert(listeners <= 1);
+});
+
+Deno.test("DenoKvStore: a file that npm's package has open is polled, not watched", async () => {
+  const controller = new AbortController();
+  let looks = 0;
+  const kv = {
+    ...emptyKv,
+    napi: {},
+    get() {
+      if (++looks === 3) controller.abort();
+      return Promise.resolve({ value: null, versionstamp: null });
+    },
+    watch(): never {
+      throw new Error("Nobody can end this watch");
+    },
+  };
+  await using store = new DenoKvStore(kv);
+  for await (const entry of store.watch("key", controller.signal)) {
+    assertEquals(entry, null);
+  }
+  assertEquals(looks, 3);
+});
+
 Deno.test("DenoKvStore: what the database refuses for good is told as such", async () => {
   const errors = [
     new TypeError("Value too large for key value store"),

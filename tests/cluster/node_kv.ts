@@ -27,6 +27,10 @@ console.log(
     return name!;
   }),
 );
+// One that this process itself makes, with a watch of its own
+const own = new ClusterLazyInit(store, name!, json<string>(40_000));
+await own.getOrInit(() => name!);
+await own[Symbol.asyncDispose]();
 await cell[Symbol.asyncDispose]();
 await store.set("large", new Uint8Array(70_000), 0n)
   .catch((error) => console.log(`${error.name}: ${error.message}`));

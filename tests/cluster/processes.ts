@@ -724,6 +724,7 @@ if (ENGINES.includes("deno-kv")) {
         ["by Node 0", "by Node 1"].map(async (name) => {
           const { stdout, stderr } = await new Deno.Command(node, {
             args: [program, `file://${folder}/kv.mjs`, path!, name],
+            signal: AbortSignal.timeout(60_000),
           }).output();
           return decoder.decode(stdout) || decoder.decode(stderr);
         }),
