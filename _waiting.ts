@@ -191,6 +191,15 @@ export function sleepAsync(
   });
 }
 
+/**
+ * Wakes the tasks of this agent that sleep on the word now, after all were notified: a
+ * notification reaches them in a later turn of the event loop.
+ */
+export function wakeTasks(words: Int32Array, index: number): void {
+  const buffer = words.buffer as SharedArrayBuffer;
+  dormitories.get(buffer)?.get(index)?.wakeAll();
+}
+
 /** The tasks of this agent that wait for their turn at a word, by memory and word. */
 const lines = new WeakMap<SharedArrayBuffer, Map<number, Set<() => void>>>();
 

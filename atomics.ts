@@ -150,7 +150,7 @@ import {
 import { now } from "./_clock.ts";
 import { allocate, wordIndex, wordsAt } from "./_memory.ts";
 import { finishResets } from "./_resetting.ts";
-import { hasLine, inLine, sleepAsync } from "./_waiting.ts";
+import { hasLine, inLine, sleepAsync, wakeTasks } from "./_waiting.ts";
 import { LayoutMismatchError, OwnerLostError } from "./errors.ts";
 
 export { agentId, announceAgent, canBlock } from "./_agent.ts";
@@ -990,7 +990,10 @@ export class UnlockToken implements Disposable {
       if (found === word) {
         // I6: pairs with the wait() of each agent that has set the bit that is now
         // clear
-        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);
+        if (word & MUTEX_WAITERS) {
+          Atomics.notify(words, this.#index);
+          wakeTasks(words, this.#index);
+        }
         return true;
       }
       if (!this.#isOf(found)) return false;
@@ -1167,7 +1170,8 @@ export class Mutex {
 
   /**
    * Locks the mutex without blocking the agent, and keeps its event loop alive
-   * while it waits. Calls of one agent get the lock in their order.
+   * while it waits. Of the calls that one agent makes through one buffer, the earliest is
+   * next.
    *
    * TC39's sketch of an asynchronous lock takes a callback, which runs under the lock.
    * This method returns the token instead; `using` disposes of it just as reliably.

@@ -364,6 +364,17 @@ Deno.test("json() writes what it has checked where a second look shows something
   }
 });
 
+Deno.test("json() refuses an array whose length is no number of elements", () => {
+  for (const length of [undefined, "1", -1, 0.5, new Date(0)]) {
+    const value = new Proxy([1], {
+      get: (target, key) =>
+        key === "length" ? length : Reflect.get(target, key),
+    });
+    const message = "'value' must be a JSON value: its length is ";
+    assertRefuses(json(64), value, [], TypeError, message);
+  }
+});
+
 Deno.test("json() looks at each member once, in however large a value", () => {
   for (const count of [1_000, 100_000]) {
     let looks = 0;

@@ -296,22 +296,59 @@ Deno.test("LazyInitMap.reset() and resetAsync() check their options for every ke
   }
 });
 
-Deno.test("LazyInitMap() reads each option once", () => {
+/** Options that remember what is read of them; a prototype has them, as a class may. */
+function observed<T extends object>(
+  options: T,
+): { options: T; read: string[] } {
   const read: string[] = [];
-  const options = new Proxy({
-    name: "squares",
-    buffer: new SharedArrayBuffer(1024),
-    byteOffset: 8,
-    maxSize: 8,
-    maxByteLength: 512,
-  }, {
+  const proxy = new Proxy(Object.create(options), {
     get(target, name) {
       read.push(String(name));
       return Reflect.get(target, name);
     },
   });
-  new LazyInitMap(int32, int32, options);
-  assertEquals(read.sort(), Object.keys(options).sort());
+  return { options: proxy, read };
+}
+
+Deno.test("LazyInitMap() reads each option once", () => {
+  const { options, read } = observed({
+    name: "squares",
+    buffer: new SharedArrayBuffer(1024),
+    byteOffset: 8,
+    maxSize: 8,
+    maxByteLength: 512,
+  });
+  const { name, maxSize, handle } = new LazyInitMap(int32, int32, options);
+  assertEquals([name, maxSize, handle.maxByteLength], ["squares", 8, 512]);
+  assertEquals(read.sort(), [
+    "buffer",
+    "byteOffset",
+    "maxByteLength",
+    "maxSize",
+    "name",
+  ]);
+});
+
+Deno.test("LazyInitMap reads the options of each call once, whatever it knows of the key", async () => {
+  const map = new LazyInitMap(int32, int32);
+  map.getOrInit(1, square);
+  const { signal } = new AbortController();
+  const wait = { timeout: 1 };
+  for (const key of [1, 2]) {
+    for (
+      const [given, call] of [
+        [wait, (options) => map.reset(key, options)],
+        [{ signal }, (options) => map.resetAsync(key, options)],
+        [wait, (options) => map.getOrInit(key, square, options)],
+        [{ signal }, (options) => map.getOrInitAsync(key, square, options)],
+        [wait, (options) => map.getOrInit(key, square, options)],
+      ] as [object, (options: object) => unknown][]
+    ) {
+      const { options, read } = observed(given);
+      await call(options);
+      assertEquals(read.sort(), ["signal", "timeout"]);
+    }
+  }
 });
 
 Deno.test("LazyInitMap() has room for a table of any size by default", () => {

@@ -302,6 +302,22 @@ Deno.test("Fault of this package, starvation: asynchronous calls of one agent ha
   }
 });
 
+Deno.test("UnlockToken.unlock() hands the mutex to the next task of the agent in the same turn of the event loop", async () => {
+  const mutex = new Mutex();
+  const first = mutex.lockIfAvailable();
+  let isLocked = false;
+  const second = mutex.lockAsync().then((token) => {
+    isLocked = true;
+    return token;
+  });
+  // So that it sleeps
+  await new Promise((resolve) => setTimeout(resolve));
+  first?.unlock();
+  for (let i = 0; i < 100 && !isLocked; i++) await null;
+  assert(isLocked);
+  (await second).unlock();
+});
+
 Deno.test("MutexLazyInit.getOrInitAsync() does not wait in line when it is aborted or there is a value", async () => {
   const cell = new MutexLazyInit(int32);
   const first = cell.getOrInitAsync(() => failure("First"));

@@ -116,9 +116,9 @@ export const mutants: readonly Mutant[] = [
     name: "notify one instead of all (mutex)",
     file: ATOMICS,
     from:
-      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);",
+      "        if (word & MUTEX_WAITERS) {\n          Atomics.notify(words, this.#index);\n",
     to:
-      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index, 1);",
+      "        if (word & MUTEX_WAITERS) {\n          Atomics.notify(words, this.#index, 1);\n",
     scenarios: ["mutex-3", "aborted-lock"],
   },
   {
@@ -168,8 +168,8 @@ export const mutants: readonly Mutant[] = [
     name: "unlock without wake",
     file: ATOMICS,
     from:
-      "        if (word & MUTEX_WAITERS) Atomics.notify(words, this.#index);\n",
-    to: "",
+      "        if (word & MUTEX_WAITERS) {\n          Atomics.notify(words, this.#index);\n",
+    to: "        if (word & MUTEX_WAITERS) {\n",
     scenarios: ["mutex-2"],
   },
   {
@@ -499,6 +499,13 @@ export const mutants: readonly Mutant[] = [
     from: "    const isNext = !hasLine(this.#words, this.#index);\n",
     to: "    const isNext = true;\n",
     tests: ["waiting:starvation"],
+  },
+  {
+    name: "hands a mutex to a task of its agent in a later turn",
+    file: ATOMICS,
+    from: "          wakeTasks(words, this.#index);\n",
+    to: "",
+    tests: ["waiting:hands the mutex"],
   },
   {
     name: "stands in line though there is a value",
