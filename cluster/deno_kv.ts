@@ -151,8 +151,9 @@ export interface DenoKv {
  * A store in a Deno KV database: denokv and Deno Deploy first, and a local file.
  *
  * The watch of a local file never reports what another process has written, so the store
- * also reads every watched key ten times a second. If another process has locked a local
- * file, the store tries again a little later.
+ * also reads every watched key ten times a second. It only reads the keys of a file that
+ * `@deno/kv` has open, as that package cannot end a watch. If another process has locked a
+ * local file, the store tries again a little later.
  *
  * A value may take 64 KiB. Tested on local files of one machine, with several
  * processes of Deno, and of Node by `@deno/kv` 0.14; not against denokv or Deno Deploy.
