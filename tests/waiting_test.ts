@@ -313,9 +313,12 @@ Deno.test("UnlockToken.unlock() hands the mutex to the next task of the agent in
   // So that it sleeps
   await new Promise((resolve) => setTimeout(resolve));
   first?.unlock();
+  // Before that task has gone on
+  const third = mutex.lockAsync();
   for (let i = 0; i < 100 && !isLocked; i++) await null;
   assert(isLocked);
   (await second).unlock();
+  (await third).unlock();
 });
 
 Deno.test("MutexLazyInit.getOrInitAsync() does not wait in line when it is aborted or there is a value", async () => {

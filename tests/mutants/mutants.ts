@@ -498,7 +498,7 @@ export const mutants: readonly Mutant[] = [
     file: ATOMICS,
     from: "    const isNext = !hasLine(this.#words, this.#index);\n",
     to: "    const isNext = true;\n",
-    tests: ["waiting:starvation"],
+    tests: ["waiting:hands the mutex"],
   },
   {
     name: "hands a mutex to a task of its agent in a later turn",
