@@ -191,7 +191,6 @@ export async function sleepLooking<R>(
   const abort = () => controller.abort(signal!.reason);
   const wait = new Wait(target, unfinished, (error) => controller.abort(error));
   try {
-    if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
     wait.begin();
     timer ??= startTimer(lookLater, interval());

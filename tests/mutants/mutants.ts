@@ -713,13 +713,6 @@ export const mutants: readonly Mutant[] = [
     tests: ["abort"],
   },
   {
-    name: "the search keeps an abort before to itself",
-    file: DEADLOCK,
-    from: "    if (signal?.aborted) abort();\n",
-    to: "",
-    tests: ["abort"],
-  },
-  {
     name: "leaves a listener on the signal (waits)",
     file: WAITING,
     from:
