@@ -84,8 +84,8 @@ export function assertCodec(codec: unknown, name = "codec"): void {
   const { tag, byteLength, encode, decode } = Object(codec);
   if (
     typeof tag === "string" && typeof encode === "function" &&
-    typeof decode === "function" && Number.isSafeInteger(byteLength) &&
-    byteLength >= 0
+    typeof decode === "function" &&
+    isInteger(byteLength, 0, Number.MAX_SAFE_INTEGER)
   ) return;
   const wanted = "have 'tag', 'byteLength', 'encode' and 'decode'";
   throw wrongType("use the codec", name, wanted, codec);

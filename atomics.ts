@@ -1197,7 +1197,7 @@ export class Mutex {
   ): Promise<UnlockToken> {
     const signal = signalOf(options);
     throwIfAborted(signal);
-    // Behind the tasks that wait already, or those that come first could starve them
+    // A newcomer stands behind the tasks that wait already, or it could starve them
     const isNext = !hasLine(this.#words, this.#index);
     return (isNext && this.#tryLock()) ||
       await inLine(this.#words, this.#index, signal, async () => {

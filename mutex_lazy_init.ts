@@ -765,7 +765,7 @@ export class MutexLazyInit<T> {
   ): InitResult<T> | Promise<InitResult<T>> {
     const attempt = (outer?: Run) =>
       this.#attemptAsync(initializer, signal, outer);
-    // Behind the tasks that wait already, or those that come first could starve them
+    // A newcomer stands behind the tasks that wait already, or it could starve them
     const first = this.#cell.hasLine && !this.#refresh()
       ? undefined
       : attempt();

@@ -1,6 +1,6 @@
 // Copyright 2026 the lazyinit authors. MIT license.
 
-import { wrongType } from "../_checks.ts";
+import { isInteger, wrongType } from "../_checks.ts";
 import type { Codec, Slot } from "../codec.ts";
 import { LayoutMismatchError } from "../errors.ts";
 
@@ -38,7 +38,7 @@ class Scratch implements Slot {
 
   /** For open codecs: the slot, which has that length and its old content from now on. */
   resize(byteLength: number): Slot {
-    if (!(Number.isSafeInteger(byteLength) && byteLength >= 0)) {
+    if (!isInteger(byteLength, 0, Number.MAX_SAFE_INTEGER)) {
       const wanted = "be a number of bytes";
       throw wrongType("resize the slot", "byteLength", wanted, byteLength);
     }

@@ -19,7 +19,7 @@
  * @module
  */
 
-import { assertOptions, invalid, show } from "../_checks.ts";
+import { assertOptions, invalid, isInteger, show } from "../_checks.ts";
 import { type Entry, PermanentStoreError, type Store } from "./store.ts";
 
 /** What servers in their default configuration take, minus room for the key. */
@@ -206,7 +206,7 @@ export class EtcdStore implements Store, AsyncDisposable {
     } = options;
     const texts = { username, password, token, prefix };
     for (const [name, value] of Object.entries(texts)) assertText(name, value);
-    if (!Number.isSafeInteger(maxByteLength) || maxByteLength < 1) {
+    if (!isInteger(maxByteLength, 1, Number.MAX_SAFE_INTEGER)) {
       const wanted = "be a positive integer";
       throw new RangeError(
         invalid("create the store", "maxByteLength", wanted, maxByteLength),

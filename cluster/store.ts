@@ -80,9 +80,9 @@ export interface Store {
   /**
    * Yields what is under `key` once the watch is set up, and then after changes.
    *
-   * It is a hint: it may be late, leave changes out, repeat or reorder them, or end. If it
-   * ends, the cell calls it again. It yields `null` if there is no entry, or if it does not
-   * know the entry.
+   * A watch is a hint: it may be late, leave changes out, repeat or reorder them, or end. If
+   * it ends, the cell begins another one. A store that has no entry under `key`, or does not
+   * know which one it has, yields `null`.
    *
    * @param key The key.
    * @param signal Ends the watch: the iterator then returns or throws, and nothing is
